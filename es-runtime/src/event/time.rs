@@ -1,0 +1,135 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment in UTC, to the microsecond: what every supported database keeps without loss.
+///
+/// ```
+/// use es_runtime::event::Timestamp;
+/// let t = Timestamp::from_micros(1_700_000_000_123_456);
+/// assert_eq!(t.to_string(), "2023-11-14T22:13:20.123456Z");
+/// assert_eq!("2023-11-14T22:13:20.123456Z".parse(), Ok(t));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment `micros` microseconds after 1970-01-01T00:00:00Z (before it, if negative).
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// RFC 3339, in UTC, always with six digits of a second.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: i64 = 86_400_000_000;
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
+        let micros = self.0.rem_euclid(DAY);
+        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
+/// A text that is no RFC 3339 time in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTimestamp;
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write the time as RFC 3339 in UTC, `2023-11-14T22:13:20.123456Z`")
+    }
+}
+
+impl std::error::Error for InvalidTimestamp {}
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        parse(text).ok_or(InvalidTimestamp)
+    }
+}
+
+fn parse(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(digits);
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.splitn(3, ':').map(digits);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let micros = digits(&format!("{fraction:0<6}")[..6])?;
+    digits(fraction)?;
+    let days = days_from_civil(year, month, day);
+    let real = civil_from_days(days) == (year, month, day);
+    (real && hour < 24 && minute < 60 && second < 60).then(|| {
+        Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    })
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let short = !text.is_empty() && text.len() <= 18;
+    (short && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+// Days since 1970-01-01 ↔ proleptic Gregorian date, after Howard Hinnant's "chrono-Compatible
+// Low-Level Date Algorithms".
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+}
+
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = year - i64::from(month <= 2);
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let mp = (month + 9) % 12;
+    let doy = (153 * mp + 2) / 5 + day - 1;
+    era * 146_097 + (yoe * 365 + yoe / 4 - yoe / 100 + doy) - 719_468
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_moment_survives_its_text() {
+        for micros in [0, -1, 1, 951_782_400_000_000, -62_135_596_800_000_000, 253_402_300_799_999_999]
+        {
+            let t = Timestamp::from_micros(micros);
+            assert_eq!(t.to_string().parse(), Ok(t), "{t}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in ["", "2023-02-29T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01", "é", "2023-01-01T00:00:00.Z"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Integration events: the public contract, made from internal events, one stream per version.
+
+mod envelope;
+mod proof;
+
+pub use envelope::{CloudEvent, Received};
+pub(crate) use envelope::type_of;
+pub use proof::{InvalidHex, Salt, StreamHash};
+pub use crate::store::StreamVersion;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::aggregate::{Aggregate, IntoEvents};
+use crate::event::Recorded;
+
+/// One kind of integration event: a row of the static table that `#[derive(IntegrationEvent)]`
+/// emits, in the order of the enum's variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntegrationType {
+    /// The variant's name in Rust, for messages.
+    pub variant: &'static str,
+    /// The public name, `account-opened`.
+    pub name: &'static str,
+}
+
+/// One version of a public stream: an enum with one variant per event.
+///
+/// ```
+/// use es_runtime::prelude::*;
+///
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+/// #[integration(stream = "accounts", version = 1)]
+/// enum Accounts {
+///     AccountOpened { account: String },
+///     BalanceChanged { account: String, balance: i64 },
+/// }
+///
+/// assert_eq!(Accounts::TYPES[1].name, "balance-changed");
+/// ```
+///
+/// The law: a version's events never change once they are published; a change is the next
+/// version, a stream of its own with its own positions.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an integration event and is never published [ES0011]",
+    label = "only integration events leave the service",
+    note = "publish an integration event made from it: derive `IntegrationEvent` on an enum of its own and write `impl Publish<…>` for that"
+)]
+pub trait IntegrationEvent:
+    Serialize + DeserializeOwned + Clone + Send + Sync + 'static
+{
+    /// The stream's name, `accounts`.
+    const STREAM: &'static str;
+    /// The version of the contract, from 1.
+    const VERSION: u32;
+    /// One entry per variant, in the order of the enum.
+    const TYPES: &'static [IntegrationType];
+}
+
+/// Makes integration events out of an aggregate's internal ones.
+///
+/// Every internal event is mapped or explicitly left out: it is a `match`, and the compiler
+/// checks it. The law: it is pure, so that a stream can be filled from the first event.
+pub trait Publish<A: Aggregate>: IntegrationEvent {
+    /// What the world is told of `event`; `after` is the aggregate's state right after it.
+    fn publish(event: &Recorded<A::Event>, after: &A) -> impl IntoEvents<Self>;
+}
+
+/// The version of the stream that `E` is published on.
+pub fn stream_of<E: IntegrationEvent>() -> StreamVersion {
+    StreamVersion { stream: E::STREAM.to_owned(), version: E::VERSION }
+}

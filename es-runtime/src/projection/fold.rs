@@ -1,0 +1,71 @@
+//! Keyed folds, pure: rows and events in, changes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Projection;
+use crate::event::{Event, Recorded};
+
+/// What an event does to the rows of a read model.
+///
+/// ```
+/// use es_runtime::prelude::*;
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
+/// # #[event(name = "account", aggregate = Account)]
+/// # enum AccountEvent { Opened { owner: String }, Deposited { amount: i64 }, Closed }
+/// # #[derive(Clone, Debug, Default, Aggregate)]
+/// # #[aggregate(name = "account", event = AccountEvent, command = Never, error = std::fmt::Error)]
+/// # struct Account;
+/// # #[derive(Clone, Command)] #[command(aggregate = Account)] enum Never {}
+/// # impl Account { fn on_opened(&mut self, _: &String) {} fn on_deposited(&mut self, _: &i64) {} fn on_closed(&mut self) {} }
+///
+/// #[derive(Clone, Debug, PartialEq, Projection)]
+/// #[projection(name = "balances", version = 1)]
+/// struct Balance {
+///     owner: String,
+///     amount: i64,
+/// }
+///
+/// impl Fold<AccountEvent> for Balance {
+///     fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
+///         match (&event.data, row) {
+///             (AccountEvent::Opened { owner }, _) => Some(Balance { owner: owner.clone(), amount: 0 }),
+///             (AccountEvent::Deposited { amount }, Some(row)) => Some(Balance { amount: row.amount + amount, ..row }),
+///             (AccountEvent::Closed, _) => None,
+///             (_, row) => row,
+///         }
+///     }
+/// }
+///
+/// let opened = Recorded::example("alice", 1, AccountEvent::Opened { owner: "Alice".into() });
+/// assert_eq!(Balance::fold(None, &opened).unwrap().amount, 0);
+/// ```
+///
+/// The law: a fold is pure, so that a rebuild from the first event gives the same rows.
+pub trait Fold<E: Event>: Projection {
+    /// The rows that the event touches; by default the one of its stream's id.
+    fn keys(event: &Recorded<E>) -> impl IntoIterator<Item = String> {
+        [event.id().to_owned()]
+    }
+
+    /// The row after the event; `None` for no row.
+    fn fold(row: Option<Self>, event: &Recorded<E>) -> Option<Self>;
+}
+
+/// What a page of events did to the rows: the new row of every touched key, or that it is gone.
+pub(crate) type Changes<P> = BTreeMap<String, Option<P>>;
+
+/// Every key that the page touches: the rows to load before [`fold_page`].
+pub(crate) fn keys_of<P: Fold<E>, E: Event>(page: &[Recorded<E>]) -> BTreeSet<String> {
+    page.iter().flat_map(P::keys).collect()
+}
+
+/// Folds a page of events into `rows`, which holds the present row of every key of the page.
+pub(crate) fn fold_page<P: Fold<E>, E: Event>(rows: &mut Changes<P>, page: &[Recorded<E>]) {
+    for event in page {
+        for key in P::keys(event) {
+            let row = rows.get_mut(&key).and_then(Option::take);
+            let next = P::fold(row, event);
+            rows.insert(key, next);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The store: the log, the cursors with what they guard, and the laws that every store keeps.
+//!
+//! [`EventStore`] is the contract. [`memory`] is the reference that teaches it, `sqlite` the
+//! embedded default; the conformance suite of `testing` holds both to it.
+
+mod append;
+#[cfg(feature = "runtime")]
+mod handle;
+#[cfg(feature = "runtime")]
+pub mod memory;
+mod published;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod table;
+#[cfg(feature = "runtime")]
+mod tx;
+
+pub use append::{Append, Appended, NewEvent, Outcome};
+#[cfg(feature = "runtime")]
+pub(crate) use append::{Found, Plan, plan};
+#[cfg(feature = "runtime")]
+pub use handle::Store;
+pub use published::{PublishedEvent, StreamVersion};
+pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
+#[cfg(feature = "runtime")]
+pub use tx::Tx;
+
+use std::fmt;
+use std::future::Future;
+
+use crate::error::Result;
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+
+/// Names what a cursor belongs to: one version of a read model or of an integration stream.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectionId {
+    /// What it makes.
+    pub kind: ProjectionKind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+}
+
+/// What a projection makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProjectionKind {
+    /// Rows of a read model.
+    ReadModel,
+    /// Events of an integration stream.
+    Stream,
+}
+
+impl From<&Table> for ProjectionId {
+    fn from(table: &Table) -> Self {
+        let name = table.name.to_owned();
+        Self { kind: ProjectionKind::ReadModel, name, version: table.version }
+    }
+}
+
+impl From<&StreamVersion> for ProjectionId {
+    fn from(stream: &StreamVersion) -> Self {
+        let name = stream.stream.clone();
+        Self { kind: ProjectionKind::Stream, name, version: stream.version }
+    }
+}
+
+/// `balances@2`.
+impl fmt::Display for ProjectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
+}
+
+/// Where a projection stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It works through history and is not complete yet.
+    Building,
+    /// It is complete and follows the log beside the live version.
+    Shadow,
+    /// It is what people and other services read.
+    Live,
+}
+
+/// What the store knows of a projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectionState {
+    /// Where it stands in its life.
+    pub phase: Phase,
+    /// The last position of the log that its rows or events reflect.
+    pub cursor: Position,
+}
+
+/// A cursor's move over a page of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Whose cursor.
+    pub projection: ProjectionId,
+    /// Where it must stand now.
+    pub from: Position,
+    /// Where it goes.
+    pub to: Position,
+}
+
+/// What became of a cursor's move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// The cursor moved, and all that belongs to the move was written.
+    Moved,
+    /// The cursor stood elsewhere: another instance was faster. Nothing was written.
+    Fenced,
+}
+
+/// The new row of a key, or that it has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowChange {
+    /// The key.
+    pub key: String,
+    /// The row after the change.
+    pub row: Option<Row>,
+}
+
+/// Names the cursor of one consumer in one upstream stream.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboxId {
+    /// The consumer's name.
+    pub consumer: String,
+    /// The stream that it reads.
+    pub stream: StreamVersion,
+}
+
+/// A place in an integration stream, with the proof of all that came before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamCursor {
+    /// The position.
+    pub position: Position,
+    /// The running hash at that position.
+    pub hash: [u8; 32],
+}
+
+/// A log of events with the cursors over it.
+///
+/// The laws, which the conformance suite checks:
+///
+/// 1. An append is atomic: all its events, at consecutive versions of the stream and consecutive
+///    positions of the log, or none.
+/// 2. Positions are dense from 1 in commit order: a reader that has seen position n has seen
+///    every position below.
+/// 3. A cursor and what it guards change in one transaction, and only if the cursor stands where
+///    the mover believes.
+/// 4. A command id is accepted once per stream; the second time answers with the first outcome,
+///    whatever version is expected, also after a restart.
+///
+/// Every method may be called from several tasks, and from several processes where the store is
+/// shared between them. A future that is dropped leaves either all of its effect or none.
+pub trait EventStore: Clone + Send + Sync + 'static {
+    /// Which life of which log this is.
+    fn identity(&self) -> LogIdentity;
+
+    /// Adds the events of one command to its stream.
+    ///
+    /// A conflict is an answer, not an error. After an error nobody knows: the same call again,
+    /// with the same command id, finds out.
+    fn append(&self, append: Append) -> impl Future<Output = Result<Appended>> + Send;
+
+    /// What the command did, if the stream accepted it before.
+    fn outcome(
+        &self,
+        stream: &StreamId,
+        command: CommandId,
+    ) -> impl Future<Output = Result<Option<Outcome>>> + Send;
+
+    /// The events of a stream after the version `after`, at most `limit`, in order.
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StoredEvent>>> + Send;
+
+    /// The events of the log after the position `after`, at most `limit`, in order.
+    fn read_log(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StoredEvent>>> + Send;
+
+    /// The position of the last event, or [`Position::START`].
+    fn head(&self) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Returns when the log may have grown beyond `after`: at once if it is known to, on an
+    /// append in this process, and otherwise after the store's poll interval.
+    fn wait_for_append(&self, after: Position) -> impl Future<Output = ()> + Send;
+
+    /// Makes the table of a read model, or checks that it is the declared one, and answers where
+    /// its projection stands. Safe to call from several instances at once.
+    fn prepare_table(&self, table: &Table) -> impl Future<Output = Result<ProjectionState>> + Send;
+
+    /// Makes an integration stream known and answers where its projection stands.
+    fn prepare_stream(
+        &self,
+        stream: &StreamVersion,
+    ) -> impl Future<Output = Result<ProjectionState>> + Send;
+
+    /// Where the projection stands; nothing if no instance ever prepared it.
+    fn projection(
+        &self,
+        projection: &ProjectionId,
+    ) -> impl Future<Output = Result<Option<ProjectionState>>> + Send;
+
+    /// Every projection that was ever prepared, by name and version.
+    fn projections(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(ProjectionId, ProjectionState)>>> + Send;
+
+    /// Notes that a projection has worked through history: it leaves [`Phase::Building`]. A
+    /// stream becomes live; a read model becomes live if no version of it is, and else a shadow.
+    fn finish_building(
+        &self,
+        projection: &ProjectionId,
+    ) -> impl Future<Output = Result<Phase>> + Send;
+
+    /// Makes a complete version of a read model the live one, that the name without a version
+    /// stands for; the version that was live goes on as a shadow.
+    ///
+    /// # Errors
+    /// When it is not complete yet.
+    fn promote(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
+
+    /// Moves a read model's cursor and writes its rows, in one transaction.
+    fn advance_rows(
+        &self,
+        advance: Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// The rows of these keys; a key without a row is left out.
+    fn read_rows(
+        &self,
+        table: &Table,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// The rows after the key `after`, by key, at most `limit`.
+    fn scan_rows(
+        &self,
+        table: &Table,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// Moves an integration stream's cursor and adds its events, in one transaction.
+    fn advance_stream(
+        &self,
+        advance: Advance,
+        stream: &StreamVersion,
+        events: Vec<PublishedEvent>,
+    ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// The events of an integration stream after the position `after`, at most `limit`, in order.
+    fn read_published(
+        &self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<PublishedEvent>>> + Send;
+
+    /// The position and the hash of the last event of an integration stream.
+    fn published_head(
+        &self,
+        stream: &StreamVersion,
+    ) -> impl Future<Output = Result<StreamCursor>> + Send;
+
+    /// Returns when the integration stream may have grown beyond `after`, as
+    /// [`wait_for_append`](Self::wait_for_append) does.
+    fn wait_for_published(
+        &self,
+        stream: &StreamVersion,
+        after: Position,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// How far the consumer has come.
+    fn inbox(&self, inbox: &InboxId) -> impl Future<Output = Result<StreamCursor>> + Send;
+
+    /// Begins a transaction for a consumer's effects. Dropped, it is rolled back.
+    #[cfg(feature = "runtime")]
+    fn begin(&self) -> impl Future<Output = Result<Tx>> + Send;
+
+    /// Moves the consumer's cursor in the transaction of its effects and commits both.
+    #[cfg(feature = "runtime")]
+    fn commit_inbox(
+        &self,
+        tx: Tx,
+        inbox: &InboxId,
+        from: StreamCursor,
+        to: StreamCursor,
+    ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Finishes what is under way and lets go of the files. Later calls fail.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
