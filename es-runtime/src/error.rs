@@ -29,34 +29,110 @@ pub(crate) type At = Box<(String, StreamId, u64)>;
 /// Every way to fail. Private: users see codes and predicates, so that it can grow.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Conflict { stream: StreamId, expected: u64, found: u64 },
-    Rejected { stream: StreamId, command: &'static str },
+    Conflict {
+        stream: StreamId,
+        expected: u64,
+        found: u64,
+    },
+    Rejected {
+        stream: StreamId,
+        command: &'static str,
+    },
     UnknownEvent(At),
     Undecodable(At),
-    NewerEvent { at: At, needs: u32, known: u32 },
-    Unencodable { what: String },
+    NewerEvent {
+        at: At,
+        needs: u32,
+        known: u32,
+    },
+    Unencodable {
+        what: String,
+    },
     InvalidId,
-    Database { doing: &'static str },
-    FutureDatabase { found: i64, known: i64 },
-    UnknownStore { url: String },
-    BrokenOrder { after: Position, found: Position },
-    OutOfRange { what: String },
-    Building { projection: String, cursor: Position, head: Position },
-    ChangedColumns { projection: String, stored: String, declared: String },
-    Deadline { projection: String, wanted: Position, cursor: Position },
-    Stopped { worker: String, reason: String },
-    Unregistered { what: String },
-    NotPromotable { projection: String, why: String },
-    Duplicate { what: String },
-    Listen { address: String },
-    Feed { url: String, why: String },
-    CursorAhead { stream: String, cursor: Position, head: Position },
-    UnfilledHole { stream: String, wanted: Position, found: Position },
-    Forked { stream: String, position: Position },
-    Handler { consumer: String, position: Position, attempts: u32 },
-    UnknownIntegrationEvent { stream: String, position: Position, event_type: String },
-    BadEnvelope { stream: String, why: String },
-    WrongTransaction { wanted: &'static str },
+    Database {
+        doing: &'static str,
+    },
+    FutureDatabase {
+        found: i64,
+        known: i64,
+    },
+    UnknownStore {
+        url: String,
+    },
+    BrokenOrder {
+        after: Position,
+        found: Position,
+    },
+    OutOfRange {
+        what: String,
+    },
+    Building {
+        projection: String,
+        cursor: Position,
+        head: Position,
+    },
+    ChangedColumns {
+        projection: String,
+        stored: String,
+        declared: String,
+    },
+    Deadline {
+        projection: String,
+        wanted: Position,
+        cursor: Position,
+    },
+    Stopped {
+        worker: String,
+        reason: String,
+    },
+    Unregistered {
+        what: String,
+    },
+    NotPromotable {
+        projection: String,
+        why: String,
+    },
+    Duplicate {
+        what: String,
+    },
+    Listen {
+        address: String,
+    },
+    Feed {
+        url: String,
+        why: String,
+    },
+    CursorAhead {
+        stream: String,
+        cursor: Position,
+        head: Position,
+    },
+    UnfilledHole {
+        stream: String,
+        wanted: Position,
+        found: Position,
+    },
+    Forked {
+        stream: String,
+        position: Position,
+    },
+    Handler {
+        consumer: String,
+        position: Position,
+        attempts: u32,
+    },
+    UnknownIntegrationEvent {
+        stream: String,
+        position: Position,
+        event_type: String,
+    },
+    BadEnvelope {
+        stream: String,
+        why: String,
+    },
+    WrongTransaction {
+        wanted: &'static str,
+    },
 }
 
 impl Error {
@@ -65,11 +141,17 @@ impl Error {
     }
 
     pub(crate) fn caused_by(kind: Kind, cause: impl Into<Cause>) -> Self {
-        Self(Box::new(Inner { kind, cause: Some(cause.into()) }))
+        Self(Box::new(Inner {
+            kind,
+            cause: Some(cause.into()),
+        }))
     }
 
     /// A failure of the database, for those who write stores: `doing` says what was tried.
-    pub fn database(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn database(
+        doing: &'static str,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
         Self::caused_by(Kind::Database { doing }, cause)
     }
 
@@ -119,7 +201,9 @@ impl Error {
     /// The version that was expected and the one that was found.
     pub fn conflict(&self) -> Option<(u64, u64)> {
         match self.kind() {
-            Kind::Conflict { expected, found, .. } => Some((*expected, *found)),
+            Kind::Conflict {
+                expected, found, ..
+            } => Some((*expected, *found)),
             _ => None,
         }
     }
@@ -131,7 +215,11 @@ impl Error {
 
     /// The aggregate's own reason for its no.
     pub fn rejection<R: StdError + 'static>(&self) -> Option<&R> {
-        if self.is_rejected() { self.0.cause.as_ref()?.downcast_ref() } else { None }
+        if self.is_rejected() {
+            self.0.cause.as_ref()?.downcast_ref()
+        } else {
+            None
+        }
     }
 
     /// The database or the network failed: trying again may help.
@@ -166,7 +254,11 @@ impl Error {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict { stream, expected, found } => write!(
+            Self::Conflict {
+                stream,
+                expected,
+                found,
+            } => write!(
                 f,
                 "`{stream}` is at version {found}, not {expected}: somebody else changed it; load it and decide again"
             ),
@@ -187,7 +279,10 @@ impl fmt::Display for Kind {
                 at.0, at.2, at.1
             ),
             Self::Unencodable { what } => {
-                write!(f, "{what} cannot be written as JSON: look at its `Serialize`")
+                write!(
+                    f,
+                    "{what} cannot be written as JSON: look at its `Serialize`"
+                )
             }
             Self::InvalidId => f.write_str("the aggregate's id cannot be used"),
             Self::Database { doing } => write!(f, "the database failed while {doing}"),
@@ -204,37 +299,68 @@ impl fmt::Display for Kind {
                 "the log goes from position {after} to {found}: positions are dense, so events are missing; restore the log before anything reads on"
             ),
             Self::OutOfRange { what } => write!(f, "{what} cannot be kept in its column"),
-            Self::Building { projection, cursor, head } => write!(
+            Self::Building {
+                projection,
+                cursor,
+                head,
+            } => write!(
                 f,
                 "`{projection}` is still being built, at position {cursor} of {head}: read the live version, or wait"
             ),
-            Self::ChangedColumns { projection, stored, declared } => write!(
+            Self::ChangedColumns {
+                projection,
+                stored,
+                declared,
+            } => write!(
                 f,
                 "the columns of `{projection}` changed from ({stored}) to ({declared}) without a new version: raise `version`"
             ),
-            Self::Deadline { projection, wanted, cursor } => write!(
+            Self::Deadline {
+                projection,
+                wanted,
+                cursor,
+            } => write!(
                 f,
                 "`{projection}` is at position {cursor} and did not reach {wanted} in time: try again, or wait longer"
             ),
             Self::Stopped { worker, reason } => write!(f, "`{worker}` has stopped: {reason}"),
             Self::Unregistered { what } => {
-                write!(f, "{what} is not part of this service: add it to the builder")
+                write!(
+                    f,
+                    "{what} is not part of this service: add it to the builder"
+                )
             }
             Self::NotPromotable { projection, why } => {
                 write!(f, "`{projection}` cannot become the live version: {why}")
             }
             Self::Duplicate { what } => {
-                write!(f, "{what} is declared twice: give one of them another name or version")
+                write!(
+                    f,
+                    "{what} is declared twice: give one of them another name or version"
+                )
             }
             Self::Listen { address } => {
-                write!(f, "cannot listen on `{address}`: choose a free address, or port 0")
+                write!(
+                    f,
+                    "cannot listen on `{address}`: choose a free address, or port 0"
+                )
             }
-            Self::Feed { url, why } => write!(f, "the feed `{url}` did not answer as it should: {why}"),
-            Self::CursorAhead { stream, cursor, head } => write!(
+            Self::Feed { url, why } => {
+                write!(f, "the feed `{url}` did not answer as it should: {why}")
+            }
+            Self::CursorAhead {
+                stream,
+                cursor,
+                head,
+            } => write!(
                 f,
                 "the cursor in `{stream}` is {cursor}, beyond its head {head}: the upstream was restored from a backup, or this is another environment"
             ),
-            Self::UnfilledHole { stream, wanted, found } => write!(
+            Self::UnfilledHole {
+                stream,
+                wanted,
+                found,
+            } => write!(
                 f,
                 "`{stream}` continues with position {found} instead of {wanted}, also when asked again: the feed is broken, nothing was skipped"
             ),
@@ -242,19 +368,33 @@ impl fmt::Display for Kind {
                 f,
                 "`{stream}` is not the stream that was read before: the hash differs at position {position}; compare it with the upstream before reading on"
             ),
-            Self::Handler { consumer, position, attempts } => write!(
+            Self::Handler {
+                consumer,
+                position,
+                attempts,
+            } => write!(
                 f,
                 "the handler of `{consumer}` failed {attempts} times at position {position}: nothing was skipped, it continues there when it is started again"
             ),
-            Self::UnknownIntegrationEvent { stream, position, event_type } => write!(
+            Self::UnknownIntegrationEvent {
+                stream,
+                position,
+                event_type,
+            } => write!(
                 f,
                 "`{event_type}` at position {position} of `{stream}` is unknown to this consumer: take the newer contract, or allow unknown types to be skipped"
             ),
             Self::BadEnvelope { stream, why } => {
-                write!(f, "an event of `{stream}` is no CloudEvent of this feed: {why}")
+                write!(
+                    f,
+                    "an event of `{stream}` is no CloudEvent of this feed: {why}"
+                )
             }
             Self::WrongTransaction { wanted } => {
-                write!(f, "this transaction is not one of {wanted}: ask for the store's own kind")
+                write!(
+                    f,
+                    "this transaction is not one of {wanted}: ask for the store's own kind"
+                )
             }
         }
     }

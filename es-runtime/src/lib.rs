@@ -4,11 +4,14 @@ extern crate self as es_runtime;
 
 pub mod error;
 // The modules stand in the order of the data flow; each imports only those above it.
-pub mod event;
 pub mod aggregate;
-pub mod store;
-pub mod projection;
+pub mod event;
 pub mod integration;
+pub mod projection;
+pub mod store;
+// Around them, outside the order.
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{Error, Result};
 // pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};

@@ -37,7 +37,10 @@ impl<A: Decide + Evolve> Given<A> {
 
     /// The command under test.
     pub fn when(self, command: A::Command) -> When<A> {
-        When { outcome: self.state.decide(command), state: self.state }
+        When {
+            outcome: self.state.decide(command),
+            state: self.state,
+        }
     }
 
     /// The state that the past led to.

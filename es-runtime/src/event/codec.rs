@@ -2,20 +2,30 @@
 //! become the payload. No code is generated for it: serde's own `Serialize` and `Deserialize` of
 //! the enum are driven from here, so serde's attributes on fields hold.
 
+use serde::Deserialize;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer as _, IgnoredAny, IntoDeserializer, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer as _, IgnoredAny, IntoDeserializer,
+    Visitor,
 };
 use serde::ser::{self, Impossible, Serialize, SerializeStruct, SerializeTuple};
-use serde::Deserialize;
 use serde_json::{Error, Serializer};
 
 /// The variant's number and its fields as JSON. A variant without fields has the payload `{}`, so
 /// that fields may be added to it later.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<(usize, String), Error> {
     let mut json = Vec::with_capacity(128);
-    let index = value.serialize(Untag { json: &mut Serializer::new(&mut json) })?;
+    let index = value.serialize(Untag {
+        json: &mut Serializer::new(&mut json),
+    })?;
     let json = String::from_utf8(json).map_err(|_| ser::Error::custom("JSON is not UTF-8"))?;
-    Ok((index as usize, if json.is_empty() { "{}".to_owned() } else { json }))
+    Ok((
+        index as usize,
+        if json.is_empty() {
+            "{}".to_owned()
+        } else {
+            json
+        },
+    ))
 }
 
 /// The value whose variant has the number `index` and whose fields stand in `payload`.
@@ -79,7 +89,10 @@ impl<'s, 'a> ser::Serializer for Untag<'s, 'a> {
         _: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, Error> {
-        Ok(Fields { index, inner: ser::Serializer::serialize_tuple(self.json, len)? })
+        Ok(Fields {
+            index,
+            inner: ser::Serializer::serialize_tuple(self.json, len)?,
+        })
     }
 
     fn serialize_struct_variant(
@@ -89,7 +102,10 @@ impl<'s, 'a> ser::Serializer for Untag<'s, 'a> {
         _: &'static str,
         len: usize,
     ) -> Result<Self::SerializeStructVariant, Error> {
-        Ok(Fields { index, inner: ser::Serializer::serialize_struct(self.json, name, len)? })
+        Ok(Fields {
+            index,
+            inner: ser::Serializer::serialize_struct(self.json, name, len)?,
+        })
     }
 
     not_an_enum! {
@@ -276,7 +292,14 @@ mod tests {
             (Every::Unit, 0, "{}"),
             (Every::Newtype("a".into()), 1, "\"a\""),
             (Every::Tuple(-1, true), 2, "[-1,true]"),
-            (Every::Struct { n: u64::MAX, note: None }, 3, r#"{"N":18446744073709551615}"#),
+            (
+                Every::Struct {
+                    n: u64::MAX,
+                    note: None,
+                },
+                3,
+                r#"{"N":18446744073709551615}"#,
+            ),
         ] {
             assert_eq!(encode(&value).unwrap(), (index, payload.to_owned()));
             assert_eq!(decode::<Every>(index, payload).unwrap(), value);
@@ -289,7 +312,17 @@ mod tests {
         assert!(missing.contains("missing field `N`"), "{missing}");
         let trailing = decode::<Every>(1, "\"a\" x").unwrap_err().to_string();
         assert!(trailing.contains("trailing characters"), "{trailing}");
-        assert!(decode::<Every>(9, "{}").unwrap_err().to_string().contains("variant index"));
-        assert!(encode(&5).unwrap_err().to_string().contains("expected an enum"));
+        assert!(
+            decode::<Every>(9, "{}")
+                .unwrap_err()
+                .to_string()
+                .contains("variant index")
+        );
+        assert!(
+            encode(&5)
+                .unwrap_err()
+                .to_string()
+                .contains("expected an enum")
+        );
     }
 }

@@ -99,7 +99,12 @@ impl FromStr for StreamId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = |why| Err(InvalidId { text: text.to_owned(), why });
+        let invalid = |why| {
+            Err(InvalidId {
+                text: text.to_owned(),
+                why,
+            })
+        };
         let Some(dash) = text.find('-') else {
             return invalid("a stream is named `{aggregate}-{id}`");
         };
@@ -112,7 +117,10 @@ impl FromStr for StreamId {
         if text.len() > MAX_STREAM {
             return invalid("a stream's name is at most 512 bytes long");
         }
-        Ok(Self { text: text.to_owned(), dash })
+        Ok(Self {
+            text: text.to_owned(),
+            dash,
+        })
     }
 }
 
@@ -131,7 +139,12 @@ pub struct InvalidId {
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot name a stream: {}", self.text.escape_debug(), self.why)
+        write!(
+            f,
+            "`{}` cannot name a stream: {}",
+            self.text.escape_debug(),
+            self.why
+        )
     }
 }
 
@@ -184,9 +197,10 @@ impl FromStr for CommandId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        Uuid::parse_str(text)
-            .map(Self)
-            .map_err(|_| InvalidId { text: text.to_owned(), why: "a command id is a UUID" })
+        Uuid::parse_str(text).map(Self).map_err(|_| InvalidId {
+            text: text.to_owned(),
+            why: "a command id is a UUID",
+        })
     }
 }
 
@@ -215,7 +229,10 @@ impl LogIdentity {
 
     /// The id of the event at `position` of this log.
     pub fn event_id(self, position: Position) -> EventId {
-        EventId(name_based(&[self.0.as_bytes(), &position.get().to_be_bytes()]))
+        EventId(name_based(&[
+            self.0.as_bytes(),
+            &position.get().to_be_bytes(),
+        ]))
     }
 }
 
@@ -268,7 +285,14 @@ mod tests {
 
     #[test]
     fn what_names_no_stream_is_refused_with_the_reason() {
-        for text in ["", "account", "account-", "-alice", "account-a\nb", &"a-".repeat(300)] {
+        for text in [
+            "",
+            "account",
+            "account-",
+            "-alice",
+            "account-a\nb",
+            &"a-".repeat(300),
+        ] {
             let error = text.parse::<StreamId>().unwrap_err().to_string();
             assert!(error.contains("cannot name a stream: "), "{error}");
         }

@@ -38,7 +38,10 @@ pub struct CommandRecord {
 impl CommandRecord {
     /// A command of this name, without its content.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), body: None }
+        Self {
+            name: name.into(),
+            body: None,
+        }
     }
 }
 

@@ -81,5 +81,7 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 
 /// The index of the variant that is stored under `name` today or was in the past.
 pub(crate) fn variant_of(types: &[EventType], name: &str) -> Option<usize> {
-    types.iter().position(|t| t.name == name || t.was.contains(&name))
+    types
+        .iter()
+        .position(|t| t.name == name || t.was.contains(&name))
 }

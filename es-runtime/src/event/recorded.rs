@@ -90,14 +90,24 @@ impl<E: Event> Recorded<E> {
 /// The name is unknown, the payload needs a newer reader, or it does not decode. None of these is
 /// ever skipped.
 pub(crate) fn decode_stored<E: Event>(stored: &StoredEvent) -> Result<Recorded<E>> {
-    let at = || Box::new((stored.event_type.clone(), stored.stream.clone(), stored.version));
+    let at = || {
+        Box::new((
+            stored.event_type.clone(),
+            stored.stream.clone(),
+            stored.version,
+        ))
+    };
     let Some(variant) = variant_of(E::TYPES, &stored.event_type) else {
         return Err(Error::new(Kind::UnknownEvent(at())));
     };
     let known = E::TYPES[variant].version;
     if stored.min_reader > known {
         let needs = stored.min_reader;
-        return Err(Error::new(Kind::NewerEvent { at: at(), needs, known }));
+        return Err(Error::new(Kind::NewerEvent {
+            at: at(),
+            needs,
+            known,
+        }));
     }
     let undecodable = |error| Error::caused_by(Kind::Undecodable(at()), error);
     let data = decode(variant, &stored.payload).map_err(undecodable)?;

@@ -33,7 +33,10 @@ impl fmt::Display for Timestamp {
         let micros = self.0.rem_euclid(DAY);
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
+        )
     }
 }
 
@@ -68,9 +71,8 @@ fn parse(text: &str) -> Option<Timestamp> {
     digits(fraction)?;
     let days = days_from_civil(year, month, day);
     let real = civil_from_days(days) == (year, month, day);
-    (real && hour < 24 && minute < 60 && second < 60).then(|| {
-        Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros)
-    })
+    (real && hour < 24 && minute < 60 && second < 60)
+        .then(|| Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros))
 }
 
 fn digits(text: &str) -> Option<i64> {
@@ -88,7 +90,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+    (
+        yoe + era * 400 + i64::from(month <= 2),
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+    )
 }
 
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
@@ -119,8 +125,14 @@ mod tests {
 
     #[test]
     fn every_moment_survives_its_text() {
-        for micros in [0, -1, 1, 951_782_400_000_000, -62_135_596_800_000_000, 253_402_300_799_999_999]
-        {
+        for micros in [
+            0,
+            -1,
+            1,
+            951_782_400_000_000,
+            -62_135_596_800_000_000,
+            253_402_300_799_999_999,
+        ] {
             let t = Timestamp::from_micros(micros);
             assert_eq!(t.to_string().parse(), Ok(t), "{t}");
         }
@@ -128,7 +140,14 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_refused() {
-        for text in ["", "2023-02-29T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01", "é", "2023-01-01T00:00:00.Z"] {
+        for text in [
+            "",
+            "2023-02-29T00:00:00Z",
+            "2023-01-01T24:00:00Z",
+            "2023-01-01",
+            "é",
+            "2023-01-01T00:00:00.Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
         }
     }

@@ -57,10 +57,19 @@ impl CloudEvent {
     /// # Errors
     /// When the stored payload or metadata is not JSON.
     pub fn new(service: &str, stream: &StreamVersion, event: PublishedEvent) -> Result<Self> {
-        let StreamVersion { stream: name, version } = stream;
+        let StreamVersion {
+            stream: name,
+            version,
+        } = stream;
         let broken = |error| {
             let why = format!("position {} is not stored as JSON", event.position);
-            Error::caused_by(Kind::BadEnvelope { stream: stream.to_string(), why }, error)
+            Error::caused_by(
+                Kind::BadEnvelope {
+                    stream: stream.to_string(),
+                    why,
+                },
+                error,
+            )
         };
         let metadata = match &event.metadata {
             Some(json) => serde_json::from_str(json).map_err(broken)?,
@@ -124,14 +133,25 @@ impl<E: IntegrationEvent> Received<E> {
     /// When the payload does not decode or the position is no number.
     pub(crate) fn open(event: &CloudEvent) -> Result<Option<Self>> {
         let stream = || super::stream_of::<E>().to_string();
-        let Some(variant) = variant_of::<E>(&event.event_type) else { return Ok(None) };
+        let Some(variant) = variant_of::<E>(&event.event_type) else {
+            return Ok(None);
+        };
         let data = decode(variant, event.data.get()).map_err(|error| {
             let why = format!("the data of `{}` does not decode", event.id);
-            Error::caused_by(Kind::BadEnvelope { stream: stream(), why }, error)
+            Error::caused_by(
+                Kind::BadEnvelope {
+                    stream: stream(),
+                    why,
+                },
+                error,
+            )
         })?;
         let Some(position) = event.position() else {
             let why = format!("`{}` has the sequence `{}`", event.id, event.sequence);
-            return Err(Error::new(Kind::BadEnvelope { stream: stream(), why }));
+            return Err(Error::new(Kind::BadEnvelope {
+                stream: stream(),
+                why,
+            }));
         };
         Ok(Some(Self {
             data,

@@ -3,10 +3,10 @@
 mod envelope;
 mod proof;
 
-pub use envelope::{CloudEvent, Received};
-pub(crate) use envelope::type_of;
-pub use proof::{InvalidHex, Salt, StreamHash};
 pub use crate::store::StreamVersion;
+pub(crate) use envelope::type_of;
+pub use envelope::{CloudEvent, Received};
+pub use proof::{InvalidHex, Salt, StreamHash};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,9 +46,7 @@ pub struct IntegrationType {
     label = "only integration events leave the service",
     note = "publish an integration event made from it: derive `IntegrationEvent` on an enum of its own and write `impl Publish<…>` for that"
 )]
-pub trait IntegrationEvent:
-    Serialize + DeserializeOwned + Clone + Send + Sync + 'static
-{
+pub trait IntegrationEvent: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The stream's name, `accounts`.
     const STREAM: &'static str;
     /// The version of the contract, from 1.
@@ -68,5 +66,8 @@ pub trait Publish<A: Aggregate>: IntegrationEvent {
 
 /// The version of the stream that `E` is published on.
 pub fn stream_of<E: IntegrationEvent>() -> StreamVersion {
-    StreamVersion { stream: E::STREAM.to_owned(), version: E::VERSION }
+    StreamVersion {
+        stream: E::STREAM.to_owned(),
+        version: E::VERSION,
+    }
 }

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn the_hash_depends_on_all_that_it_covers() {
         let salt = Salt::from_bytes([7; 16]);
-        let at = |n, ty, salt, payload| StreamHash::START.after(Position::new(n), ty, salt, payload);
+        let at =
+            |n, ty, salt, payload| StreamHash::START.after(Position::new(n), ty, salt, payload);
         let hash = at(1, "opened", salt, "{}");
         assert_eq!(hash, at(1, "opened", salt, "{}"));
         assert_ne!(hash, at(2, "opened", salt, "{}"));

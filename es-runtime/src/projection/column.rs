@@ -78,7 +78,9 @@ mod private {
 }
 
 fn mismatch(wanted: &str, found: &Value) -> OutOfRange {
-    OutOfRange::new(format!("the column should hold {wanted}, but holds {found:?}"))
+    OutOfRange::new(format!(
+        "the column should hold {wanted}, but holds {found:?}"
+    ))
 }
 
 macro_rules! stored {
@@ -191,7 +193,10 @@ mod tests {
         assert_eq!(there_and_back(&-5i32), -5);
         assert_eq!(there_and_back(&Some("a".to_owned())), Some("a".to_owned()));
         assert_eq!(there_and_back(&None::<u64>), None);
-        assert_eq!(there_and_back(&Timestamp::from_micros(-1)), Timestamp::from_micros(-1));
+        assert_eq!(
+            there_and_back(&Timestamp::from_micros(-1)),
+            Timestamp::from_micros(-1)
+        );
     }
 
     #[test]

@@ -44,7 +44,11 @@ pub trait Projection: Sized + Send + Sync + 'static {
     /// The columns, in the order of the fields.
     const COLUMNS: &'static [ColumnDef];
     /// The table of this version.
-    const TABLE: Table = Table { name: Self::NAME, version: Self::VERSION, columns: Self::COLUMNS };
+    const TABLE: Table = Table {
+        name: Self::NAME,
+        version: Self::VERSION,
+        columns: Self::COLUMNS,
+    };
 
     /// The fields as values, in the order of the columns.
     ///

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::event::{CommandId, Position, StreamId, Timestamp};
+use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 
 /// What one command adds to one stream: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -20,6 +20,36 @@ pub struct Append {
     pub metadata: Option<String>,
     /// When it happens, by the service's clock.
     pub time: Timestamp,
+}
+
+impl Append {
+    /// The events as the log keeps them, at the places that `outcome` gives them.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn into_stored(self, outcome: Outcome) -> impl Iterator<Item = StoredEvent> {
+        let first_version = outcome.version - u64::from(outcome.count) + 1;
+        let Self {
+            stream,
+            command_id,
+            metadata,
+            time,
+            ..
+        } = self;
+        self.events
+            .into_iter()
+            .zip(0..)
+            .map(move |(event, n)| StoredEvent {
+                position: outcome.first.plus(n),
+                stream: stream.clone(),
+                version: first_version + n,
+                event_type: event.event_type.to_owned(),
+                schema_version: event.schema_version,
+                min_reader: event.min_reader,
+                command_id: Some(command_id),
+                payload: event.payload,
+                metadata: metadata.clone(),
+                time,
+            })
+    }
 }
 
 /// An event on its way into the log.
@@ -107,9 +137,16 @@ pub(crate) fn plan(batch: &[Append], found: &[Found], head: Position) -> Plan {
         let count = u32::try_from(append.events.len()).unwrap_or(u32::MAX);
         *version += u64::from(count);
         head = head.plus(u64::from(count));
-        Appended::New(*slot.insert(Outcome { first, count, version: *version }))
+        Appended::New(*slot.insert(Outcome {
+            first,
+            count,
+            version: *version,
+        }))
     });
-    Plan { results: results.collect(), head }
+    Plan {
+        results: results.collect(),
+        head,
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +154,12 @@ mod tests {
     use super::*;
 
     fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
-        let event = NewEvent { event_type: "t", schema_version: 1, min_reader: 1, payload: "{}".into() };
+        let event = NewEvent {
+            event_type: "t",
+            schema_version: 1,
+            min_reader: 1,
+            payload: "{}".into(),
+        };
         Append {
             stream: StreamId::new("a", stream).unwrap(),
             expected,
@@ -129,17 +171,31 @@ mod tests {
     }
 
     fn outcome(first: u64, count: u32, version: u64) -> Outcome {
-        Outcome { first: Position::new(first), count, version }
+        Outcome {
+            first: Position::new(first),
+            count,
+            version,
+        }
     }
 
     #[test]
     fn one_conflict_fails_nobody_else_and_costs_no_position() {
-        let batch = [append("x", 0, "1", 2), append("x", 0, "2", 1), append("y", 3, "3", 1)];
-        let found = [0, 0, 3].map(|version| Found { version, done: None });
+        let batch = [
+            append("x", 0, "1", 2),
+            append("x", 0, "2", 1),
+            append("y", 3, "3", 1),
+        ];
+        let found = [0, 0, 3].map(|version| Found {
+            version,
+            done: None,
+        });
         let plan = plan(&batch, &found, Position::new(10));
         let conflict = Appended::Conflict { found: 2 };
-        let expected =
-            [Appended::New(outcome(11, 2, 2)), conflict, Appended::New(outcome(13, 1, 4))];
+        let expected = [
+            Appended::New(outcome(11, 2, 2)),
+            conflict,
+            Appended::New(outcome(13, 1, 4)),
+        ];
         assert_eq!(plan.results, expected);
         assert_eq!(plan.head, Position::new(13));
     }
@@ -147,11 +203,19 @@ mod tests {
     #[test]
     fn a_command_is_looked_up_before_the_version() {
         let first = outcome(1, 1, 1);
-        let batch = [append("x", 7, "old", 1), append("x", 7, "new", 0), append("x", 7, "new", 1)];
+        let batch = [
+            append("x", 7, "old", 1),
+            append("x", 7, "new", 0),
+            append("x", 7, "new", 1),
+        ];
         let found = [Some(first), None, None].map(|done| Found { version: 7, done });
         let plan = plan(&batch, &found, Position::new(9));
         let empty = outcome(10, 0, 7);
-        let expected = [Appended::Already(first), Appended::New(empty), Appended::Already(empty)];
+        let expected = [
+            Appended::Already(first),
+            Appended::New(empty),
+            Appended::Already(empty),
+        ];
         assert_eq!(plan.results, expected);
         assert_eq!(empty.position(), plan.head);
     }

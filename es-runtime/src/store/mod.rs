@@ -7,6 +7,8 @@ mod append;
 #[cfg(feature = "runtime")]
 mod handle;
 #[cfg(feature = "runtime")]
+mod life;
+#[cfg(feature = "runtime")]
 pub mod memory;
 mod published;
 #[cfg(feature = "sqlite")]
@@ -14,10 +16,12 @@ pub mod sqlite;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
+#[cfg(feature = "runtime")]
+mod wake;
 
 pub use append::{Append, Appended, NewEvent, Outcome};
 #[cfg(feature = "runtime")]
-pub(crate) use append::{Found, Plan, plan};
+pub(crate) use append::{Found, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
 pub use published::{PublishedEvent, StreamVersion};
@@ -54,14 +58,22 @@ pub enum ProjectionKind {
 impl From<&Table> for ProjectionId {
     fn from(table: &Table) -> Self {
         let name = table.name.to_owned();
-        Self { kind: ProjectionKind::ReadModel, name, version: table.version }
+        Self {
+            kind: ProjectionKind::ReadModel,
+            name,
+            version: table.version,
+        }
     }
 }
 
 impl From<&StreamVersion> for ProjectionId {
     fn from(stream: &StreamVersion) -> Self {
         let name = stream.stream.clone();
-        Self { kind: ProjectionKind::Stream, name, version: stream.version }
+        Self {
+            kind: ProjectionKind::Stream,
+            name,
+            version: stream.version,
+        }
     }
 }
 

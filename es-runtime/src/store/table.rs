@@ -95,6 +95,11 @@ impl fmt::Display for ColumnDef {
             ColumnKind::Text => "text",
             ColumnKind::Bytes => "bytes",
         };
-        write!(f, "{} {kind}{}", self.name, if self.nullable { "?" } else { "" })
+        write!(
+            f,
+            "{} {kind}{}",
+            self.name,
+            if self.nullable { "?" } else { "" }
+        )
     }
 }

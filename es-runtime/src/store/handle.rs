@@ -1,0 +1,182 @@
+use super::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+use super::sqlite::SqliteStore;
+use super::tx::Tx;
+use super::{
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+};
+use crate::error::{Error, Kind, Result};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+
+/// The store that a service runs on, chosen by its URL. Clones share it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Store {
+    /// In memory, for tests.
+    Memory(MemoryStore),
+    /// One SQLite file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteStore),
+}
+
+impl Store {
+    /// Connects to the store that `url` names, and brings its tables up to date:
+    /// `memory:` or `sqlite://path/to/file.db`.
+    ///
+    /// # Errors
+    /// When there is no such store, it cannot be reached, or it comes from a newer release.
+    pub async fn connect(url: &str) -> Result<Self> {
+        if url == "memory:" {
+            return Ok(Self::Memory(MemoryStore::new()));
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return SqliteStore::open(path).await.map(Self::Sqlite);
+        }
+        Err(Error::new(Kind::UnknownStore {
+            url: url.to_owned(),
+        }))
+    }
+}
+
+/// Hands a call to the store at hand.
+macro_rules! to {
+    ($self:ident.$method:ident($($arg:expr),*)$(.$wait:ident)?) => {
+        match $self {
+            Self::Memory(store) => store.$method($($arg),*)$(.$wait)?,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.$method($($arg),*)$(.$wait)?,
+        }
+    };
+}
+
+impl EventStore for Store {
+    fn identity(&self) -> LogIdentity {
+        to!(self.identity())
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        to!(self.append(append).await)
+    }
+
+    async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        to!(self.outcome(stream, command).await)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        to!(self.read_stream(stream, after, limit).await)
+    }
+
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        to!(self.read_log(after, limit).await)
+    }
+
+    async fn head(&self) -> Result<Position> {
+        to!(self.head().await)
+    }
+
+    async fn wait_for_append(&self, after: Position) {
+        to!(self.wait_for_append(after).await)
+    }
+
+    async fn prepare_table(&self, table: &Table) -> Result<ProjectionState> {
+        to!(self.prepare_table(table).await)
+    }
+
+    async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
+        to!(self.prepare_stream(stream).await)
+    }
+
+    async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
+        to!(self.projection(projection).await)
+    }
+
+    async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+        to!(self.projections().await)
+    }
+
+    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
+        to!(self.finish_building(projection).await)
+    }
+
+    async fn promote(&self, table: &Table) -> Result<()> {
+        to!(self.promote(table).await)
+    }
+
+    async fn advance_rows(
+        &self,
+        advance: Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        to!(self.advance_rows(advance, table, changes).await)
+    }
+
+    async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
+        to!(self.read_rows(table, keys).await)
+    }
+
+    async fn scan_rows(
+        &self,
+        table: &Table,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>> {
+        to!(self.scan_rows(table, after, limit).await)
+    }
+
+    async fn advance_stream(
+        &self,
+        advance: Advance,
+        stream: &StreamVersion,
+        events: Vec<PublishedEvent>,
+    ) -> Result<Advanced> {
+        to!(self.advance_stream(advance, stream, events).await)
+    }
+
+    async fn read_published(
+        &self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<PublishedEvent>> {
+        to!(self.read_published(stream, after, limit).await)
+    }
+
+    async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {
+        to!(self.published_head(stream).await)
+    }
+
+    async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
+        to!(self.wait_for_published(stream, after).await)
+    }
+
+    async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
+        to!(self.inbox(inbox).await)
+    }
+
+    async fn begin(&self) -> Result<Tx> {
+        to!(self.begin().await)
+    }
+
+    async fn commit_inbox(
+        &self,
+        tx: Tx,
+        inbox: &InboxId,
+        from: StreamCursor,
+        to: StreamCursor,
+    ) -> Result<Advanced> {
+        to!(self.commit_inbox(tx, inbox, from, to).await)
+    }
+
+    async fn close(&self) {
+        to!(self.close().await)
+    }
+}

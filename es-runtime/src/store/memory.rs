@@ -1,0 +1,346 @@
+//! The reference store: a log in memory, under one lock, for tests and for those who write stores.
+//!
+//! It keeps every law in the plainest way; nothing survives the process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::tx::{Inner, Tx};
+use super::wake::Wake;
+use super::{
+    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Outcome, Phase, ProjectionId,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, life,
+    plan,
+};
+use crate::error::{Error, Kind, Result};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+
+/// A store in memory. Clones share one log.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    identity: LogIdentity,
+    state: Arc<Mutex<State>>,
+    wake: Arc<Wake>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    log: Vec<StoredEvent>,
+    /// The indices of a stream's events in the log.
+    streams: HashMap<StreamId, Vec<usize>>,
+    commands: HashMap<(StreamId, CommandId), Outcome>,
+    projections: BTreeMap<ProjectionId, ProjectionState>,
+    fingerprints: HashMap<ProjectionId, String>,
+    rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
+    published: HashMap<StreamVersion, Vec<PublishedEvent>>,
+    inboxes: HashMap<InboxId, StreamCursor>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty log.
+    pub fn new() -> Self {
+        let wake = Arc::new(Wake::new(Duration::from_millis(50)));
+        Self {
+            identity: LogIdentity::random(),
+            state: Arc::default(),
+            wake,
+        }
+    }
+
+    /// Every operation takes the lock once and leaves the state whole before it can panic, so a
+    /// poisoned lock guards a good state.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn head(&self) -> Position {
+        Position::new(self.log.len() as u64)
+    }
+
+    fn found(&self, append: &Append) -> Found {
+        let version = self
+            .streams
+            .get(&append.stream)
+            .map_or(0, |events| events.len() as u64);
+        let done = self
+            .commands
+            .get(&(append.stream.clone(), append.command_id))
+            .copied();
+        Found { version, done }
+    }
+
+    fn append(&mut self, append: Append) -> Appended {
+        let found = self.found(&append);
+        let result = plan(std::slice::from_ref(&append), &[found], self.head()).results[0];
+        if let Appended::New(outcome) = result {
+            self.commands
+                .insert((append.stream.clone(), append.command_id), outcome);
+            for event in append.into_stored(outcome) {
+                self.streams
+                    .entry(event.stream.clone())
+                    .or_default()
+                    .push(self.log.len());
+                self.log.push(event);
+            }
+        }
+        result
+    }
+
+    fn known(&mut self, projection: &ProjectionId) -> Result<&mut ProjectionState> {
+        let unknown = || Kind::Unregistered {
+            what: format!("`{projection}`"),
+        };
+        self.projections
+            .get_mut(projection)
+            .ok_or_else(|| Error::new(unknown()))
+    }
+
+    /// Moves the cursor if it stands where the mover believes.
+    fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
+        let state = self.known(&advance.projection)?;
+        if state.cursor != advance.from {
+            return Ok(Advanced::Fenced);
+        }
+        state.cursor = advance.to;
+        Ok(Advanced::Moved)
+    }
+
+    fn prepare(&mut self, projection: ProjectionId) -> ProjectionState {
+        *self.projections.entry(projection).or_insert(life::NEW)
+    }
+
+    fn live_version(&self, projection: &ProjectionId) -> Option<ProjectionId> {
+        let same = |id: &ProjectionId| (id.kind, &id.name) == (projection.kind, &projection.name);
+        let live = |(id, state): &(&ProjectionId, &ProjectionState)| {
+            same(id) && state.phase == Phase::Live
+        };
+        self.projections.iter().find(live).map(|(id, _)| id.clone())
+    }
+}
+
+/// The items after the first `after`, at most `limit`.
+fn page<T: Clone>(items: &[T], after: u64, limit: usize) -> Vec<T> {
+    let after = usize::try_from(after).unwrap_or(usize::MAX);
+    items.iter().skip(after).take(limit).cloned().collect()
+}
+
+impl EventStore for MemoryStore {
+    fn identity(&self) -> LogIdentity {
+        self.identity
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let (appended, head) = {
+            let mut state = self.state();
+            (state.append(append), state.head())
+        };
+        self.wake.log_grew(head);
+        Ok(appended)
+    }
+
+    async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        Ok(self
+            .state()
+            .commands
+            .get(&(stream.clone(), command))
+            .copied())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        let state = self.state();
+        let events = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        Ok(page(events, after, limit)
+            .into_iter()
+            .map(|i| state.log[i].clone())
+            .collect())
+    }
+
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        Ok(page(&self.state().log, after.get(), limit))
+    }
+
+    async fn head(&self) -> Result<Position> {
+        Ok(self.state().head())
+    }
+
+    async fn wait_for_append(&self, after: Position) {
+        self.wake.for_log(after).await;
+    }
+
+    async fn prepare_table(&self, table: &Table) -> Result<ProjectionState> {
+        let mut state = self.state();
+        let projection = ProjectionId::from(table);
+        let declared = table.fingerprint();
+        let stored = state
+            .fingerprints
+            .entry(projection.clone())
+            .or_insert(declared);
+        life::same_columns(table, stored)?;
+        Ok(state.prepare(projection))
+    }
+
+    async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
+        Ok(self.state().prepare(stream.into()))
+    }
+
+    async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
+        Ok(self.state().projections.get(projection).copied())
+    }
+
+    async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+        Ok(self
+            .state()
+            .projections
+            .iter()
+            .map(|(id, state)| (id.clone(), *state))
+            .collect())
+    }
+
+    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
+        let mut state = self.state();
+        let live = state.live_version(projection).is_some();
+        let known = state.known(projection)?;
+        known.phase = life::complete(known.phase, projection.kind, live);
+        Ok(known.phase)
+    }
+
+    async fn promote(&self, table: &Table) -> Result<()> {
+        let mut state = self.state();
+        let projection = ProjectionId::from(table);
+        life::promotable(&projection, state.known(&projection)?)?;
+        if let Some(old) = state.live_version(&projection) {
+            state.known(&old)?.phase = Phase::Shadow;
+        }
+        state.known(&projection)?.phase = Phase::Live;
+        Ok(())
+    }
+
+    async fn advance_rows(
+        &self,
+        advance: Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        let mut state = self.state();
+        let advanced = state.advance(&advance)?;
+        if advanced == Advanced::Moved {
+            let rows = state.rows.entry(table.into()).or_default();
+            for change in changes {
+                match change.row {
+                    Some(row) => drop(rows.insert(change.key, row)),
+                    None => drop(rows.remove(&change.key)),
+                }
+            }
+        }
+        Ok(advanced)
+    }
+
+    async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
+        let state = self.state();
+        let Some(rows) = state.rows.get(&table.into()) else {
+            return Ok(Vec::new());
+        };
+        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
+        Ok(keys.into_iter().filter_map(row).collect())
+    }
+
+    async fn scan_rows(
+        &self,
+        table: &Table,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>> {
+        let state = self.state();
+        let Some(rows) = state.rows.get(&table.into()) else {
+            return Ok(Vec::new());
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
+        Ok(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+    }
+
+    async fn advance_stream(
+        &self,
+        advance: Advance,
+        stream: &StreamVersion,
+        events: Vec<PublishedEvent>,
+    ) -> Result<Advanced> {
+        let (advanced, head) = {
+            let mut state = self.state();
+            let advanced = state.advance(&advance)?;
+            let published = state.published.entry(stream.clone()).or_default();
+            if advanced == Advanced::Moved {
+                published.extend(events);
+            }
+            (advanced, Position::new(published.len() as u64))
+        };
+        self.wake.stream_grew(stream, head);
+        Ok(advanced)
+    }
+
+    async fn read_published(
+        &self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<PublishedEvent>> {
+        let state = self.state();
+        let events = state.published.get(stream).map_or(&[][..], Vec::as_slice);
+        Ok(page(events, after.get(), limit))
+    }
+
+    async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {
+        let state = self.state();
+        let last = state.published.get(stream).and_then(|events| events.last());
+        let cursor = |event: &PublishedEvent| StreamCursor {
+            position: event.position,
+            hash: event.hash,
+        };
+        Ok(last.map(cursor).unwrap_or_default())
+    }
+
+    async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
+        self.wake.for_stream(stream, after).await;
+    }
+
+    async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
+        Ok(self.state().inboxes.get(inbox).copied().unwrap_or_default())
+    }
+
+    async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(Inner::Memory))
+    }
+
+    async fn commit_inbox(
+        &self,
+        _: Tx,
+        inbox: &InboxId,
+        from: StreamCursor,
+        to: StreamCursor,
+    ) -> Result<Advanced> {
+        let mut state = self.state();
+        let cursor = state.inboxes.entry(inbox.clone()).or_default();
+        if *cursor != from {
+            return Ok(Advanced::Fenced);
+        }
+        *cursor = to;
+        Ok(Advanced::Moved)
+    }
+
+    async fn close(&self) {}
+}

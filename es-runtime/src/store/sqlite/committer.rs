@@ -1,0 +1,194 @@
+//! Group commit: everything that waits while the previous commit is under way goes into the next
+//! transaction, in five statements, however many appends that are.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, Sqlite, Transaction};
+use tokio::sync::{mpsc, oneshot};
+
+use super::log::outcome_of;
+use super::{begin, failed, position, signed, unsigned};
+use crate::error::{Error, Result};
+use crate::event::{Position, StoredEvent};
+use crate::store::wake::Wake;
+use crate::store::{Append, Appended, Found, plan};
+
+const DOING: &str = "appending events";
+/// Appends that may wait; the next caller waits for room.
+const QUEUE: usize = 1024;
+/// Appends in one transaction.
+const BATCH: usize = 512;
+
+/// The way to the task that writes all appends of this process.
+#[derive(Clone, Debug)]
+pub(super) struct Committer {
+    queue: mpsc::Sender<Waiting>,
+}
+
+struct Waiting {
+    append: Append,
+    answer: oneshot::Sender<Result<Appended>>,
+}
+
+impl Committer {
+    pub(super) fn start(writer: SqlitePool, wake: Arc<Wake>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(run(writer, wake, waiting));
+        Self { queue }
+    }
+
+    /// Hands the append over and waits for its commit. The commit happens also if the caller does
+    /// not wait.
+    pub(super) async fn append(&self, append: Append) -> Result<Appended> {
+        let gone = || Error::database(DOING, "the store is closed");
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .send(Waiting { append, answer })
+            .await
+            .map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn run(writer: SqlitePool, wake: Arc<Wake>, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut waiting, BATCH).await > 0 {
+        let (appends, answers): (Vec<_>, Vec<_>) =
+            waiting.drain(..).map(|w| (w.append, w.answer)).unzip();
+        match commit(&writer, &wake, &appends).await {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    // A caller that is gone does not want its answer.
+                    answer.send(Ok(result)).ok();
+                }
+            }
+            // One append that the database refuses must not fail its neighbours. If the commit
+            // itself was in doubt, the command ids answer with what it did.
+            Err(error) => {
+                tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
+                for (answer, append) in answers.into_iter().zip(appends) {
+                    let result = commit(&writer, &wake, &[append]).await;
+                    answer.send(result.map(|results| results[0])).ok();
+                }
+            }
+        }
+    }
+}
+
+/// Writes a batch in one transaction.
+async fn commit(writer: &SqlitePool, wake: &Wake, batch: &[Append]) -> Result<Vec<Appended>> {
+    let mut tx = begin(writer, DOING).await?;
+    let (found, head) = look_up(&mut tx, batch).await?;
+    let plan = plan(batch, &found, head);
+    let new = plan
+        .results
+        .iter()
+        .any(|result| matches!(result, Appended::New(_)));
+    if new {
+        insert(&mut tx, batch, &plan.results).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        wake.log_grew(plan.head);
+    }
+    Ok(plan.results)
+}
+
+const LOOK_UP: &str = "
+    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
+           max((SELECT coalesce(max(position), 0) FROM es_event), (SELECT floor FROM es_log)),
+           c.first_position, c.count, c.version
+    FROM json_each(?) a
+    LEFT JOIN es_command c
+      ON c.stream = a.value->>0 AND c.command_id = unhex(a.value->>1)
+    ORDER BY a.key";
+
+/// What the log knows of each append's stream and command, and its head.
+async fn look_up(
+    tx: &mut Transaction<'_, Sqlite>,
+    batch: &[Append],
+) -> Result<(Vec<Found>, Position)> {
+    let keys: Vec<_> = batch
+        .iter()
+        .map(|a| json!([a.stream.as_str(), hex(a)]))
+        .collect();
+    let query = sqlx::query(LOOK_UP).bind(json!(keys).to_string());
+    let rows = query.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
+    let mut head = Position::START;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        head = position(row.try_get(1).map_err(failed(DOING))?)?;
+        found.push(read_found(&row)?);
+    }
+    Ok((found, head))
+}
+
+fn read_found(row: &SqliteRow) -> Result<Found> {
+    let version = unsigned("version", row.try_get(0).map_err(failed(DOING))?)?;
+    let first: Option<i64> = row.try_get(2).map_err(failed(DOING))?;
+    let done = first.map(|_| outcome_of(row, 2)).transpose()?;
+    Ok(Found { version, done })
+}
+
+const INSERT_EVENTS: &str = "
+    INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
+                          command_id, payload, metadata, occurred_at)
+    SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5,
+           e.value->>6, unhex(e.value->>7), e.value->>8, e.value->>9, e.value->>10
+    FROM json_each(?) e";
+
+const INSERT_COMMANDS: &str = "
+    INSERT INTO es_command (stream, command_id, first_position, count, version, at)
+    SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5
+    FROM json_each(?) c";
+
+/// Writes what was decided: the events and the commands that emitted them.
+async fn insert(
+    tx: &mut Transaction<'_, Sqlite>,
+    batch: &[Append],
+    results: &[Appended],
+) -> Result<()> {
+    let (mut events, mut commands) = (Vec::new(), Vec::new());
+    for (append, result) in batch.iter().zip(results) {
+        let Appended::New(outcome) = *result else {
+            continue;
+        };
+        let (first, version) = (
+            signed("position", outcome.first.get())?,
+            signed("version", outcome.version)?,
+        );
+        let (stream, command, at) = (append.stream.as_str(), hex(append), append.time.as_micros());
+        commands.push(json!([stream, command, first, outcome.count, version, at]));
+        let slice = append.stream.slice();
+        for event in append.clone().into_stored(outcome) {
+            events.push(event_row(&event, slice, &command));
+        }
+    }
+    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, commands)] {
+        if !rows.is_empty() {
+            let query = sqlx::query(statement).bind(json!(rows).to_string());
+            query.execute(&mut **tx).await.map_err(failed(DOING))?;
+        }
+    }
+    Ok(())
+}
+
+fn event_row(event: &StoredEvent, slice: u16, command: &str) -> serde_json::Value {
+    json!([
+        event.position,
+        event.stream.as_str(),
+        event.version,
+        slice,
+        event.event_type,
+        event.schema_version,
+        event.min_reader,
+        command,
+        event.payload,
+        event.metadata,
+        event.time.as_micros(),
+    ])
+}
+
+fn hex(append: &Append) -> String {
+    format!("{:032x}", append.command_id.as_u128())
+}

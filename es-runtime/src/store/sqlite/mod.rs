@@ -1,0 +1,319 @@
+//! The embedded store: SQLite in WAL mode, one writer, group commit, every commit on disk.
+//!
+//! Several processes may share one file: every write is a transaction that begins with the lock
+//! (`BEGIN IMMEDIATE`) and looks at the log again, so nothing is believed that was read before.
+
+mod committer;
+mod log;
+mod projections;
+mod schema;
+mod streams;
+
+pub use sqlx;
+pub use sqlx::SqliteConnection;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
+
+use self::committer::Committer;
+use super::tx::{Inner as TxInner, Tx};
+use super::wake::Wake;
+use super::{
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+};
+use crate::error::{Error, Kind, Result};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+
+/// How long a write waits for another process's, or a read for a free connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Other processes' appends are noticed after at most this long.
+const POLL: Duration = Duration::from_millis(50);
+const READERS: u32 = 4;
+
+/// A store in one SQLite file. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    identity: LogIdentity,
+    readers: SqlitePool,
+    /// A pool of one: its queue is fair, and a dropped transaction is rolled back.
+    writer: SqlitePool,
+    committer: Committer,
+    wake: Arc<Wake>,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it if it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or comes from a newer release.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let opening = |error| Error::database("opening the SQLite file", error);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(PATIENCE)
+            .pragma("cache_size", "-65536")
+            .disable_statement_logging();
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(PATIENCE)
+                .test_before_acquire(false)
+        };
+        let write = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", "4000");
+        let one = pool()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let writer = one.connect_with(write).await.map_err(opening)?;
+        let identity = schema::migrate(&writer).await?;
+        let read = options.read_only(true).row_buffer_size(1000);
+        let readers = pool()
+            .max_connections(READERS)
+            .connect_with(read)
+            .await
+            .map_err(opening)?;
+        let wake = Arc::new(Wake::new(POLL));
+        let committer = Committer::start(writer.clone(), wake.clone());
+        Ok(Self {
+            identity,
+            readers,
+            writer,
+            committer,
+            wake,
+        })
+    }
+
+    async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
+        begin(&self.writer, doing).await
+    }
+}
+
+/// Begins with the write lock, so that all that is read inside is the newest.
+async fn begin(writer: &SqlitePool, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
+    writer
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed(doing))
+}
+
+/// Turns a database's error into ours.
+fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
+    move |error| Error::database(doing, error)
+}
+
+/// A stored number that must not be negative.
+fn unsigned<T: TryFrom<i64>>(column: &str, stored: i64) -> Result<T> {
+    let what = || format!("{stored} in `{column}`");
+    stored
+        .try_into()
+        .map_err(|_| Error::new(Kind::OutOfRange { what: what() }))
+}
+
+/// A number as SQLite keeps it.
+fn signed(what: &str, number: u64) -> Result<i64> {
+    let what = || format!("{what} {number}");
+    number
+        .try_into()
+        .map_err(|_| Error::new(Kind::OutOfRange { what: what() }))
+}
+
+fn position(stored: i64) -> Result<Position> {
+    unsigned("position", stored).map(Position::new)
+}
+
+/// A number of rows, of which SQLite takes no more than an `i64`.
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+impl EventStore for SqliteStore {
+    fn identity(&self) -> LogIdentity {
+        self.identity
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.committer.append(append).await
+    }
+
+    async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        log::outcome(&self.readers, stream, command).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        log::stream(&self.readers, stream, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        log::page(&self.readers, after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position> {
+        log::head(&self.readers).await
+    }
+
+    async fn wait_for_append(&self, after: Position) {
+        self.wake.for_log(after).await;
+    }
+
+    async fn prepare_table(&self, table: &Table) -> Result<ProjectionState> {
+        let mut tx = self.write("preparing a read model").await?;
+        let state = projections::prepare_table(&mut tx, table).await?;
+        tx.commit()
+            .await
+            .map_err(failed("preparing a read model"))?;
+        Ok(state)
+    }
+
+    async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
+        let mut tx = self.write("preparing an integration stream").await?;
+        let state = projections::prepare(&mut tx, &stream.into(), "").await?;
+        tx.commit()
+            .await
+            .map_err(failed("preparing an integration stream"))?;
+        Ok(state)
+    }
+
+    async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
+        let mut reader = self
+            .readers
+            .acquire()
+            .await
+            .map_err(failed("reading a projection"))?;
+        projections::state(&mut reader, projection).await
+    }
+
+    async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+        projections::all(&self.readers).await
+    }
+
+    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
+        let mut tx = self.write("completing a projection").await?;
+        let phase = projections::finish_building(&mut tx, projection).await?;
+        tx.commit()
+            .await
+            .map_err(failed("completing a projection"))?;
+        Ok(phase)
+    }
+
+    async fn promote(&self, table: &Table) -> Result<()> {
+        let mut tx = self.write("promoting a read model").await?;
+        projections::promote(&mut tx, &table.into()).await?;
+        tx.commit().await.map_err(failed("promoting a read model"))
+    }
+
+    async fn advance_rows(
+        &self,
+        advance: Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        let mut tx = self.write("writing a read model").await?;
+        let advanced = projections::advance(&mut tx, &advance).await?;
+        if advanced == Advanced::Moved {
+            projections::write_rows(&mut tx, table, changes).await?;
+            tx.commit().await.map_err(failed("writing a read model"))?;
+        }
+        Ok(advanced)
+    }
+
+    async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
+        projections::rows(&self.readers, table, keys).await
+    }
+
+    async fn scan_rows(
+        &self,
+        table: &Table,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>> {
+        projections::scan(&self.readers, table, after, limit).await
+    }
+
+    async fn advance_stream(
+        &self,
+        advance: Advance,
+        stream: &StreamVersion,
+        events: Vec<PublishedEvent>,
+    ) -> Result<Advanced> {
+        let mut tx = self.write("writing an integration stream").await?;
+        let advanced = projections::advance(&mut tx, &advance).await?;
+        if advanced == Advanced::Moved {
+            streams::write(&mut tx, stream, &events).await?;
+            tx.commit()
+                .await
+                .map_err(failed("writing an integration stream"))?;
+            if let Some(last) = events.last() {
+                self.wake.stream_grew(stream, last.position);
+            }
+        }
+        Ok(advanced)
+    }
+
+    async fn read_published(
+        &self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<PublishedEvent>> {
+        streams::page(&self.readers, stream, after, limit).await
+    }
+
+    async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {
+        streams::head(&self.readers, stream).await
+    }
+
+    async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
+        self.wake.for_stream(stream, after).await;
+    }
+
+    async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
+        streams::inbox(&self.readers, inbox).await
+    }
+
+    async fn begin(&self) -> Result<Tx> {
+        self.write("beginning a consumer's transaction")
+            .await
+            .map(TxInner::Sqlite)
+            .map(Tx)
+    }
+
+    async fn commit_inbox(
+        &self,
+        tx: Tx,
+        inbox: &InboxId,
+        from: StreamCursor,
+        to: StreamCursor,
+    ) -> Result<Advanced> {
+        let TxInner::Sqlite(mut tx) = tx.0 else {
+            return Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" }));
+        };
+        let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
+        if advanced == Advanced::Moved {
+            tx.commit()
+                .await
+                .map_err(failed("committing a consumer's effects"))?;
+        }
+        Ok(advanced)
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

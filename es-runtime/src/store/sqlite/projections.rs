@@ -1,0 +1,376 @@
+//! Read models: their tables, their rows, their cursors, and which version is live.
+//!
+//! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
+//! in tables; columns are quoted.
+
+use std::fmt::Write;
+
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection, Transaction};
+
+use super::{failed, limit as rows_limit, position, signed, unsigned};
+use crate::error::{Error, Kind, Result};
+use crate::store::{
+    Advance, Advanced, ColumnKind, Phase, ProjectionId, ProjectionKind, ProjectionState, Row,
+    RowChange, Table, Value, life,
+};
+
+type Tx = Transaction<'static, Sqlite>;
+
+fn kind(projection: &ProjectionId) -> &'static str {
+    match projection.kind {
+        ProjectionKind::ReadModel => "read-model",
+        ProjectionKind::Stream => "stream",
+    }
+}
+
+/// Makes the table and its indexes unless they are there.
+pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<ProjectionState> {
+    const DOING: &str = "making a read model's table";
+    let projection = ProjectionId::from(table);
+    if state(tx, &projection).await?.is_none() {
+        for statement in create_table(table) {
+            let query = sqlx::query(AssertSqlSafe(statement));
+            query.execute(&mut **tx).await.map_err(failed(DOING))?;
+        }
+    }
+    let query = sqlx::query_scalar(
+        "SELECT fingerprint FROM es_projection WHERE kind = ? AND name = ? AND version = ?",
+    );
+    let query = query
+        .bind(kind(&projection))
+        .bind(table.name)
+        .bind(table.version);
+    let stored: Option<String> = query
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failed(DOING))?;
+    if let Some(stored) = stored {
+        life::same_columns(table, &stored)?;
+    }
+    prepare(tx, &projection, &table.fingerprint()).await
+}
+
+fn create_table(table: &Table) -> Vec<String> {
+    let name = table.sql_name();
+    let mut create = format!("CREATE TABLE \"{name}\" (\"key\" TEXT PRIMARY KEY");
+    for column in table.columns {
+        let kind = match column.kind {
+            ColumnKind::Integer | ColumnKind::Boolean => "INTEGER",
+            ColumnKind::Real => "REAL",
+            ColumnKind::Text => "TEXT",
+            ColumnKind::Bytes => "BLOB",
+        };
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        // Writing to a string cannot fail.
+        write!(create, ", \"{}\" {kind}{null}", column.name).ok();
+    }
+    create.push_str(") STRICT, WITHOUT ROWID");
+    let index =
+        |column: &str| format!("CREATE INDEX \"{name}_{column}\" ON \"{name}\" (\"{column}\")");
+    let indexes = table
+        .columns
+        .iter()
+        .filter(|c| c.index)
+        .map(|c| index(c.name));
+    std::iter::once(create).chain(indexes).collect()
+}
+
+/// Makes a projection known and answers where it stands.
+pub(super) async fn prepare(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    fingerprint: &str,
+) -> Result<ProjectionState> {
+    const DOING: &str = "preparing a projection";
+    let ProjectionId { name, version, .. } = projection;
+    let projections = sqlx::query(
+        "INSERT INTO es_projection (kind, name, version, phase, fingerprint)
+         VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    );
+    let new = projections.bind(kind(projection)).bind(name).bind(version);
+    let new = new.bind(life::NEW.phase.as_str()).bind(fingerprint);
+    new.execute(&mut **tx).await.map_err(failed(DOING))?;
+    let cursors = sqlx::query(
+        "INSERT INTO es_cursor (kind, name, version, slice_from, slice_to, position)
+         VALUES (?, ?, ?, 0, 1024, 0) ON CONFLICT DO NOTHING",
+    );
+    let new = cursors.bind(kind(projection)).bind(name).bind(version);
+    new.execute(&mut **tx).await.map_err(failed(DOING))?;
+    known(tx, projection).await
+}
+
+async fn known(tx: &mut Tx, projection: &ProjectionId) -> Result<ProjectionState> {
+    let unknown = || Kind::Unregistered {
+        what: format!("`{projection}`"),
+    };
+    state(tx, projection)
+        .await?
+        .ok_or_else(|| Error::new(unknown()))
+}
+
+pub(super) async fn state(
+    connection: &mut SqliteConnection,
+    projection: &ProjectionId,
+) -> Result<Option<ProjectionState>> {
+    const DOING: &str = "reading a projection's state";
+    let query = sqlx::query(
+        "SELECT p.phase, c.position FROM es_projection p
+         JOIN es_cursor c USING (kind, name, version)
+         WHERE kind = ? AND name = ? AND version = ?",
+    );
+    let query = query
+        .bind(kind(projection))
+        .bind(&projection.name)
+        .bind(projection.version);
+    let row = query
+        .fetch_optional(connection)
+        .await
+        .map_err(failed(DOING))?;
+    row.map(|row| state_of(&row, 0)).transpose()
+}
+
+fn state_of(row: &SqliteRow, at: usize) -> Result<ProjectionState> {
+    const DOING: &str = "reading a projection's state";
+    let word: &str = row.try_get(at).map_err(failed(DOING))?;
+    let unknown = || Error::database(DOING, format!("the phase `{word}` is unknown"));
+    let phase = Phase::parse(word).ok_or_else(unknown)?;
+    Ok(ProjectionState {
+        phase,
+        cursor: position(row.try_get(at + 1).map_err(failed(DOING))?)?,
+    })
+}
+
+pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+    const DOING: &str = "reading the projections";
+    let query = sqlx::query(
+        "SELECT kind, name, version, p.phase, c.position FROM es_projection p
+         JOIN es_cursor c USING (kind, name, version) ORDER BY kind, name, version",
+    );
+    let rows = query.fetch_all(readers).await.map_err(failed(DOING))?;
+    let projection = |row: &SqliteRow| {
+        let kind: &str = row.try_get(0).map_err(failed(DOING))?;
+        let id = ProjectionId {
+            kind: if kind == "stream" {
+                ProjectionKind::Stream
+            } else {
+                ProjectionKind::ReadModel
+            },
+            name: row.try_get(1).map_err(failed(DOING))?,
+            version: unsigned("version", row.try_get(2).map_err(failed(DOING))?)?,
+        };
+        Ok((id, state_of(row, 3)?))
+    };
+    rows.iter().map(projection).collect()
+}
+
+/// The version of a read model that is live.
+async fn live_version(tx: &mut Tx, projection: &ProjectionId) -> Result<Option<u32>> {
+    let query = sqlx::query_scalar(
+        "SELECT version FROM es_projection WHERE kind = ? AND name = ? AND phase = 'live'",
+    );
+    let query = query.bind(kind(projection)).bind(&projection.name);
+    query
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failed("reading the live version"))
+}
+
+async fn set_phase(tx: &mut Tx, projection: &ProjectionId, phase: Phase) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE es_projection SET phase = ? WHERE kind = ? AND name = ? AND version = ?",
+    );
+    let query = query.bind(phase.as_str()).bind(kind(projection));
+    let query = query.bind(&projection.name).bind(projection.version);
+    query
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("writing a projection's phase"))?;
+    Ok(())
+}
+
+pub(super) async fn finish_building(tx: &mut Tx, projection: &ProjectionId) -> Result<Phase> {
+    let before = known(tx, projection).await?.phase;
+    let live = live_version(tx, projection).await?.is_some();
+    let phase = life::complete(before, projection.kind, live);
+    if phase != before {
+        set_phase(tx, projection, phase).await?;
+        if phase == Phase::Live && projection.kind == ProjectionKind::ReadModel {
+            point_view(tx, projection).await?;
+        }
+    }
+    Ok(phase)
+}
+
+pub(super) async fn promote(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
+    life::promotable(projection, &known(tx, projection).await?)?;
+    if let Some(version) = live_version(tx, projection).await? {
+        let old = ProjectionId {
+            version,
+            ..projection.clone()
+        };
+        set_phase(tx, &old, Phase::Shadow).await?;
+    }
+    set_phase(tx, projection, Phase::Live).await?;
+    point_view(tx, projection).await
+}
+
+/// Points the name without a version at this version's table.
+async fn point_view(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
+    let ProjectionId { name, version, .. } = projection;
+    for statement in [
+        format!("DROP VIEW IF EXISTS \"{name}\""),
+        format!("CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v{version}\""),
+    ] {
+        let query = sqlx::query(AssertSqlSafe(statement));
+        query
+            .execute(&mut **tx)
+            .await
+            .map_err(failed("switching a read model's view"))?;
+    }
+    Ok(())
+}
+
+/// Moves the cursor if it stands where the mover believes: the fence.
+pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
+    let Advance {
+        projection,
+        from,
+        to,
+    } = advance;
+    let query = sqlx::query(
+        "UPDATE es_cursor SET position = ?
+         WHERE kind = ? AND name = ? AND version = ? AND slice_from = 0 AND position = ?",
+    );
+    let query = query
+        .bind(signed("position", to.get())?)
+        .bind(kind(projection));
+    let query = query.bind(&projection.name).bind(projection.version);
+    let query = query.bind(signed("position", from.get())?);
+    let done = query
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("moving a projection's cursor"))?;
+    Ok(if done.rows_affected() == 1 {
+        Advanced::Moved
+    } else {
+        Advanced::Fenced
+    })
+}
+
+/// SQLite's limit of parameters in one statement.
+const PARAMETERS: usize = 32_766;
+
+/// Writes new rows and removes gone ones, in as few statements as their number allows.
+pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChange>) -> Result<()> {
+    const DOING: &str = "writing a read model's rows";
+    let name = table.sql_name();
+    let (mut rows, mut gone) = (Vec::new(), Vec::new());
+    for RowChange { key, row } in changes {
+        match row {
+            Some(row) => rows.push((key, row)),
+            None => gone.push(key),
+        }
+    }
+    for rows in rows.chunks((PARAMETERS / (table.columns.len() + 1)).min(500)) {
+        // The key alone identifies a row, so replacing it is an upsert of all columns.
+        let mut insert = QueryBuilder::<Sqlite>::new(format!("REPLACE INTO \"{name}\" "));
+        insert.push_values(rows, |mut values, (key, row)| {
+            values.push_bind(key);
+            for value in row {
+                match value {
+                    Value::Null => values.push("NULL"),
+                    Value::Integer(n) => values.push_bind(n),
+                    Value::Real(n) => values.push_bind(n),
+                    Value::Boolean(b) => values.push_bind(b),
+                    Value::Text(text) => values.push_bind(text),
+                    Value::Bytes(bytes) => values.push_bind(bytes.as_slice()),
+                };
+            }
+        });
+        insert
+            .build()
+            .execute(&mut **tx)
+            .await
+            .map_err(failed(DOING))?;
+    }
+    if !gone.is_empty() {
+        let delete =
+            format!("DELETE FROM \"{name}\" WHERE \"key\" IN (SELECT value FROM json_each(?))");
+        let query = sqlx::query(AssertSqlSafe(delete)).bind(serde_json::json!(gone).to_string());
+        query.execute(&mut **tx).await.map_err(failed(DOING))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rows(
+    readers: &SqlitePool,
+    table: &Table,
+    keys: Vec<String>,
+) -> Result<Vec<(String, Row)>> {
+    let select = select(table) + " WHERE \"key\" IN (SELECT value FROM json_each(?))";
+    let query = sqlx::query(AssertSqlSafe(select)).bind(serde_json::json!(keys).to_string());
+    let rows = query
+        .fetch_all(readers)
+        .await
+        .map_err(failed("reading a read model"))?;
+    rows.iter().map(|row| row_of(table, row)).collect()
+}
+
+pub(super) async fn scan(
+    readers: &SqlitePool,
+    table: &Table,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(String, Row)>> {
+    let beyond = if after.is_some() {
+        " WHERE \"key\" > ?2"
+    } else {
+        ""
+    };
+    let select = format!("{}{beyond} ORDER BY \"key\" LIMIT ?1", select(table));
+    let mut query = sqlx::query(AssertSqlSafe(select)).bind(rows_limit(limit));
+    if let Some(after) = after {
+        query = query.bind(after);
+    }
+    let rows = query
+        .fetch_all(readers)
+        .await
+        .map_err(failed("reading a read model"))?;
+    rows.iter().map(|row| row_of(table, row)).collect()
+}
+
+fn select(table: &Table) -> String {
+    let columns = table.columns.iter().map(|c| format!(", \"{}\"", c.name));
+    format!(
+        "SELECT \"key\"{} FROM \"{}\"",
+        columns.collect::<String>(),
+        table.sql_name()
+    )
+}
+
+fn row_of(table: &Table, row: &SqliteRow) -> Result<(String, Row)> {
+    const DOING: &str = "reading a read model's row";
+    fn value<'r, T>(row: &'r SqliteRow, i: usize, wrap: fn(T) -> Value) -> Result<Value>
+    where
+        T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+    {
+        let value: Option<T> = row.try_get(i).map_err(failed(DOING))?;
+        Ok(value.map_or(Value::Null, wrap))
+    }
+    let values = table
+        .columns
+        .iter()
+        .zip(1..)
+        .map(|(column, i)| match column.kind {
+            ColumnKind::Integer => value(row, i, Value::Integer),
+            ColumnKind::Real => value(row, i, Value::Real),
+            ColumnKind::Boolean => value(row, i, Value::Boolean),
+            ColumnKind::Text => value(row, i, Value::Text),
+            ColumnKind::Bytes => value(row, i, Value::Bytes),
+        });
+    Ok((
+        row.try_get(0).map_err(failed(DOING))?,
+        values.collect::<Result<_>>()?,
+    ))
+}

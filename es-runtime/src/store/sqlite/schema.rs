@@ -1,0 +1,61 @@
+//! The store's own tables and their versions. Migrations only go forward, and each leaves the
+//! tables usable for the release before it.
+
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::{begin, failed};
+use crate::error::{Error, Kind, Result};
+use crate::event::LogIdentity;
+
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+
+/// Brings the tables up to date and answers which log this is. The write lock makes concurrent
+/// starters take turns; the second finds the work done.
+pub(super) async fn migrate(writer: &SqlitePool) -> Result<LogIdentity> {
+    const DOING: &str = "bringing the tables up to date";
+    let mut tx = begin(writer, DOING).await?;
+    let versions = "CREATE TABLE IF NOT EXISTS es_schema (version INTEGER PRIMARY KEY) STRICT";
+    sqlx::query(versions)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed(DOING))?;
+    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM es_schema")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed(DOING))?;
+    for (migration, version) in MIGRATIONS.iter().zip(1_i64..) {
+        if version > found {
+            sqlx::raw_sql(*migration)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(DOING))?;
+            let done = sqlx::query("INSERT INTO es_schema (version) VALUES (?)").bind(version);
+            done.execute(&mut *tx).await.map_err(failed(DOING))?;
+        }
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(Error::new(Kind::FutureDatabase { found, known }));
+    }
+    let identity = identity(&mut tx).await.map_err(failed(DOING))?;
+    tx.commit().await.map_err(failed(DOING))?;
+    Ok(identity)
+}
+
+async fn identity(tx: &mut Transaction<'_, Sqlite>) -> sqlx::Result<LogIdentity> {
+    let fresh = LogIdentity::random().as_u128().to_be_bytes();
+    let insert = "INSERT INTO es_log (id, identity) VALUES (1, ?) ON CONFLICT DO NOTHING";
+    sqlx::query(insert)
+        .bind(&fresh[..])
+        .execute(&mut **tx)
+        .await?;
+    let row = sqlx::query("SELECT identity FROM es_log")
+        .fetch_one(&mut **tx)
+        .await?;
+    let bytes: &[u8] = row.try_get(0)?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(LogIdentity::from_u128(u128::from_be_bytes(bytes)))
+}

@@ -1,0 +1,190 @@
+//! Appends, conflicts, commands and reading, one caller at a time.
+
+use super::{Check, Subject, accepted, append, law, stream};
+use crate::event::{Position, StoredEvent};
+use crate::store::{Append, Appended, EventStore, Outcome};
+
+fn outcome(first: u64, count: u32, version: u64) -> Outcome {
+    Outcome {
+        first: Position::new(first),
+        count,
+        version,
+    }
+}
+
+/// Whether a stored event is the `n`-th of the append at its place.
+fn is(event: &StoredEvent, append: &Append, outcome: Outcome, n: u64) -> bool {
+    let new = &append.events[usize::try_from(n).unwrap_or(usize::MAX)];
+    let version = outcome.version - u64::from(outcome.count) + n + 1;
+    event.position == outcome.first.plus(n)
+        && event.stream == append.stream
+        && event.version == version
+        && event.event_type == new.event_type
+        && (event.schema_version, event.min_reader) == (new.schema_version, new.min_reader)
+        && event.command_id == Some(append.command_id)
+        && event.payload == new.payload
+        && event.metadata == append.metadata
+        && event.time == append.time
+}
+
+pub(super) async fn appends_are_atomic<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "appends are atomic";
+    law!(
+        LAW,
+        store.head().await? == Position::START,
+        "a fresh log has events"
+    );
+    let mut written = Vec::new();
+    for (id, expected, command, events) in [("a", 0, "1", 3), ("b", 0, "2", 1), ("a", 3, "3", 2)] {
+        let append = append(&stream(id)?, expected, command, events);
+        let outcome = accepted(&store, append.clone()).await?;
+        let first = written.len() as u64 + 1;
+        law!(
+            LAW,
+            outcome.first.get() == first,
+            "positions are not dense: {outcome:?}"
+        );
+        let version = expected + events as u64;
+        law!(
+            LAW,
+            outcome.version == version,
+            "version {version} expected: {outcome:?}"
+        );
+        written.extend((0..events as u64).map(|n| (append.clone(), outcome, n)));
+    }
+    let log = store.read_log(Position::START, 100).await?;
+    let head = store.head().await?;
+    law!(
+        LAW,
+        log.len() == 6 && head.get() == 6,
+        "{} of 6 events, head {head}",
+        log.len()
+    );
+    for (event, (append, outcome, n)) in log.iter().zip(&written) {
+        law!(
+            LAW,
+            is(event, append, *outcome, *n),
+            "event {n} of {append:?} became {event:?}"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn conflicts_tell_the_version<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "a stale version is a conflict that adds nothing";
+    let a = stream("a")?;
+    accepted(&store, append(&a, 0, "1", 2)).await?;
+    for (expected, events) in [(0, 1), (1, 1), (3, 1), (1, 0)] {
+        let command = format!("stale {expected} {events}");
+        let answer = store.append(append(&a, expected, &command, events)).await?;
+        law!(
+            LAW,
+            answer == Appended::Conflict { found: 2 },
+            "expected {expected}: {answer:?}"
+        );
+        let known = store
+            .outcome(&a, append(&a, 0, &command, 0).command_id)
+            .await?;
+        law!(
+            LAW,
+            known.is_none(),
+            "a rejected command is known as {known:?}"
+        );
+    }
+    let head = store.head().await?;
+    law!(LAW, head.get() == 2, "the head went to {head}");
+    let next = accepted(&store, append(&a, 2, "2", 1)).await?;
+    law!(
+        LAW,
+        next == outcome(3, 1, 3),
+        "the next append landed at {next:?}"
+    );
+    Ok(())
+}
+
+pub(super) async fn reading_takes_limits<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "reading goes on after a cursor and stops at a limit";
+    let (a, b) = (stream("a")?, stream("b")?);
+    for n in 0..5 {
+        accepted(&store, append(&a, n, &format!("a{n}"), 1)).await?;
+        accepted(&store, append(&b, n, &format!("b{n}"), 1)).await?;
+    }
+    for (after, limit) in [(0, 3), (3, 4), (7, 100), (10, 5), (11, 5), (0, 0)] {
+        let read = store.read_log(Position::new(after), limit).await?;
+        let read: Vec<_> = read.iter().map(|event| event.position.get()).collect();
+        let expected: Vec<_> = (after + 1..=10).take(limit).collect();
+        law!(
+            LAW,
+            read == expected,
+            "after {after}, at most {limit}: {read:?}"
+        );
+    }
+    for (after, limit) in [(0, 2), (2, 100), (5, 1)] {
+        let read = store.read_stream(&b, after, limit).await?;
+        let right = |(n, event): (u64, &StoredEvent)| event.version == n && event.stream == b;
+        let count = usize::try_from(5 - after).unwrap_or(0).min(limit);
+        let dense = (after + 1..).zip(&read).all(right);
+        law!(
+            LAW,
+            read.len() == count && dense,
+            "stream after {after}: {read:?}"
+        );
+    }
+    let none = store.read_stream(&stream("nobody")?, 0, 10).await?;
+    law!(LAW, none.is_empty(), "a stream without events has {none:?}");
+    Ok(())
+}
+
+pub(super) async fn commands_are_accepted_once<S: Subject>(subject: &S) -> Check {
+    const LAW: &str = "a command is accepted once";
+    let mut store = subject.fresh().await;
+    let a = stream("a")?;
+    let first = accepted(&store, append(&a, 0, "open", 2)).await?;
+    let nothing = accepted(&store, append(&a, 2, "nothing to do", 0)).await?;
+    law!(
+        LAW,
+        nothing == outcome(3, 0, 2),
+        "no events, but {nothing:?}"
+    );
+    for round in ["before", "after"] {
+        // With the version it was decided on, with the one it led to, and with a wrong one.
+        for (command, expected, done) in [
+            ("open", 0, first),
+            ("open", 2, first),
+            ("open", 9, first),
+            ("nothing to do", 2, nothing),
+            ("nothing to do", 0, nothing),
+        ] {
+            let answer = store.append(append(&a, expected, command, 1)).await?;
+            let right = answer == Appended::Already(done);
+            law!(
+                LAW,
+                right,
+                "`{command}` again, {round} a restart, at {expected}: {answer:?}"
+            );
+            let known = store
+                .outcome(&a, append(&a, 0, command, 0).command_id)
+                .await?;
+            law!(
+                LAW,
+                known == Some(done),
+                "`{command}` is known as {known:?}, {round} a restart"
+            );
+        }
+        let head = store.head().await?;
+        law!(
+            LAW,
+            head.get() == 2,
+            "the retries moved the head to {head}, {round} a restart"
+        );
+        store = subject.reopen(store).await;
+    }
+    // The same id on another stream is another command.
+    let other = accepted(&store, append(&stream("b")?, 0, "open", 1)).await?;
+    law!(
+        LAW,
+        other == outcome(3, 1, 1),
+        "on another stream: {other:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The conformance suite: the laws of [`EventStore`], each a check that a wrong store fails.
+//!
+//! ```
+//! use es_runtime::store::memory::MemoryStore;
+//! use es_runtime::testing::conformance::{Subject, check};
+//!
+//! struct Memory;
+//!
+//! impl Subject for Memory {
+//!     type Store = MemoryStore;
+//!     async fn fresh(&self) -> MemoryStore { MemoryStore::new() }
+//!     // Nothing in memory survives its process, so a restart is only another handle.
+//!     async fn reopen(&self, store: MemoryStore) -> MemoryStore { store }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! check(&Memory, 7).await.unwrap();
+//! # }
+//! ```
+
+mod cursors;
+mod log;
+mod order;
+
+use std::fmt;
+use std::future::Future;
+
+use crate::error::{Error, Result};
+use crate::event::{CommandId, StreamId, Timestamp};
+use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
+
+/// A kind of store, as the suite needs it.
+pub trait Subject: Sync {
+    /// The store.
+    type Store: EventStore;
+
+    /// An empty store.
+    fn fresh(&self) -> impl Future<Output = Self::Store> + Send;
+
+    /// The same store after a restart: everything in memory is gone.
+    fn reopen(&self, store: Self::Store) -> impl Future<Output = Self::Store> + Send;
+}
+
+/// A law that the store breaks, and how.
+#[derive(Debug)]
+pub struct Violation {
+    law: &'static str,
+    what: String,
+}
+
+impl Violation {
+    /// The law's name.
+    pub fn law(&self) -> &'static str {
+        self.law
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store breaks the law `{}`: {}", self.law, self.what)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+impl From<Error> for Violation {
+    fn from(error: Error) -> Self {
+        Self {
+            law: "it answers",
+            what: error.to_string(),
+        }
+    }
+}
+
+type Check = std::result::Result<(), Violation>;
+
+/// Fails the law `$law` unless `$holds`.
+macro_rules! law {
+    ($law:expr, $holds:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err($crate::testing::conformance::Violation {
+                law: $law,
+                what: format!($($what)+),
+            });
+        }
+    };
+}
+use law;
+
+/// Checks every law on fresh stores. `seed` decides the interleavings; print it, so that a failure
+/// can be repeated.
+///
+/// # Errors
+/// The first [`Violation`].
+pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
+    log::appends_are_atomic(subject.fresh().await).await?;
+    log::conflicts_tell_the_version(subject.fresh().await).await?;
+    log::reading_takes_limits(subject.fresh().await).await?;
+    log::commands_are_accepted_once(subject).await?;
+    order::readers_skip_nothing(subject.fresh().await, seed).await?;
+    order::retries_add_nothing(subject.fresh().await, seed).await?;
+    cursors::rows_and_cursor_move_together(subject).await?;
+    cursors::cursors_are_fenced(subject.fresh().await, seed).await?;
+    cursors::versions_live_side_by_side(subject.fresh().await).await?;
+    cursors::streams_are_dense(subject).await?;
+    cursors::inboxes_commit_with_their_effects(subject).await
+}
+
+fn stream(id: impl fmt::Display) -> Result<StreamId> {
+    Ok(StreamId::new("account", id)?)
+}
+
+/// An append whose events can be told apart.
+fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> Append {
+    let event = |n| NewEvent {
+        event_type: "account.deposited",
+        schema_version: 3,
+        min_reader: 2,
+        payload: format!("{{\"command\":\"{command}\",\"event\":{n}}}"),
+    };
+    Append {
+        stream: stream.clone(),
+        expected,
+        command_id: CommandId::of(command),
+        events: (0..events).map(event).collect(),
+        metadata: Some(format!("{{\"actor\":\"{command}\"}}")),
+        time: Timestamp::from_micros(1_700_000_000_000_001),
+    }
+}
+
+/// The outcome of an append that must be new.
+async fn accepted<S: EventStore>(
+    store: &S,
+    append: Append,
+) -> std::result::Result<Outcome, Violation> {
+    match store.append(append).await? {
+        Appended::New(outcome) => Ok(outcome),
+        other => Err(Violation {
+            law: "an append at the stream's version is accepted",
+            what: format!("the answer was {other:?}"),
+        }),
+    }
+}
