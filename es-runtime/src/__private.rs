@@ -1,11 +1,17 @@
 //! What generated code refers to. No part of the public API: it changes with `es-macros`, to
 //! which it is pinned.
 
-pub use core::marker::PhantomData;
-pub use core::option::Option::{self, Some};
-pub use core::result::Result::{self, Err, Ok};
+pub use core::clone::Clone;
+pub use core::default::Default;
+pub use core::marker::{Send, Sync};
+pub use core::result::Result::{self, Ok};
+pub use serde::Serialize;
+pub use serde::de::DeserializeOwned;
+pub use std::error::Error as StdError;
 pub use std::string::String;
 pub use std::vec::Vec;
+
+use core::marker::PhantomData;
 
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
 pub use crate::event::{Event, EventType};
@@ -21,4 +27,47 @@ pub const fn same(a: &str, b: &str) -> bool {
         i += 1;
     }
     i == a.len() && i == b.len()
+}
+
+/// Asks at compile time whether `T` is an internal event: the inherent constant, which wins, is
+/// there for those alone.
+pub struct Probe<T: ?Sized>(PhantomData<T>);
+
+impl<T: ?Sized + Event> Probe<T> {
+    pub const INTERNAL: bool = true;
+}
+
+/// Answers the question for all other types.
+pub trait NotInternal {
+    const INTERNAL: bool = false;
+}
+
+impl<T: ?Sized> NotInternal for Probe<T> {}
+
+/// The column of a field of type `C`.
+pub const fn column<C: Column>(name: &'static str, index: bool) -> ColumnDef {
+    let (kind, nullable) = (<C::Stored as Stored>::KIND, <C::Stored as Stored>::NULLABLE);
+    ColumnDef {
+        name,
+        kind,
+        nullable,
+        index,
+    }
+}
+
+/// A field's value, to keep.
+pub fn to_value<C: Column>(field: &C) -> Result<Value, OutOfRange> {
+    field.to_stored().map(Stored::into_value)
+}
+
+/// A field's value, as it was kept.
+pub fn from_value<C: Column>(value: Value) -> Result<C, OutOfRange> {
+    C::from_stored(Stored::from_value(value)?)
+}
+
+/// The values of a row with `N` columns.
+pub fn values<const N: usize>(row: Row) -> Result<[Value; N], OutOfRange> {
+    let found = row.len();
+    row.try_into()
+        .map_err(|_| OutOfRange::new(format!("the row should hold {N} values, but holds {found}")))
 }

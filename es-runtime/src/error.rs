@@ -102,6 +102,10 @@ pub(crate) enum Kind {
         url: String,
         why: String,
     },
+    FeedRefused {
+        url: String,
+        why: String,
+    },
     CursorAhead {
         stream: String,
         cursor: Position,
@@ -190,6 +194,7 @@ impl Error {
             Kind::Handler { .. } => "ES0134",
             Kind::UnknownIntegrationEvent { .. } => "ES0135",
             Kind::BadEnvelope { .. } => "ES0136",
+            Kind::FeedRefused { .. } => "ES0137",
         }
     }
 
@@ -347,6 +352,9 @@ impl fmt::Display for Kind {
             }
             Self::Feed { url, why } => {
                 write!(f, "the feed `{url}` did not answer as it should: {why}")
+            }
+            Self::FeedRefused { url, why } => {
+                write!(f, "the feed `{url}` refuses this consumer: {why}")
             }
             Self::CursorAhead {
                 stream,

@@ -1,20 +1,46 @@
 #![doc = include_str!("../README.md")]
 
+// Derives name this crate as its users do.
+#[allow(unused_extern_crates)]
 extern crate self as es_runtime;
 
 pub mod error;
+#[cfg(feature = "runtime")]
+mod runtime;
+
 // The modules stand in the order of the data flow; each imports only those above it.
-pub mod aggregate;
+
 pub mod event;
-pub mod integration;
-pub mod projection;
+
+pub mod aggregate;
+
 pub mod store;
+
+pub mod projection;
+
+pub mod integration;
+
+#[cfg(feature = "feed")]
+mod feed;
+
+#[cfg(feature = "runtime")]
+pub mod consume;
+
 // Around them, outside the order.
+
+#[cfg(feature = "runtime")]
+mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use error::{Error, Result};
-// pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
+pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
+#[cfg(feature = "runtime")]
+pub use service::{Builder, Execute, Receipt, Service, View};
+#[cfg(feature = "runtime")]
+pub use store::Store;
+#[cfg(feature = "sqlite")]
+pub use store::sqlite;
 
 /// What a service's own modules need, in one `use`.
 pub mod prelude {
@@ -22,6 +48,7 @@ pub mod prelude {
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received};
     pub use crate::projection::{Fold, Projection};
+    pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
     pub use serde::{Deserialize, Serialize};
 }
 

@@ -3,7 +3,7 @@
 /// ```
 /// use es_runtime::aggregate::IntoEvents;
 /// assert_eq!(IntoEvents::<i32>::into_events(7), [7]);
-/// assert_eq!(IntoEvents::<i32>::into_events(None), []);
+/// assert!(IntoEvents::<i32>::into_events(None::<i32>).is_empty());
 /// assert_eq!(IntoEvents::<i32>::into_events([1, 2]), [1, 2]);
 /// ```
 #[diagnostic::on_unimplemented(

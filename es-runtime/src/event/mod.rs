@@ -13,7 +13,9 @@ pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, StreamId};
 pub use metadata::{CommandRecord, Metadata};
 pub(crate) use recorded::decode_stored;
 pub use recorded::{Recorded, StoredEvent};
-pub use time::Timestamp;
+#[cfg(feature = "runtime")]
+pub use time::SystemClock;
+pub use time::{Clock, Timestamp};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

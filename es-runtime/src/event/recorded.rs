@@ -28,6 +28,13 @@ pub struct StoredEvent {
     pub time: Timestamp,
 }
 
+impl StoredEvent {
+    /// The name of the aggregate whose stream it belongs to.
+    pub fn aggregate(&self) -> &str {
+        self.stream.aggregate()
+    }
+}
+
 /// An internal event with its place, time and reason, as folds and mappings receive it.
 #[derive(Clone, Debug)]
 pub struct Recorded<E> {
@@ -51,6 +58,22 @@ impl<E> Recorded<E> {
     /// The aggregate's id, as text.
     pub fn id(&self) -> &str {
         self.stream.id()
+    }
+
+    /// What belongs together across services: what the caller said, or else the command.
+    pub fn correlation(&self) -> Option<String> {
+        self.metadata
+            .correlation
+            .clone()
+            .or_else(|| self.command_id.map(|id| id.to_string()))
+    }
+
+    /// What directly caused the event: what the caller said, or else the command.
+    pub fn causation(&self) -> Option<String> {
+        self.metadata
+            .causation
+            .clone()
+            .or_else(|| self.command_id.map(|id| id.to_string()))
     }
 
     /// The aggregate's id in its own type.

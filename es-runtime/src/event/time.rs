@@ -25,6 +25,25 @@ impl Timestamp {
     }
 }
 
+/// Tells the time. A parameter of everything that needs it, so that tests turn it by hand.
+pub trait Clock: Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[cfg(feature = "runtime")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[cfg(feature = "runtime")]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
 /// RFC 3339, in UTC, always with six digits of a second.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

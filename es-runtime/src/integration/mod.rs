@@ -1,12 +1,17 @@
 //! Integration events: the public contract, made from internal events, one stream per version.
 
 mod envelope;
+#[cfg(feature = "runtime")]
+mod mapper;
 mod proof;
+#[cfg(feature = "runtime")]
+mod stream;
 
 pub use crate::store::StreamVersion;
-pub(crate) use envelope::type_of;
 pub use envelope::{CloudEvent, Received};
 pub use proof::{InvalidHex, Salt, StreamHash};
+#[cfg(feature = "runtime")]
+pub(crate) use stream::IntegrationStream;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

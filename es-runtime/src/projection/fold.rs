@@ -51,21 +51,56 @@ pub trait Fold<E: Event>: Projection {
     fn fold(row: Option<Self>, event: &Recorded<E>) -> Option<Self>;
 }
 
-/// What a page of events did to the rows: the new row of every touched key, or that it is gone.
-pub(crate) type Changes<P> = BTreeMap<String, Option<P>>;
+/// The rows that a page touches, by key: `None` where there is none.
+pub(crate) type Rows<P> = BTreeMap<String, Option<P>>;
 
-/// Every key that the page touches: the rows to load before [`fold_page`].
-pub(crate) fn keys_of<P: Fold<E>, E: Event>(page: &[Recorded<E>]) -> BTreeSet<String> {
-    page.iter().flat_map(P::keys).collect()
+/// An event of any family on its way into the rows of `P`.
+pub(crate) trait Folding<P>: Send {
+    fn keys(&self) -> Vec<String>;
+    fn fold(&self, row: Option<P>) -> Option<P>;
 }
 
-/// Folds a page of events into `rows`, which holds the present row of every key of the page.
-pub(crate) fn fold_page<P: Fold<E>, E: Event>(rows: &mut Changes<P>, page: &[Recorded<E>]) {
-    for event in page {
-        for key in P::keys(event) {
-            let row = rows.get_mut(&key).and_then(Option::take);
-            let next = P::fold(row, event);
-            rows.insert(key, next);
+impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {
+    fn keys(&self) -> Vec<String> {
+        P::keys(self).into_iter().collect()
+    }
+
+    fn fold(&self, row: Option<P>) -> Option<P> {
+        P::fold(row, self)
+    }
+}
+
+/// A page of events, decoded, with the keys that each touches.
+pub(crate) struct Page<P> {
+    events: Vec<(Vec<String>, Box<dyn Folding<P>>)>,
+}
+
+impl<P> Page<P> {
+    pub(crate) fn new(events: impl IntoIterator<Item = Box<dyn Folding<P>>>) -> Self {
+        Self {
+            events: events
+                .into_iter()
+                .map(|event| (event.keys(), event))
+                .collect(),
         }
+    }
+
+    /// Every key that the page touches: the rows to load before [`fold`](Self::fold).
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        self.events
+            .iter()
+            .flat_map(|(keys, _)| keys.iter().cloned())
+            .collect()
+    }
+
+    /// Folds the events into `rows`, which holds the present row of every key that has one.
+    pub(crate) fn fold(self, mut rows: Rows<P>) -> Rows<P> {
+        for (keys, event) in self.events {
+            for key in keys {
+                let row = rows.get_mut(&key).and_then(Option::take);
+                rows.insert(key, event.fold(row));
+            }
+        }
+        rows
     }
 }

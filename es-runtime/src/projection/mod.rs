@@ -2,13 +2,23 @@
 //! cursor that moves in the same transaction as its rows.
 
 mod column;
+#[cfg(feature = "runtime")]
+mod driver;
 mod fold;
+#[cfg(feature = "runtime")]
+mod read_model;
+#[cfg(feature = "runtime")]
+mod runner;
 
 pub use column::{Column, OutOfRange, Stored};
+#[cfg(feature = "runtime")]
+pub use driver::{Health, Status};
+#[cfg(feature = "runtime")]
+pub(crate) use driver::{Work, run};
 pub use fold::Fold;
-pub(crate) use fold::{Changes, fold_page, keys_of};
+#[cfg(feature = "runtime")]
+pub(crate) use read_model::ReadModel;
 
-use crate::error::Result;
 use crate::store::{ColumnDef, Row, Table};
 
 /// One version of a read model: a struct whose fields are the columns of its table.

@@ -27,6 +27,16 @@ fn is(event: &StoredEvent, append: &Append, outcome: Outcome, n: u64) -> bool {
         && event.time == append.time
 }
 
+pub(super) async fn a_log_keeps_its_identity<S: Subject>(subject: &S) -> Check {
+    const LAW: &str = "a log keeps its identity";
+    let (store, other) = (subject.fresh().await, subject.fresh().await);
+    let before = store.identity();
+    law!(LAW, before != other.identity(), "two logs are {before}");
+    let after = subject.reopen(store).await.identity();
+    law!(LAW, before == after, "{before} became {after}");
+    Ok(())
+}
+
 pub(super) async fn appends_are_atomic<S: EventStore>(store: S) -> Check {
     const LAW: &str = "appends are atomic";
     law!(
@@ -36,7 +46,8 @@ pub(super) async fn appends_are_atomic<S: EventStore>(store: S) -> Check {
     );
     let mut written = Vec::new();
     for (id, expected, command, events) in [("a", 0, "1", 3), ("b", 0, "2", 1), ("a", 3, "3", 2)] {
-        let append = append(&stream(id)?, expected, command, events);
+        let mut append = append(&stream(id)?, expected, command, events);
+        append.metadata = append.metadata.filter(|_| command != "2");
         let outcome = accepted(&store, append.clone()).await?;
         let first = written.len() as u64 + 1;
         law!(

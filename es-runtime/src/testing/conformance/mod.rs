@@ -19,8 +19,10 @@
 //! ```
 
 mod cursors;
+mod dropped;
 mod log;
 mod order;
+mod rows;
 
 use std::fmt;
 use std::future::Future;
@@ -93,13 +95,18 @@ use law;
 /// # Errors
 /// The first [`Violation`].
 pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
+    log::a_log_keeps_its_identity(subject).await?;
     log::appends_are_atomic(subject.fresh().await).await?;
     log::conflicts_tell_the_version(subject.fresh().await).await?;
     log::reading_takes_limits(subject.fresh().await).await?;
     log::commands_are_accepted_once(subject).await?;
     order::readers_skip_nothing(subject.fresh().await, seed).await?;
     order::retries_add_nothing(subject.fresh().await, seed).await?;
-    cursors::rows_and_cursor_move_together(subject).await?;
+    order::waiting_ends(subject.fresh().await).await?;
+    dropped::appends_are_whole(subject.fresh().await, seed).await?;
+    dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
+    rows::rows_and_cursor_move_together(subject).await?;
+    rows::rows_have_one_order(subject.fresh().await).await?;
     cursors::cursors_are_fenced(subject.fresh().await, seed).await?;
     cursors::versions_live_side_by_side(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
@@ -116,7 +123,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         event_type: "account.deposited",
         schema_version: 3,
         min_reader: 2,
-        payload: format!("{{\"command\":\"{command}\",\"event\":{n}}}"),
+        payload: format!(r#"{{"command":"{command}","event":{n},"text":"it's \"ü\" \\ \u0000"}}"#),
     };
     Append {
         stream: stream.clone(),

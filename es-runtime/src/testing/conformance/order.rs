@@ -1,17 +1,20 @@
 //! The order under many writers: no reader ever skips.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 
-use super::{Check, Violation, append, law, stream};
+use super::{Check, Violation, accepted, append, law, stream};
 use crate::error::Result;
 use crate::event::{CommandId, Position, StoredEvent, StreamId};
-use crate::store::{Appended, EventStore, Outcome};
+use crate::store::{Appended, EventStore, Outcome, StreamVersion};
 
 const WRITERS: u64 = 16;
 const APPENDS: u64 = 24;
+const PAGE: usize = 50;
 
 /// What a writer was told: the stream, the command and what it did.
 type Acknowledged = Vec<(StreamId, CommandId, Outcome)>;
@@ -47,21 +50,26 @@ async fn write<S: EventStore>(store: S, writer: u64, mut random: Rng) -> Result<
     Ok(acknowledged)
 }
 
+/// What a follower saw: the events, and each position at which the log seemed to end.
+type Seen = (Vec<StoredEvent>, Vec<Position>);
+
 /// Reads from its cursor until `until` has come by, as every projection does.
-async fn follow<S: EventStore>(store: &S, until: CommandId) -> Result<Vec<StoredEvent>> {
-    let mut seen: Vec<StoredEvent> = Vec::new();
+async fn follow<S: EventStore>(store: &S, until: CommandId) -> Result<Seen> {
+    let (mut seen, mut ends) = (Vec::<StoredEvent>::new(), Vec::new());
     loop {
         let cursor = seen.last().map_or(Position::START, |event| event.position);
-        let page = store.read_log(cursor, 50).await?;
+        let page = store.read_log(cursor, PAGE).await?;
         if page.is_empty() {
             store.wait_for_append(cursor).await;
+        } else if page.len() < PAGE {
+            ends.extend(page.last().map(|event| event.position));
         }
         seen.extend(page);
         if seen
             .last()
             .is_some_and(|event| event.command_id == Some(until))
         {
-            return Ok(seen);
+            return Ok((seen, ends));
         }
         yield_now().await;
     }
@@ -87,8 +95,9 @@ pub(super) async fn readers_skip_nothing<S: EventStore>(store: S, seed: u64) -> 
     while let Some(writer) = writers.join_next().await {
         acknowledged.extend(writer.map_err(gone)??);
     }
-    super::accepted(&store, last).await?;
-    let seen = follower.await.map_err(gone)??;
+    let stream = last.stream.clone();
+    acknowledged.push((stream, until, accepted(&store, last).await?));
+    let (seen, ends) = follower.await.map_err(gone)??;
 
     for (event, n) in seen.iter().zip(1..) {
         law!(
@@ -116,6 +125,7 @@ pub(super) async fn readers_skip_nothing<S: EventStore>(store: S, seed: u64) -> 
         );
     }
     acknowledged_is_there(&log, &acknowledged)?;
+    appends_are_seen_whole(&ends, &acknowledged)?;
     versions_are_dense(&log)
 }
 
@@ -140,9 +150,25 @@ fn acknowledged_is_there(log: &[StoredEvent], acknowledged: &Acknowledged) -> Ch
         .sum();
     law!(
         LAW,
-        log.len() == total + 1,
+        log.len() == total,
         "{} events for {total} acknowledged",
-        log.len() - 1
+        log.len()
+    );
+    Ok(())
+}
+
+/// Where the log seemed to end, an append had ended.
+fn appends_are_seen_whole(ends: &[Position], acknowledged: &Acknowledged) -> Check {
+    const LAW: &str = "no reader sees a part of an append";
+    let whole: HashSet<_> = acknowledged
+        .iter()
+        .map(|(.., outcome)| outcome.position())
+        .collect();
+    let part = ends.iter().find(|end| !whole.contains(end));
+    law!(
+        LAW,
+        part.is_none(),
+        "the log seemed to end at {part:?}, inside an append"
     );
     Ok(())
 }
@@ -194,6 +220,25 @@ pub(super) async fn retries_add_nothing<S: EventStore>(store: S, seed: u64) -> C
             head.get() == round + 1,
             "after round {round} the head is {head}"
         );
+    }
+    Ok(())
+}
+
+/// With news or without: whoever waits looks again.
+pub(super) async fn waiting_ends<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "waiting ends";
+    const LONG: Duration = Duration::from_secs(20);
+    let accounts = StreamVersion {
+        stream: "accounts".to_owned(),
+        version: 1,
+    };
+    for events in [0, 1] {
+        let log = timeout(LONG, store.wait_for_append(Position::START)).await;
+        law!(LAW, log.is_ok(), "not for the log, which has {events}");
+        let published = store.wait_for_published(&accounts, Position::START);
+        let published = timeout(LONG, published).await;
+        law!(LAW, published.is_ok(), "not for an integration stream");
+        store.append(append(&stream("a")?, 0, "one", 1)).await?;
     }
     Ok(())
 }

@@ -1,0 +1,463 @@
+//! Drives a consumer: reads from the source, judges, handles, and moves the inbox with the effects.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::detector::{Detector, Verdict};
+use super::handler::{Handler, HandlerError};
+use super::source::Source;
+use crate::error::{Error, Kind, Result};
+use crate::event::Position;
+use crate::integration::{CloudEvent, IntegrationEvent, Received, stream_of};
+use crate::store::{Advanced, EventStore, InboxId, Store, StreamCursor};
+
+/// Events in one page, and so at most in one transaction.
+const PAGE: usize = 500;
+/// How long the source may wait for news.
+const WAIT: Duration = Duration::from_secs(20);
+/// The least time between two questions that bring nothing.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause after failures.
+const SLOWEST: Duration = Duration::from_secs(10);
+/// How often a failing event is handled, and a hole asked for, before the consumer stops.
+const ATTEMPTS: u32 = 8;
+
+/// A consumer of one stream of another service: says who it is and where it keeps its inbox.
+///
+/// ```no_run
+/// # use es_runtime::{Store, consume::{Consumer, Feed, Handler, HandlerError}, prelude::*, store::Tx};
+/// # #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+/// # #[integration(stream = "accounts", version = 1)]
+/// # enum Accounts { Opened }
+/// # struct Notify;
+/// # impl Handler<Accounts> for Notify {
+/// #     async fn handle(&mut self, _: &Received<Accounts>, _: &mut Tx) -> Result<(), HandlerError> { Ok(()) }
+/// # }
+/// # async fn run() -> es_runtime::Result<()> {
+/// let inbox = Store::connect("sqlite://notifications.db").await?;
+/// let consumer = Consumer::new("notifications", inbox)
+///     .stream::<Accounts>(Feed::http("http://bank:8080"))
+///     .handle(Notify)
+///     .start()
+///     .await?;
+/// consumer.until_shutdown().await
+/// # }
+/// ```
+///
+/// The law: the cursor and the effects of the handler are committed together, in the stream's
+/// order; a duplicate is dropped, a hole is asked for again, and nothing is skipped.
+#[derive(Debug)]
+pub struct Consumer<E = (), S = (), H = ()> {
+    name: String,
+    inbox: Store,
+    source: S,
+    handler: H,
+    skip_unknown: bool,
+    event: PhantomData<fn() -> E>,
+}
+
+impl Consumer {
+    /// A consumer of this name, which keeps its cursor and its effects in `inbox`.
+    pub fn new(name: impl Into<String>, inbox: Store) -> Self {
+        let (source, handler, event) = ((), (), PhantomData);
+        Self {
+            name: name.into(),
+            inbox,
+            source,
+            handler,
+            skip_unknown: false,
+            event,
+        }
+    }
+
+    /// The stream to read, named by its event type, and where.
+    pub fn stream<E: IntegrationEvent>(self, source: impl Source) -> Consumer<E, impl Source> {
+        let Self {
+            name,
+            inbox,
+            skip_unknown,
+            ..
+        } = self;
+        Consumer {
+            name,
+            inbox,
+            source,
+            handler: (),
+            skip_unknown,
+            event: PhantomData,
+        }
+    }
+}
+
+impl<E: IntegrationEvent, S: Source, H> Consumer<E, S, H> {
+    /// What to do with each event.
+    pub fn handle<N: Handler<E>>(self, handler: N) -> Consumer<E, S, N> {
+        let Self {
+            name,
+            inbox,
+            source,
+            skip_unknown,
+            event,
+            ..
+        } = self;
+        Consumer {
+            name,
+            inbox,
+            source,
+            handler,
+            skip_unknown,
+            event,
+        }
+    }
+
+    /// Passes over events whose type this contract does not know, instead of stopping at them.
+    pub fn skip_unknown_types(mut self) -> Self {
+        self.skip_unknown = true;
+        self
+    }
+}
+
+impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
+    /// Starts to consume where the inbox stands.
+    ///
+    /// # Errors
+    /// When the inbox cannot be read.
+    pub async fn start(self) -> Result<Running> {
+        let id = InboxId {
+            consumer: self.name.clone(),
+            stream: stream_of::<E>(),
+        };
+        let cursor = self.inbox.inbox(&id).await?;
+        let (progress, seen) = watch::channel(Progress {
+            position: cursor.position,
+            trouble: None,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let name = id.consumer.clone();
+        let work = Work {
+            detector: Detector::new(id.stream.clone(), cursor),
+            id,
+            consumer: self,
+            progress,
+            stop: stopped,
+            attempts: 0,
+            holes: 0,
+        };
+        Ok(Running {
+            name,
+            task: tokio::spawn(work.run()),
+            stop,
+            seen,
+        })
+    }
+}
+
+/// How far a consumer has come, and what is in its way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The last position whose effects are committed.
+    pub position: Position,
+    /// What failed last, while it is tried again.
+    pub trouble: Option<String>,
+}
+
+/// A consumer at work.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    task: JoinHandle<Result<()>>,
+    stop: watch::Sender<bool>,
+    seen: watch::Receiver<Progress>,
+}
+
+impl Running {
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.seen.borrow().clone()
+    }
+
+    /// Waits until it has handled everything up to `position`.
+    ///
+    /// # Errors
+    /// When it has stopped before; [`stop`](Self::stop) tells why.
+    pub async fn reached(&self, position: Position) -> Result<()> {
+        let there = |progress: &Progress| progress.position >= position;
+        let ended = |_| {
+            let reason = "its task has ended; `stop()` tells why".to_owned();
+            Error::new(Kind::Stopped {
+                worker: self.name.clone(),
+                reason,
+            })
+        };
+        self.seen
+            .clone()
+            .wait_for(there)
+            .await
+            .map(drop)
+            .map_err(ended)
+    }
+
+    /// Finishes the transaction at hand and stops.
+    ///
+    /// # Errors
+    /// Why it had stopped before, if it had: nothing was skipped.
+    pub async fn stop(self) -> Result<()> {
+        self.stop.send_replace(true);
+        self.ended().await
+    }
+
+    /// Runs until the process is asked to stop (Ctrl-C, SIGTERM), or until it cannot go on.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    pub async fn until_shutdown(mut self) -> Result<()> {
+        tokio::select! {
+            () = crate::runtime::asked_to_stop() => self.stop().await,
+            ended = &mut self.task => ended.map_err(|error| panicked(&self.name, error))?,
+        }
+    }
+
+    async fn ended(self) -> Result<()> {
+        self.task
+            .await
+            .map_err(|error| panicked(&self.name, error))?
+    }
+}
+
+fn panicked(name: &str, error: tokio::task::JoinError) -> Error {
+    let (worker, reason) = (name.to_owned(), crate::runtime::panic_message(error));
+    Error::new(Kind::Stopped { worker, reason })
+}
+
+struct Work<E, S, H> {
+    consumer: Consumer<E, S, H>,
+    id: InboxId,
+    detector: Detector,
+    progress: watch::Sender<Progress>,
+    stop: watch::Receiver<bool>,
+    /// Failures in a row: of the source, the database or the handler.
+    attempts: u32,
+    /// Questions in a row that brought a hole and nothing else.
+    holes: u32,
+}
+
+/// Why a page could not be handled.
+enum Failure {
+    /// The handler refused the event at this place of the page.
+    Handler {
+        index: usize,
+        error: HandlerError,
+    },
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
+    async fn run(mut self) -> Result<()> {
+        // Smaller after a failure, so that the events before the failing one are committed.
+        let mut limit = PAGE;
+        while !*self.stop.borrow() {
+            let asked = Instant::now();
+            let from = self.detector.cursor();
+            let events = match self.next(limit).await {
+                Ok(Some(events)) => events,
+                Ok(None) => break,
+                Err(error) => {
+                    self.trouble(error)?;
+                    self.pause().await;
+                    continue;
+                }
+            };
+            if events.is_empty() {
+                self.attempts = 0;
+                if asked.elapsed() < PAUSE {
+                    self.sleep(PAUSE).await;
+                }
+                continue;
+            }
+            match self.deliver(from, &events).await {
+                Ok(()) => {
+                    self.attempts = 0;
+                    limit = PAGE;
+                    let position = self.detector.cursor().position;
+                    self.progress.send_replace(Progress {
+                        position,
+                        trouble: None,
+                    });
+                }
+                Err(Failure::Handler { index, error }) if index > 0 => {
+                    tracing::info!(consumer = self.id.consumer, index, %error, "smaller batch");
+                    self.detector.rewind(from);
+                    limit = index;
+                }
+                Err(Failure::Handler { error, .. }) => {
+                    self.detector.rewind(from);
+                    limit = 1;
+                    self.refused(from.position.next(), error)?;
+                    self.pause().await;
+                }
+                Err(Failure::Other(error)) => {
+                    self.trouble(error)?;
+                    // The commit may have succeeded before the answer was lost.
+                    self.pause().await;
+                    self.reload(from).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next events of the stream, judged: in order, without doubles, nothing missing. `None`
+    /// when it is time to stop.
+    async fn next(&mut self, limit: usize) -> Result<Option<Vec<CloudEvent>>> {
+        let after = self.detector.cursor().position;
+        let mut stop = self.stop.clone();
+        let mut page = tokio::select! {
+            page = self.consumer.source.read(&self.id.stream, after, limit, WAIT) => page?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+        };
+        page.events.sort_by_key(CloudEvent::position);
+        let stream = || self.id.stream.to_string();
+        let mut events = Vec::with_capacity(page.events.len());
+        for event in page.events {
+            match self.detector.offer(&event) {
+                Verdict::Next => events.push(event),
+                Verdict::Duplicate => {}
+                // What came before is good; what is wrong shows again, alone, next time.
+                _ if !events.is_empty() => break,
+                Verdict::Hole { wanted } if self.holes < ATTEMPTS => {
+                    self.holes += 1;
+                    let why = format!("position {wanted} is missing; asking again");
+                    return Err(Error::new(Kind::Feed { url: stream(), why }));
+                }
+                Verdict::Hole { wanted } => {
+                    let found = event.position().unwrap_or_default();
+                    return Err(Error::new(Kind::UnfilledHole {
+                        stream: stream(),
+                        wanted,
+                        found,
+                    }));
+                }
+                Verdict::Forked => {
+                    let position = event.position().unwrap_or_default();
+                    return Err(Error::new(Kind::Forked {
+                        stream: stream(),
+                        position,
+                    }));
+                }
+                Verdict::Foreign { why } => {
+                    return Err(Error::new(Kind::BadEnvelope {
+                        stream: stream(),
+                        why,
+                    }));
+                }
+            }
+        }
+        self.holes = 0;
+        Ok(Some(events))
+    }
+
+    /// Handles the events and moves the inbox, in one transaction.
+    async fn deliver(&mut self, from: StreamCursor, events: &[CloudEvent]) -> Result<(), Failure> {
+        let inbox = self.consumer.inbox.clone();
+        let events = events
+            .iter()
+            .map(|event| self.open(event))
+            .collect::<Result<Vec<_>>>()?;
+        let mut tx = inbox.begin().await?;
+        for (index, event) in events.iter().enumerate() {
+            let Some(event) = event else { continue };
+            let handled = self.consumer.handler.handle(event, &mut tx).await;
+            handled.map_err(|error| Failure::Handler { index, error })?;
+        }
+        let to = self.detector.cursor();
+        match inbox.commit_inbox(tx, &self.id, from, to).await? {
+            Advanced::Moved => Ok(()),
+            Advanced::Fenced => {
+                let doing = "moving the inbox's cursor";
+                Err(Error::database(doing, "another instance of this consumer moved it").into())
+            }
+        }
+    }
+
+    fn open(&self, event: &CloudEvent) -> Result<Option<Received<E>>> {
+        let received = Received::open(event)?;
+        if received.is_none() && !self.consumer.skip_unknown {
+            let (stream, event_type) = (self.id.stream.to_string(), event.event_type.clone());
+            let position = event.position().unwrap_or_default();
+            return Err(Error::new(Kind::UnknownIntegrationEvent {
+                stream,
+                position,
+                event_type,
+            }));
+        }
+        Ok(received)
+    }
+
+    /// Notes what failed.
+    ///
+    /// # Errors
+    /// The same error if trying again cannot help.
+    fn trouble(&mut self, error: Error) -> Result<()> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        tracing::warn!(consumer = self.id.consumer, %error, "trying again");
+        self.attempts = self.attempts.saturating_add(1);
+        self.progress
+            .send_modify(|progress| progress.trouble = Some(error.to_string()));
+        Ok(())
+    }
+
+    /// Notes that the handler failed at a position.
+    ///
+    /// # Errors
+    /// After too many times.
+    fn refused(&mut self, position: Position, error: HandlerError) -> Result<()> {
+        self.attempts += 1;
+        tracing::warn!(consumer = self.id.consumer, %position, %error, "the handler failed");
+        self.progress
+            .send_modify(|progress| progress.trouble = Some(error.to_string()));
+        if self.attempts < ATTEMPTS {
+            return Ok(());
+        }
+        let (consumer, attempts) = (self.id.consumer.clone(), self.attempts);
+        Err(Error::caused_by(
+            Kind::Handler {
+                consumer,
+                position,
+                attempts,
+            },
+            error,
+        ))
+    }
+
+    /// Asks the inbox where it stands; if it cannot be read, goes back to `from`, and the fence
+    /// tells.
+    async fn reload(&mut self, from: StreamCursor) {
+        let cursor = self.consumer.inbox.inbox(&self.id).await.unwrap_or(from);
+        self.detector.rewind(cursor);
+    }
+
+    async fn pause(&mut self) {
+        let slower = PAUSE.saturating_mul(1 << self.attempts.min(10));
+        self.sleep(slower.min(SLOWEST)).await;
+    }
+
+    async fn sleep(&mut self, pause: Duration) {
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = self.stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}

@@ -1,0 +1,51 @@
+use std::future::Future;
+
+use crate::integration::Received;
+use crate::store::Tx;
+
+/// Any error of a handler; `?` makes one of whatever failed.
+pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a consumer does with each event.
+///
+/// The effects that are written with `tx` and the consumer's cursor are committed together: each
+/// event has its effect exactly once. What is done outside of `tx` may be done again after a
+/// crash: do it with the event's id as idempotency key.
+///
+/// ```
+/// use es_runtime::consume::{Handler, HandlerError};
+/// use es_runtime::prelude::*;
+/// use es_runtime::store::Tx;
+///
+/// #[derive(Clone, Debug, Serialize, Deserialize, IntegrationEvent)]
+/// #[integration(stream = "accounts", version = 1)]
+/// enum Accounts {
+///     AccountOpened { account: String },
+/// }
+///
+/// struct Welcome;
+///
+/// impl Handler<Accounts> for Welcome {
+///     async fn handle(&mut self, event: &Received<Accounts>, tx: &mut Tx) -> Result<(), HandlerError> {
+///         let Accounts::AccountOpened { account } = &event.data;
+///         let insert = "INSERT INTO letter (event, text) VALUES (?, ?)";
+///         es_runtime::sqlite::sqlx::query(insert)
+///             .bind(&event.id)
+///             .bind(format!("Welcome, {account}!"))
+///             .execute(tx.sqlite()?)
+///             .await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Handler<E>: Send + 'static {
+    /// Handles one event; an error rolls back everything that was written with `tx`.
+    ///
+    /// # Errors
+    /// Whatever keeps the event from being handled. It is tried again, and never skipped.
+    fn handle(
+        &mut self,
+        event: &Received<E>,
+        tx: &mut Tx,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}

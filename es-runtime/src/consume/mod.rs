@@ -1,0 +1,16 @@
+//! Consuming another service's stream: an inbox in the consumer's own database, a detector that
+//! notices what is missing, and a source to ask for it.
+
+mod consumer;
+mod detector;
+#[cfg(feature = "client")]
+mod feed;
+mod handler;
+mod source;
+
+pub use consumer::{Consumer, Progress, Running};
+pub use detector::{Detector, Verdict};
+#[cfg(feature = "client")]
+pub use feed::Feed;
+pub use handler::{Handler, HandlerError};
+pub use source::{Page, Source};

@@ -1,0 +1,33 @@
+use std::future::Future;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::event::Position;
+use crate::integration::CloudEvent;
+use crate::store::StreamVersion;
+
+/// Where a consumer asks for a stream's events.
+///
+/// It may answer less than there is, twice, or in the wrong order: the consumer notices. What it
+/// must not do is answer for another stream.
+pub trait Source: Send + 'static {
+    /// The events after a position, at most `limit`; waits up to `wait` if there are none yet.
+    ///
+    /// # Errors
+    /// [`is_transient`](crate::Error::is_transient) when asking again may help; anything else
+    /// stops the consumer.
+    fn read(
+        &mut self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Page>> + Send;
+}
+
+/// What a source answered.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Events after the asked position.
+    pub events: Vec<CloudEvent>,
+}

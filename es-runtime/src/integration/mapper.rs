@@ -1,0 +1,91 @@
+//! From internal events to integration events: pure, with the aggregate's state kept at hand.
+
+use std::collections::HashMap;
+
+use super::{IntegrationEvent, Publish};
+use crate::aggregate::{Evolve, IntoEvents, Loaded};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Recorded, StoredEvent, StreamId, decode_stored, encode};
+
+/// States kept at hand; beyond it all are dropped and read again when needed.
+const STATES: usize = 10_000;
+
+/// Maps the events of one aggregate for one version of a stream.
+pub(crate) trait Mapper: Send {
+    /// The aggregate's name.
+    fn aggregate(&self) -> &'static str;
+
+    /// The version of the state at hand that comes before `event`: the events after it, up to
+    /// `event`, must be [`replay`](Self::replay)ed first.
+    fn known_before(&mut self, event: &StoredEvent) -> u64;
+
+    /// Brings the state at hand one event forward.
+    fn replay(&mut self, event: &StoredEvent) -> Result<()>;
+
+    /// Brings the state forward and answers what the world is told of the event: variants and
+    /// payloads.
+    fn publish(&mut self, event: &StoredEvent) -> Result<Vec<(usize, String)>>;
+}
+
+pub(crate) struct AggregateMapper<A: Evolve, I> {
+    states: HashMap<StreamId, Loaded<A>>,
+    publish: fn(&Recorded<A::Event>, &A) -> Vec<I>,
+}
+
+impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
+    pub(crate) fn new() -> Self {
+        let publish =
+            |event: &Recorded<A::Event>, after: &A| I::publish(event, after).into_events();
+        Self {
+            states: HashMap::new(),
+            publish,
+        }
+    }
+}
+
+impl<A: Evolve, I> AggregateMapper<A, I> {
+    fn advance(&mut self, event: &StoredEvent) -> Result<Recorded<A::Event>> {
+        let recorded = decode_stored::<A::Event>(event)?;
+        if self.states.len() >= STATES && !self.states.contains_key(&event.stream) {
+            self.states.clear();
+        }
+        let state = self.states.entry(event.stream.clone()).or_default();
+        debug_assert_eq!(state.version() + 1, event.version);
+        state.apply(&recorded.data);
+        Ok(recorded)
+    }
+}
+
+impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
+    fn aggregate(&self) -> &'static str {
+        A::NAME
+    }
+
+    fn known_before(&mut self, event: &StoredEvent) -> u64 {
+        let version = self.states.get(&event.stream).map_or(0, Loaded::version);
+        if version < event.version {
+            return version;
+        }
+        // The state went ahead with a page that was not written after all.
+        self.states.remove(&event.stream);
+        0
+    }
+
+    fn replay(&mut self, event: &StoredEvent) -> Result<()> {
+        self.advance(event).map(drop)
+    }
+
+    fn publish(&mut self, event: &StoredEvent) -> Result<Vec<(usize, String)>> {
+        let recorded = self.advance(event)?;
+        let after = self.states[&event.stream].state();
+        let unencodable = |error| {
+            let what = format!("an event of `{}`", super::stream_of::<I>());
+            Error::caused_by(Kind::Unencodable { what }, error)
+        };
+        let events = (self.publish)(&recorded, after);
+        events
+            .iter()
+            .map(|event| encode(event).map_err(unencodable))
+            .collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! The work of an integration stream: map, number, chain, and write with the cursor.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::mapper::{AggregateMapper, Mapper};
+use super::{IntegrationEvent, Publish, StreamHash, stream_of};
+use crate::aggregate::Evolve;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEvent};
+use crate::integration::{Salt, envelope};
+use crate::projection::Work;
+use crate::store::{
+    Advance, Advanced, EventStore, ProjectionId, ProjectionState, PublishedEvent, StreamCursor,
+    StreamVersion,
+};
+
+/// Events of one aggregate's past that are read at once to find its state.
+const PAST: usize = 1000;
+
+/// One version of an integration stream with the aggregates that feed it.
+pub(crate) struct IntegrationStream {
+    stream: StreamVersion,
+    event_types: Vec<String>,
+    mappers: Vec<Box<dyn Mapper>>,
+    clock: Arc<dyn Clock>,
+    /// The stream's head as this instance left it.
+    head: Option<StreamCursor>,
+}
+
+impl IntegrationStream {
+    pub(crate) fn new<I: IntegrationEvent>(namespace: &str, clock: Arc<dyn Clock>) -> Self {
+        let types = (0..I::TYPES.len()).map(|variant| envelope::type_of::<I>(namespace, variant));
+        let (stream, event_types) = (stream_of::<I>(), types.collect());
+        Self {
+            stream,
+            event_types,
+            mappers: Vec::new(),
+            clock,
+            head: None,
+        }
+    }
+
+    /// Adds an aggregate that feeds the stream; `false` if it does already.
+    pub(crate) fn add<A: Evolve, I: Publish<A>>(&mut self) -> bool {
+        let new = self
+            .mappers
+            .iter()
+            .all(|mapper| mapper.aggregate() != A::NAME);
+        if new {
+            self.mappers.push(Box::new(AggregateMapper::<A, I>::new()));
+        }
+        new
+    }
+
+    pub(crate) fn stream(&self) -> &StreamVersion {
+        &self.stream
+    }
+
+    /// The events that the page makes, placed and chained after `head`.
+    async fn make<S: EventStore>(
+        &mut self,
+        store: &S,
+        page: &[StoredEvent],
+        mut head: StreamCursor,
+    ) -> Result<Vec<PublishedEvent>> {
+        let mut made = Vec::new();
+        for event in page {
+            let mine = |mapper: &&mut Box<dyn Mapper>| mapper.aggregate() == event.aggregate();
+            let Some(mapper) = self.mappers.iter_mut().find(mine) else {
+                continue;
+            };
+            remember(store, mapper.as_mut(), event).await?;
+            for (variant, payload) in mapper.publish(event)? {
+                let event_type = &self.event_types[variant];
+                let (salt, position) = (
+                    Salt::from_bytes(*Uuid::new_v4().as_bytes()),
+                    head.position.next(),
+                );
+                let hash =
+                    StreamHash::from_bytes(head.hash).after(position, event_type, salt, &payload);
+                head = StreamCursor {
+                    position,
+                    hash: *hash.as_bytes(),
+                };
+                made.push(PublishedEvent {
+                    position,
+                    source: event.position,
+                    event_type: event_type.clone(),
+                    subject: event.stream.id().to_owned(),
+                    payload,
+                    metadata: public_metadata(event, store.identity())?,
+                    time: event.time,
+                    recorded: self.clock.now(),
+                    salt: *salt.as_bytes(),
+                    hash: head.hash,
+                });
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Brings the mapper's state to the version before `event`, from the log if need be.
+async fn remember<S: EventStore>(
+    store: &S,
+    mapper: &mut dyn Mapper,
+    event: &StoredEvent,
+) -> Result<()> {
+    let mut known = mapper.known_before(event);
+    while known + 1 < event.version {
+        let missing = usize::try_from(event.version - 1 - known).unwrap_or(usize::MAX);
+        let past = store
+            .read_stream(&event.stream, known, missing.min(PAST))
+            .await?;
+        for event in &past {
+            mapper.replay(event)?;
+        }
+        if past.is_empty() {
+            let (after, found) = (Position::new(known), event.position);
+            return Err(Error::new(Kind::BrokenOrder { after, found }));
+        }
+        known += past.len() as u64;
+    }
+    Ok(())
+}
+
+/// What the world may know of who and why: no actor, no command.
+fn public_metadata(event: &StoredEvent, log: LogIdentity) -> Result<Option<String>> {
+    let undecodable = |error| {
+        let at = (
+            event.event_type.clone(),
+            event.stream.clone(),
+            event.version,
+        );
+        Error::caused_by(Kind::Undecodable(Box::new(at)), error)
+    };
+    let inner: Metadata = match &event.metadata {
+        Some(json) => serde_json::from_str(json).map_err(undecodable)?,
+        None => Metadata::new(),
+    };
+    let public = Metadata {
+        correlation: inner
+            .correlation
+            .or_else(|| event.command_id.map(|id| id.to_string())),
+        causation: Some(log.event_id(event.position).to_string()),
+        traceparent: inner.traceparent,
+        ..Metadata::new()
+    };
+    serde_json::to_string(&public)
+        .map(Some)
+        .map_err(undecodable)
+}
+
+impl<S: EventStore> Work<S> for IntegrationStream {
+    fn id(&self) -> ProjectionId {
+        (&self.stream).into()
+    }
+
+    async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
+        store.prepare_stream(&self.stream).await
+    }
+
+    async fn apply(
+        &mut self,
+        store: &S,
+        advance: Advance,
+        page: &[StoredEvent],
+    ) -> Result<Advanced> {
+        // Until the move succeeds, nobody knows where the head is: taken, not copied.
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => store.published_head(&self.stream).await?,
+        };
+        let events = self.make(store, page, head).await?;
+        let after = events.last().map(|e| StreamCursor {
+            position: e.position,
+            hash: e.hash,
+        });
+        let advanced = store.advance_stream(advance, &self.stream, events).await?;
+        if advanced == Advanced::Moved {
+            self.head = Some(after.unwrap_or(head));
+        }
+        Ok(advanced)
+    }
+}

@@ -1,0 +1,37 @@
+//! What tasks of every kind need: the way to stop, and why one died.
+
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinError;
+
+/// What a task died of.
+pub(crate) fn panic_message(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "it was cancelled".to_owned();
+    };
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!(
+        "it panicked: {}",
+        text.as_deref().unwrap_or("without a message")
+    )
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_stop() {
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "cannot wait for Ctrl-C; send SIGTERM to stop");
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            () = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    interrupt.await;
+}

@@ -1,0 +1,217 @@
+//! Describes a service and starts it.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::supervise::Workers;
+use super::{AggregateOptions, Inner, RecordCommand, Service};
+use crate::aggregate::{Decide, Evolve};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Clock, Event, SystemClock};
+use crate::integration::{IntegrationStream, Publish, stream_of};
+use crate::projection::{Fold, Projection, ReadModel};
+use crate::store::{ProjectionId, Store};
+
+/// The description of a service. Mistakes in it come out of [`start`](Self::start).
+pub struct Builder {
+    name: String,
+    namespace: Option<String>,
+    store: Option<Store>,
+    clock: Arc<dyn Clock>,
+    aggregates: HashMap<TypeId, AggregateOptions>,
+    names: HashMap<&'static str, TypeId>,
+    read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
+    streams: BTreeMap<ProjectionId, StreamDraft>,
+    #[cfg(feature = "feed")]
+    serve: Option<String>,
+    mistake: Option<Error>,
+}
+
+/// An integration stream whose namespace and clock are not known yet.
+struct StreamDraft {
+    event: TypeId,
+    make: fn(&str, Arc<dyn Clock>) -> IntegrationStream,
+    feed: Vec<fn(&mut IntegrationStream) -> bool>,
+}
+
+/// A read model of any row type.
+trait Startable: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a>;
+}
+
+type Starting<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+impl<P: Projection> Startable for ReadModel<P> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a> {
+        Box::pin(workers.start(store, *self))
+    }
+}
+
+impl Builder {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            namespace: None,
+            store: None,
+            clock: Arc::new(SystemClock),
+            aggregates: HashMap::new(),
+            names: HashMap::new(),
+            read_models: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            #[cfg(feature = "feed")]
+            serve: None,
+            mistake: None,
+        }
+    }
+
+    /// Where everything is kept.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What stands before the names of integration events, by custom a reversed domain:
+    /// `dk.example.bank`. The service's name unless something is said. Published names are for
+    /// ever.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Tells the time; the machine's clock unless something is said.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Executes the commands of an aggregate.
+    pub fn aggregate<A: Decide + Evolve>(mut self) -> Self {
+        let this = TypeId::of::<A>();
+        if self.names.insert(A::NAME, this).is_some() {
+            self.duplicate(format!("the aggregate `{}`", A::NAME));
+        }
+        self.aggregates.entry(this).or_default();
+        self
+    }
+
+    /// Keeps the content of the aggregate's commands with their events, not only their names: for
+    /// audits, and to replay decisions. Mind personal data.
+    pub fn record_commands<A: Decide + Evolve>(mut self) -> Self
+    where
+        A::Command: Serialize,
+    {
+        let record: RecordCommand<A> = serde_json::value::to_raw_value;
+        self.aggregates.entry(TypeId::of::<A>()).or_default().record = Some(Box::new(record));
+        self
+    }
+
+    /// Folds the events `E` into a version of a read model. A read model over several families of
+    /// events is declared once for each.
+    pub fn project<E: Event, P: Fold<E>>(mut self) -> Self {
+        let new = || Box::new(ReadModel::<P>::new());
+        let read_model = self
+            .read_models
+            .entry((&P::TABLE).into())
+            .or_insert_with(|| new());
+        let same = read_model.as_any().downcast_mut::<ReadModel<P>>();
+        if !same.is_some_and(ReadModel::add::<E>) {
+            self.duplicate(format!("the read model `{}`", P::TABLE));
+        }
+        self
+    }
+
+    /// Publishes what `A` does as the integration events `I`. A stream that several aggregates
+    /// feed is declared once for each.
+    pub fn publish<A: Evolve, I: Publish<A>>(mut self) -> Self {
+        let (event, stream) = (TypeId::of::<I>(), stream_of::<I>());
+        let make = IntegrationStream::new::<I>;
+        let new = StreamDraft {
+            event,
+            make,
+            feed: Vec::new(),
+        };
+        let draft = self.streams.entry((&stream).into()).or_insert(new);
+        draft.feed.push(IntegrationStream::add::<A, I>);
+        if draft.event != event {
+            self.duplicate(format!("the integration stream `{stream}`"));
+        }
+        self
+    }
+
+    /// Serves the integration streams over HTTP; port 0 takes a free one.
+    #[cfg(feature = "feed")]
+    pub fn serve(mut self, address: impl Into<String>) -> Self {
+        self.serve = Some(address.into());
+        self
+    }
+
+    fn duplicate(&mut self, what: String) {
+        self.mistake
+            .get_or_insert(Error::new(Kind::Duplicate { what }));
+    }
+
+    /// Starts the service: prepares every projection and stream, and follows the log with each
+    /// from where its cursor stands.
+    ///
+    /// # Errors
+    /// When something is declared twice, no store is given, a read model changed its columns
+    /// without a new version, the address is taken, or the store cannot be reached.
+    pub async fn start(self) -> Result<Service> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let no_store = || {
+            Error::new(Kind::Unregistered {
+                what: "a store".to_owned(),
+            })
+        };
+        let store = self.store.ok_or_else(no_store)?;
+        let mut workers = Workers::new();
+        for read_model in self.read_models.into_values() {
+            read_model.start(&mut workers, &store).await?;
+        }
+        let namespace = self.namespace.as_deref().unwrap_or(&self.name);
+        let mut streams = Vec::new();
+        for draft in self.streams.into_values() {
+            let mut stream = (draft.make)(namespace, self.clock.clone());
+            if !draft.feed.iter().all(|feed| feed(&mut stream)) {
+                let what = format!("an aggregate of the stream `{}`", stream.stream());
+                return Err(Error::new(Kind::Duplicate { what }));
+            }
+            streams.push(stream.stream().clone());
+            workers.start(&store, stream).await?;
+        }
+        #[cfg(feature = "feed")]
+        let feed = match self.serve {
+            Some(address) => {
+                let feed = crate::feed::Feed::new(self.name.clone(), store.clone(), streams);
+                let (address, task) = feed.listen(address, workers.stopped()).await?;
+                workers.add(task);
+                Some(address)
+            }
+            None => None,
+        };
+        tracing::info!(service = self.name, "started");
+        Ok(Service {
+            inner: Arc::new(Inner {
+                name: self.name,
+                store,
+                clock: self.clock,
+                aggregates: self.aggregates,
+                workers,
+                #[cfg(feature = "feed")]
+                feed,
+            }),
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! One command's way: load, decide, append; again if somebody else was faster.
+
+use std::any::TypeId;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use super::{RecordCommand, Service};
+use crate::aggregate::{Aggregate, Command, Decide, Evolve, Loaded};
+use crate::error::{Error, Kind, Result};
+use crate::event::{
+    CommandId, CommandRecord, Event, Metadata, Position, StreamId, decode_stored, encode,
+};
+use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
+
+/// How often a decision is made again because somebody else was faster.
+const ATTEMPTS: u32 = 20;
+/// Events of a stream that are read at once.
+const PAGE: usize = 1000;
+
+/// A command about to be executed. Say who asks and why, then await it.
+#[must_use = "a command does nothing until it is awaited"]
+pub struct Execute<'s, A: Aggregate> {
+    service: &'s Service,
+    stream: Result<StreamId>,
+    command: A::Command,
+    id: Option<CommandId>,
+    metadata: Metadata,
+}
+
+/// What an accepted command did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Who has read the log this far has seen the command's events: hand it to
+    /// [`View::after`](super::View::after).
+    pub position: Position,
+    /// The aggregate's version after the command.
+    pub version: u64,
+    /// How many events it emitted.
+    pub events: u32,
+    /// Whether the command had been accepted before, so that nothing happened now.
+    pub repeated: bool,
+}
+
+impl From<Receipt> for Position {
+    fn from(receipt: Receipt) -> Self {
+        receipt.position
+    }
+}
+
+impl Receipt {
+    fn new(outcome: Outcome, repeated: bool) -> Self {
+        let Outcome {
+            count: events,
+            version,
+            ..
+        } = outcome;
+        Self {
+            position: outcome.position(),
+            version,
+            events,
+            repeated,
+        }
+    }
+}
+
+impl<'s, A: Aggregate> Execute<'s, A> {
+    pub(super) fn new(service: &'s Service, id: &A::Id, command: A::Command) -> Self {
+        let (id, metadata) = (stream_of::<A>(id), Metadata::new());
+        Self {
+            service,
+            stream: id,
+            command,
+            id: None,
+            metadata,
+        }
+    }
+
+    /// Names the command, so that sending it again does nothing again. Take the id from the
+    /// input: [`CommandId::of`].
+    pub fn id(mut self, id: CommandId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Who asks: an indirect id, no personal data.
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.metadata.actor = Some(actor.into());
+        self
+    }
+
+    /// What belongs together across services; the command's id unless something is said.
+    pub fn correlation(mut self, correlation: impl Into<String>) -> Self {
+        self.metadata.correlation = Some(correlation.into());
+        self
+    }
+
+    /// The message or event that directly caused the command.
+    pub fn causation(mut self, causation: impl Into<String>) -> Self {
+        self.metadata.causation = Some(causation.into());
+        self
+    }
+
+    /// The W3C `traceparent` of the request.
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.metadata.traceparent = Some(traceparent.into());
+        self
+    }
+}
+
+impl<'s, A: Decide + Evolve> IntoFuture for Execute<'s, A> {
+    type Output = Result<Receipt>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send + 's>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<A: Decide + Evolve> Execute<'_, A> {
+    async fn run(mut self) -> Result<Receipt> {
+        let stream = self.stream?;
+        let Some(options) = self.service.inner.aggregates.get(&TypeId::of::<A>()) else {
+            let what = format!("the aggregate `{}`", A::NAME);
+            return Err(Error::new(Kind::Unregistered { what }));
+        };
+        let name = self.command.name();
+        let mut record = CommandRecord::named(name);
+        let recorder = options
+            .record
+            .as_ref()
+            .and_then(|r| r.downcast_ref::<RecordCommand<A>>());
+        if let Some(json) = recorder {
+            let unencodable = |error| {
+                let what = format!("the command `{name}`");
+                Error::caused_by(Kind::Unencodable { what }, error)
+            };
+            record.body = Some(json(&self.command).map_err(unencodable)?);
+        }
+        self.metadata.command = Some(record);
+        let attempt = Attempt {
+            service: self.service,
+            stream,
+            id: self.id.unwrap_or_else(CommandId::random),
+            named: self.id.is_some(),
+            metadata: to_json("the metadata", &self.metadata)?,
+        };
+        attempt.until_decided::<A>(name, &self.command).await
+    }
+}
+
+/// What stays the same over all attempts at a command.
+struct Attempt<'s> {
+    service: &'s Service,
+    stream: StreamId,
+    id: CommandId,
+    /// Whether the caller named the command and may send it again.
+    named: bool,
+    metadata: String,
+}
+
+impl Attempt<'_> {
+    async fn until_decided<A: Decide + Evolve>(
+        self,
+        name: &'static str,
+        command: &A::Command,
+    ) -> Result<Receipt> {
+        let store = &self.service.inner.store;
+        let mut attempts = 1;
+        loop {
+            let loaded = load::<A, _>(store, &self.stream).await?;
+            let events = match loaded.decide(command.clone()) {
+                Ok(events) => events,
+                Err(error) => {
+                    // A command that was accepted before may well be refused by what it made.
+                    if let Some(outcome) = self.earlier().await? {
+                        return Ok(Receipt::new(outcome, true));
+                    }
+                    let stream = self.stream;
+                    return Err(Error::caused_by(
+                        Kind::Rejected {
+                            stream,
+                            command: name,
+                        },
+                        error,
+                    ));
+                }
+            };
+            if events.is_empty() && !self.named {
+                // Nothing to keep, and nobody who could ask again.
+                let (first, version) = (store.head().await?.next(), loaded.version());
+                return Ok(Receipt::new(
+                    Outcome {
+                        first,
+                        count: 0,
+                        version,
+                    },
+                    false,
+                ));
+            }
+            let expected = loaded.version();
+            let append = self.append::<A>(expected, &events)?;
+            match store.append(append).await? {
+                Appended::New(outcome) => return Ok(Receipt::new(outcome, false)),
+                Appended::Already(outcome) => return Ok(Receipt::new(outcome, true)),
+                Appended::Conflict { found } if attempts >= ATTEMPTS => {
+                    let stream = self.stream;
+                    return Err(Error::new(Kind::Conflict {
+                        stream,
+                        expected,
+                        found,
+                    }));
+                }
+                Appended::Conflict { found } => {
+                    tracing::debug!(stream = %self.stream, expected, found, "deciding again");
+                    attempts += 1;
+                }
+            }
+        }
+    }
+
+    async fn earlier(&self) -> Result<Option<Outcome>> {
+        if !self.named {
+            return Ok(None);
+        }
+        self.service
+            .inner
+            .store
+            .outcome(&self.stream, self.id)
+            .await
+    }
+
+    fn append<A: Aggregate>(&self, expected: u64, events: &[A::Event]) -> Result<Append> {
+        Ok(Append {
+            stream: self.stream.clone(),
+            expected,
+            command_id: self.id,
+            events: events.iter().map(new_event).collect::<Result<_>>()?,
+            metadata: Some(self.metadata.clone()),
+            time: self.service.inner.clock.now(),
+        })
+    }
+}
+
+fn new_event<E: Event>(event: &E) -> Result<NewEvent> {
+    let unencodable = |error| {
+        let what = format!("an event of `{}`", E::NAME);
+        Error::caused_by(Kind::Unencodable { what }, error)
+    };
+    let (variant, payload) = encode(event).map_err(unencodable)?;
+    let known = E::TYPES[variant];
+    let (event_type, schema_version, min_reader) = (known.name, known.version, known.min_reader);
+    Ok(NewEvent {
+        event_type,
+        schema_version,
+        min_reader,
+        payload,
+    })
+}
+
+fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {
+    let unencodable = |error| {
+        Error::caused_by(
+            Kind::Unencodable {
+                what: what.to_owned(),
+            },
+            error,
+        )
+    };
+    serde_json::to_string(value).map_err(unencodable)
+}
+
+pub(super) fn stream_of<A: Aggregate>(id: &A::Id) -> Result<StreamId> {
+    Ok(StreamId::new(A::NAME, id)?)
+}
+
+/// The aggregate as its events left it.
+pub(super) async fn load<A: Evolve, S: EventStore>(
+    store: &S,
+    stream: &StreamId,
+) -> Result<Loaded<A>> {
+    let mut loaded = Loaded::default();
+    loop {
+        let page = store.read_stream(stream, loaded.version(), PAGE).await?;
+        for event in &page {
+            loaded.apply(&decode_stored::<A::Event>(event)?.data);
+        }
+        if page.len() < PAGE {
+            return Ok(loaded);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The service: ties the modules together, supervises them, executes commands, answers reads.
+
+mod builder;
+mod execute;
+mod supervise;
+mod view;
+
+pub use builder::Builder;
+pub use execute::{Execute, Receipt};
+pub use view::View;
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use self::supervise::Workers;
+use crate::aggregate::{Aggregate, Decide, Evolve};
+use crate::error::Result;
+use crate::event::Clock;
+use crate::projection::{Projection, Status};
+use crate::store::{EventStore, ProjectionId, Store};
+
+/// A running service: a store, the aggregates whose commands it executes, and the projections and
+/// streams that it keeps up to date. Clones are handles to the same service.
+///
+/// ```
+/// use es_runtime::prelude::*;
+/// use es_runtime::{Service, Store};
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
+/// # #[event(name = "account", aggregate = Account)]
+/// # enum AccountEvent { Opened }
+/// # #[derive(Clone, Debug, Serialize, Command)]
+/// # #[command(aggregate = Account)]
+/// # enum AccountCommand { Open }
+/// # #[derive(Clone, Debug, Default, Aggregate)]
+/// # #[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = std::fmt::Error)]
+/// # struct Account;
+/// # impl Account {
+/// #     fn open(&self) -> Result<AccountEvent, std::fmt::Error> { Ok(AccountEvent::Opened) }
+/// #     fn on_opened(&mut self) {}
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_runtime::Result<()> {
+/// let bank = Service::builder("bank")
+///     .store(Store::connect("memory:").await?)
+///     .aggregate::<Account>()
+///     .start()
+///     .await?;
+/// let receipt = bank.execute::<Account>("alice", AccountCommand::Open).await?;
+/// assert_eq!(receipt.version, 1);
+/// bank.shutdown().await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    aggregates: HashMap<TypeId, AggregateOptions>,
+    workers: Workers,
+    #[cfg(feature = "feed")]
+    feed: Option<std::net::SocketAddr>,
+}
+
+/// What the builder was told of an aggregate.
+#[derive(Default)]
+struct AggregateOptions {
+    /// A `RecordCommand<A>`, if commands are recorded.
+    record: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Service {
+    /// Starts the description of a service. The name stands in its integration events: keep it.
+    pub fn builder(name: impl Into<String>) -> Builder {
+        Builder::new(name.into())
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The store that it runs on.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Executes a command: loads the aggregate, decides, appends. Await what it answers; before
+    /// that, say who asks and why.
+    ///
+    /// The law: the same [`id`](Execute::id) twice is one command, and the second time answers
+    /// with the first outcome. A decision on a state that changed meanwhile is made again.
+    ///
+    /// # Errors
+    /// [`is_rejected`](crate::Error::is_rejected) with the aggregate's own reason;
+    /// [`is_conflict`](crate::Error::is_conflict) when others were faster too many times;
+    /// [`is_transient`](crate::Error::is_transient) when the database failed: the same command
+    /// with the same id finds out what became of it.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the whole command or nothing.
+    pub fn execute<A: Decide + Evolve>(
+        &self,
+        id: impl Into<A::Id>,
+        command: A::Command,
+    ) -> Execute<'_, A> {
+        Execute::new(self, &id.into(), command)
+    }
+
+    /// The aggregate as its events left it, with its version.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or an event of the stream cannot be decoded.
+    pub async fn load<A: Evolve>(
+        &self,
+        id: impl Into<A::Id>,
+    ) -> Result<crate::aggregate::Loaded<A>> {
+        let stream = execute::stream_of::<A>(&id.into())?;
+        execute::load(&self.inner.store, &stream).await
+    }
+
+    /// Reads one version of a read model.
+    pub fn view<P: Projection>(&self) -> View<'_, P> {
+        View::new(self)
+    }
+
+    /// Makes this version of a read model the live one: what its name without a version stands
+    /// for. The version that was live goes on beside it, so that promoting it is the way back.
+    ///
+    /// # Errors
+    /// When the version is still being built.
+    pub async fn promote<P: Projection>(&self) -> Result<()> {
+        self.inner.store.promote(&P::TABLE).await
+    }
+
+    /// How every projection and stream of this service is doing.
+    pub fn status(&self) -> Vec<(ProjectionId, Status)> {
+        self.inner.workers.status()
+    }
+
+    /// Where the feed listens, if the service serves one.
+    #[cfg(feature = "feed")]
+    pub fn feed_address(&self) -> Option<std::net::SocketAddr> {
+        self.inner.feed
+    }
+
+    /// Waits until every projection and stream has seen all that is in the log now.
+    ///
+    /// # Errors
+    /// When one of them has stopped, with its reason.
+    pub async fn caught_up(&self) -> Result<()> {
+        let head = self.inner.store.head().await?;
+        self.inner.workers.reached(head).await
+    }
+
+    /// Finishes the batches at hand and stops. What was acknowledged is in the store already.
+    ///
+    /// # Errors
+    /// The reason of a projection or stream that had stopped before.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.inner.workers.shutdown().await
+    }
+
+    /// Runs until the process is asked to stop (Ctrl-C, SIGTERM), then shuts down.
+    ///
+    /// # Errors
+    /// The reason of a projection or stream that had stopped before.
+    pub async fn until_shutdown(&self) -> Result<()> {
+        crate::runtime::asked_to_stop().await;
+        self.shutdown().await
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an aggregate's commands become JSON for the audit trail.
+type RecordCommand<A> =
+    fn(&<A as Aggregate>::Command) -> serde_json::Result<Box<serde_json::value::RawValue>>;

@@ -1,0 +1,132 @@
+//! The workers of a service: started, watched, stopped.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::Position;
+use crate::projection::{Health, Status, Work, run};
+use crate::runtime::panic_message;
+use crate::store::{Phase, ProjectionId, ProjectionState, Store};
+
+/// How often a version that another process keeps up to date is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The tasks of a service.
+pub(super) struct Workers {
+    stop: watch::Sender<bool>,
+    projections: BTreeMap<ProjectionId, watch::Receiver<Status>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Workers {
+    pub(super) fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            projections: BTreeMap::new(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Tells a task when to stop.
+    pub(super) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Adds a task that watches [`stopped`](Self::stopped) itself.
+    pub(super) fn add(&self, task: JoinHandle<()>) {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+    }
+
+    /// Prepares a projection and starts its task.
+    pub(super) async fn start<W: Work<Store>>(&mut self, store: &Store, mut work: W) -> Result<()> {
+        let id = work.id();
+        let (sender, receiver) = watch::channel(Status::new(work.prepare(store).await?));
+        let work = run(store.clone(), work, sender.clone(), self.stopped());
+        self.projections.insert(id.clone(), receiver);
+        // A task of its own around the work, so that a panic in a fold becomes a reason, too.
+        let work = tokio::spawn(work);
+        self.add(tokio::spawn(async move {
+            let reason = match work.await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => panic_message(error),
+            };
+            tracing::error!(projection = %id, %reason, "stopped");
+            sender.send_modify(|status| status.health = Health::Stopped { reason });
+        }));
+        Ok(())
+    }
+
+    pub(super) fn status(&self) -> Vec<(ProjectionId, Status)> {
+        let status = |(id, status): (&ProjectionId, &watch::Receiver<Status>)| {
+            (id.clone(), status.borrow().clone())
+        };
+        self.projections.iter().map(status).collect()
+    }
+
+    /// Returns when the projection may have moved on from `state`, or has stopped.
+    pub(super) async fn moved(&self, id: &ProjectionId, state: ProjectionState) {
+        let Some(status) = self.projections.get(id) else {
+            return tokio::time::sleep(POLL).await;
+        };
+        let news = |status: &Status| {
+            let stopped = matches!(status.health, Health::Stopped { .. });
+            stopped || status.cursor > state.cursor || status.phase != state.phase
+        };
+        // Another process may be the one that moves it: its cursor shows in the store alone.
+        tokio::time::timeout(POLL, status.clone().wait_for(news))
+            .await
+            .ok();
+    }
+
+    /// Fails with the reason if the projection has stopped.
+    pub(super) fn working(&self, id: &ProjectionId) -> Result<()> {
+        match self
+            .projections
+            .get(id)
+            .map(|status| status.borrow().health.clone())
+        {
+            Some(Health::Stopped { reason }) => Err(Error::new(Kind::Stopped {
+                worker: id.to_string(),
+                reason,
+            })),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until every projection is complete and has come as far as `position`.
+    pub(super) async fn reached(&self, position: Position) -> Result<()> {
+        for (id, status) in &self.projections {
+            let there = |status: &Status| {
+                let stopped = matches!(status.health, Health::Stopped { .. });
+                stopped || status.cursor >= position && status.phase != Phase::Building
+            };
+            // The sender lives as long as the task, which says why before it ends.
+            status.clone().wait_for(there).await.ok();
+            self.working(id)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn shutdown(&self) -> Result<()> {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(
+                    reason = panic_message(error),
+                    "a task of the service failed"
+                );
+            }
+        }
+        self.projections.keys().try_for_each(|id| self.working(id))
+    }
+}

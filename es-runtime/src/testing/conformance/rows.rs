@@ -1,0 +1,199 @@
+//! Rows of read models, and how the other checks make them.
+
+use super::{Check, Subject, law};
+use crate::event::Position;
+use crate::store::{
+    Advance, Advanced, ColumnDef, ColumnKind, EventStore, ProjectionId, Row, RowChange, Table,
+    Value,
+};
+
+const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
+    ColumnDef {
+        name,
+        kind,
+        nullable: true,
+        index: false,
+    }
+}
+
+pub(super) const COLUMNS: &[ColumnDef] = &[
+    ColumnDef {
+        name: "amount",
+        kind: ColumnKind::Integer,
+        nullable: false,
+        index: true,
+    },
+    column("rate", ColumnKind::Real),
+    column("open", ColumnKind::Boolean),
+    column("order", ColumnKind::Text),
+    column("photo", ColumnKind::Bytes),
+];
+
+pub(super) fn table(version: u32) -> Table {
+    Table {
+        name: "balances",
+        version,
+        columns: COLUMNS,
+    }
+}
+
+pub(super) fn advance(projection: impl Into<ProjectionId>, from: u64, to: u64) -> Advance {
+    let (from, to) = (Position::new(from), Position::new(to));
+    Advance {
+        projection: projection.into(),
+        from,
+        to,
+    }
+}
+
+pub(super) fn change(key: &str, row: Option<Row>) -> RowChange {
+    RowChange {
+        key: key.to_owned(),
+        row,
+    }
+}
+
+/// A row that is hard to keep exactly.
+fn full() -> Row {
+    vec![
+        Value::Integer(i64::MIN),
+        Value::Real(0.1 + 0.2),
+        Value::Boolean(true),
+        Value::Text("it's \"quoted\" \\ and\nbroken — ü".to_owned()),
+        Value::Bytes(vec![0, 255, 39]),
+    ]
+}
+
+pub(super) fn bare(amount: i64) -> Row {
+    vec![
+        Value::Integer(amount),
+        Value::Null,
+        Value::Null,
+        Value::Null,
+        Value::Null,
+    ]
+}
+
+pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Check {
+    const LAW: &str = "rows and cursor move together";
+    let store = subject.fresh().await;
+    let table = table(1);
+    let state = store.prepare_table(&table).await?;
+    law!(
+        LAW,
+        state.cursor == Position::START,
+        "a fresh cursor stands at {}",
+        state.cursor
+    );
+    let first = vec![
+        change("a", Some(full())),
+        change("b", Some(bare(1))),
+        change("c", None),
+    ];
+    let moved = store
+        .advance_rows(advance(&table, 0, 5), &table, first)
+        .await?;
+    law!(
+        LAW,
+        moved == Advanced::Moved,
+        "the first move was {moved:?}"
+    );
+    let second = vec![change("b", Some(bare(2))), change("d", Some(bare(4)))];
+    let fenced = store
+        .advance_rows(advance(&table, 0, 7), &table, second.clone())
+        .await?;
+    law!(
+        LAW,
+        fenced == Advanced::Fenced,
+        "a stale move was {fenced:?}"
+    );
+
+    let store = subject.reopen(store).await;
+    let cursor = store.prepare_table(&table).await?.cursor;
+    law!(
+        LAW,
+        cursor.get() == 5,
+        "after a restart the cursor stands at {cursor}"
+    );
+    let rows = store.scan_rows(&table, None, 10).await?;
+    let expected = [("a".to_owned(), full()), ("b".to_owned(), bare(1))];
+    law!(
+        LAW,
+        rows == expected,
+        "after a restart the rows are {rows:?}"
+    );
+
+    let moved = store
+        .advance_rows(advance(&table, 5, 6), &table, second)
+        .await?;
+    law!(
+        LAW,
+        moved == Advanced::Moved,
+        "the second move was {moved:?}"
+    );
+    let gone = vec![change("a", None)];
+    store
+        .advance_rows(advance(&table, 6, 9), &table, gone)
+        .await?;
+    let rows = store
+        .read_rows(&table, ["d", "a", "b"].map(str::to_owned).into())
+        .await?;
+    let (mut rows, expected) = (rows, [("b".to_owned(), bare(2)), ("d".to_owned(), bare(4))]);
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    law!(LAW, rows == expected, "read by key: {rows:?}");
+    let rows = store.scan_rows(&table, Some("b"), 1).await?;
+    law!(LAW, rows == expected[1..], "read after a key: {rows:?}");
+    Ok(())
+}
+
+pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "rows stand by key, in the order of its bytes";
+    let table = table(1);
+    store.prepare_table(&table).await?;
+    // Sorted; a comparison without case, by locale or by UTF-16 units sorts otherwise.
+    let keys = [
+        "",
+        " ",
+        "%",
+        "'; --",
+        "A",
+        "B",
+        "\"a\"",
+        "a",
+        "ä",
+        "\u{fffd}",
+        "\u{1f600}",
+    ];
+    let mut keys = keys.map(str::to_owned);
+    keys.sort();
+    // Of several changes of one key the last one counts.
+    let mut changes = vec![change("a", Some(bare(-1))), change("B", None)];
+    let put = |(n, key): (i64, &String)| change(key, Some(bare(n)));
+    changes.extend((0..).zip(&keys).map(put));
+    changes[2..].reverse();
+    changes.extend([change("gone", Some(bare(-1))), change("gone", None)]);
+    store
+        .advance_rows(advance(&table, 0, 1), &table, changes)
+        .await?;
+    let expected: Vec<_> = (0..)
+        .zip(&keys)
+        .map(|(n, key)| (key.clone(), bare(n)))
+        .collect();
+    let rows = store.scan_rows(&table, None, 100).await?;
+    law!(LAW, rows == expected, "all: {rows:?}");
+    for (n, key) in keys.iter().enumerate() {
+        let rows = store.scan_rows(&table, Some(key), 3).await?;
+        let after = expected.iter().skip(n + 1).take(3);
+        law!(LAW, rows.iter().eq(after), "after {key:?}: {rows:?}");
+        let row = store.read_rows(&table, vec![key.clone()]).await?;
+        law!(LAW, row == expected[n..=n], "of {key:?}: {row:?}");
+    }
+    let gone = |key: &String| change(key, None);
+    let changes = keys.iter().map(gone).collect();
+    store
+        .advance_rows(advance(&table, 1, 2), &table, changes)
+        .await?;
+    let rows = store.scan_rows(&table, None, 100).await?;
+    law!(LAW, rows.is_empty(), "removed, and still there: {rows:?}");
+    Ok(())
+}
