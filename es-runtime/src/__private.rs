@@ -44,25 +44,9 @@ pub trait NotInternal {
 
 impl<T: ?Sized> NotInternal for Probe<T> {}
 
-/// The column of a field of type `C`.
-pub const fn column<C: Column>(name: &'static str, index: bool) -> ColumnDef {
-    let (kind, nullable) = (<C::Stored as Stored>::KIND, <C::Stored as Stored>::NULLABLE);
-    ColumnDef {
-        name,
-        kind,
-        nullable,
-        index,
-    }
-}
-
-/// A field's value, to keep.
-pub fn to_value<C: Column>(field: &C) -> Result<Value, OutOfRange> {
-    field.to_stored().map(Stored::into_value)
-}
-
-/// A field's value, as it was kept.
-pub fn from_value<C: Column>(value: Value) -> Result<C, OutOfRange> {
-    C::from_stored(Stored::from_value(value)?)
+/// The column that holds values of type `S`.
+pub const fn column<S: Stored>(name: &'static str, index: bool) -> ColumnDef {
+    ColumnDef { name, kind: S::KIND, nullable: S::NULLABLE, index }
 }
 
 /// The values of a row with `N` columns.

@@ -1,6 +1,7 @@
 //! The one error type: what went wrong, what to do about it, and a stable code with a page in the
 //! book.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -50,7 +51,7 @@ pub(crate) enum Kind {
     },
     InvalidId,
     Database {
-        doing: &'static str,
+        doing: Cow<'static, str>,
     },
     FutureDatabase {
         found: i64,
@@ -153,10 +154,15 @@ impl Error {
 
     /// A failure of the database, for those who write stores: `doing` says what was tried.
     pub fn database(
-        doing: &'static str,
+        doing: impl Into<Cow<'static, str>>,
         cause: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self::caused_by(Kind::Database { doing }, cause)
+        Self::caused_by(
+            Kind::Database {
+                doing: doing.into(),
+            },
+            cause,
+        )
     }
 
     pub(crate) fn kind(&self) -> &Kind {

@@ -60,6 +60,11 @@ use crate::event::Event;
 /// ```
 ///
 /// The state is a cache of its events: it is never stored as the truth.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate [ES0024]",
+    label = "this is not the state of an aggregate",
+    note = "derive it on the state: `#[derive(Clone, Default, Aggregate)]` and `#[aggregate(name = \"…\", event = …, command = …, error = …)]`"
+)]
 pub trait Aggregate: Clone + Default + Send + Sync + 'static {
     /// The stored name, `account`: the first part of every stream id. Frozen for ever.
     const NAME: &'static str;

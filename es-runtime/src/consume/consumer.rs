@@ -248,17 +248,21 @@ struct Work<E, S, H> {
 
 /// Why a page could not be handled.
 enum Failure {
-    /// The handler refused the event at this place of the page.
-    Handler {
-        index: usize,
-        error: HandlerError,
-    },
-    Other(Error),
+    /// The event at this place of the page could not.
+    Event { index: usize, why: Refusal },
+    /// The inbox's database failed.
+    Inbox(Error),
+}
+
+/// Why one event could not be handled.
+enum Refusal {
+    Unreadable(Error),
+    Handler(HandlerError),
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Other(error)
+        Self::Inbox(error)
     }
 }
 
@@ -295,18 +299,18 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
                         trouble: None,
                     });
                 }
-                Err(Failure::Handler { index, error }) if index > 0 => {
-                    tracing::info!(consumer = self.id.consumer, index, %error, "smaller batch");
+                // What comes before it is committed first.
+                Err(Failure::Event { index, .. }) if index > 0 => {
                     self.detector.rewind(from);
                     limit = index;
                 }
-                Err(Failure::Handler { error, .. }) => {
+                Err(Failure::Event { why, .. }) => {
                     self.detector.rewind(from);
                     limit = 1;
-                    self.refused(from.position.next(), error)?;
+                    self.refused(from.position.next(), why)?;
                     self.pause().await;
                 }
-                Err(Failure::Other(error)) => {
+                Err(Failure::Inbox(error)) => {
                     self.trouble(error)?;
                     // The commit may have succeeded before the answer was lost.
                     self.pause().await;
@@ -328,6 +332,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
         };
         page.events.sort_by_key(CloudEvent::position);
         let stream = || self.id.stream.to_string();
+        let answered = !page.events.is_empty();
         let mut events = Vec::with_capacity(page.events.len());
         for event in page.events {
             match self.detector.offer(&event) {
@@ -364,21 +369,26 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             }
         }
         self.holes = 0;
+        if answered && events.is_empty() {
+            let why = "it answers with nothing but events that were handled before".to_owned();
+            return Err(Error::new(Kind::Feed { url: stream(), why }));
+        }
         Ok(Some(events))
     }
 
     /// Handles the events and moves the inbox, in one transaction.
     async fn deliver(&mut self, from: StreamCursor, events: &[CloudEvent]) -> Result<(), Failure> {
         let inbox = self.consumer.inbox.clone();
-        let events = events
-            .iter()
-            .map(|event| self.open(event))
-            .collect::<Result<Vec<_>>>()?;
         let mut tx = inbox.begin().await?;
         for (index, event) in events.iter().enumerate() {
-            let Some(event) = event else { continue };
-            let handled = self.consumer.handler.handle(event, &mut tx).await;
-            handled.map_err(|error| Failure::Handler { index, error })?;
+            let failed = |why| Failure::Event { index, why };
+            let event = self
+                .open(event)
+                .map_err(|error| failed(Refusal::Unreadable(error)))?;
+            if let Some(event) = event {
+                let handled = self.consumer.handler.handle(&event, &mut tx).await;
+                handled.map_err(|error| failed(Refusal::Handler(error)))?;
+            }
         }
         let to = self.detector.cursor();
         match inbox.commit_inbox(tx, &self.id, from, to).await? {
@@ -419,11 +429,15 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
         Ok(())
     }
 
-    /// Notes that the handler failed at a position.
+    /// Notes that the event at a position could not be handled.
     ///
     /// # Errors
-    /// After too many times.
-    fn refused(&mut self, position: Position, error: HandlerError) -> Result<()> {
+    /// When it cannot be read, or the handler failed too many times.
+    fn refused(&mut self, position: Position, why: Refusal) -> Result<()> {
+        let error = match why {
+            Refusal::Unreadable(error) => return Err(error),
+            Refusal::Handler(error) => error,
+        };
         self.attempts += 1;
         tracing::warn!(consumer = self.id.consumer, %position, %error, "the handler failed");
         self.progress

@@ -272,7 +272,7 @@ impl<'p> de::VariantAccess<'p> for Tagged<'p> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     enum Every {
         Unit,
         #[serde(rename = "another")]

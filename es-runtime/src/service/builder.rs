@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::supervise::Workers;
-use super::{AggregateOptions, Inner, RecordCommand, Service};
+use super::{Inner, RecordCommand, Service};
 use crate::aggregate::{Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Event, SystemClock};
@@ -23,8 +23,8 @@ pub struct Builder {
     namespace: Option<String>,
     store: Option<Store>,
     clock: Arc<dyn Clock>,
-    aggregates: HashMap<TypeId, AggregateOptions>,
-    names: HashMap<&'static str, TypeId>,
+    aggregates: HashMap<&'static str, TypeId>,
+    recorders: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
     streams: BTreeMap<ProjectionId, StreamDraft>,
     #[cfg(feature = "feed")]
@@ -65,7 +65,7 @@ impl Builder {
             store: None,
             clock: Arc::new(SystemClock),
             aggregates: HashMap::new(),
-            names: HashMap::new(),
+            recorders: HashMap::new(),
             read_models: BTreeMap::new(),
             streams: BTreeMap::new(),
             #[cfg(feature = "feed")]
@@ -96,11 +96,10 @@ impl Builder {
 
     /// Executes the commands of an aggregate.
     pub fn aggregate<A: Decide + Evolve>(mut self) -> Self {
-        let this = TypeId::of::<A>();
-        if self.names.insert(A::NAME, this).is_some() {
+        let earlier = self.aggregates.insert(A::NAME, TypeId::of::<A>());
+        if earlier.is_some() {
             self.duplicate(format!("the aggregate `{}`", A::NAME));
         }
-        self.aggregates.entry(this).or_default();
         self
     }
 
@@ -111,7 +110,7 @@ impl Builder {
         A::Command: Serialize,
     {
         let record: RecordCommand<A> = serde_json::value::to_raw_value;
-        self.aggregates.entry(TypeId::of::<A>()).or_default().record = Some(Box::new(record));
+        self.recorders.insert(TypeId::of::<A>(), Box::new(record));
         self
     }
 
@@ -207,7 +206,8 @@ impl Builder {
                 name: self.name,
                 store,
                 clock: self.clock,
-                aggregates: self.aggregates,
+                aggregates: self.aggregates.into_values().collect(),
+                recorders: self.recorders,
                 workers,
                 #[cfg(feature = "feed")]
                 feed,

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use super::{RecordCommand, Service};
+use super::{Inner, RecordCommand, Service};
 use crate::aggregate::{Aggregate, Command, Decide, Evolve, Loaded};
 use crate::error::{Error, Kind, Result};
 use crate::event::{
@@ -120,17 +120,19 @@ impl<'s, A: Decide + Evolve> IntoFuture for Execute<'s, A> {
 impl<A: Decide + Evolve> Execute<'_, A> {
     async fn run(mut self) -> Result<Receipt> {
         let stream = self.stream?;
-        let Some(options) = self.service.inner.aggregates.get(&TypeId::of::<A>()) else {
+        let Inner {
+            aggregates,
+            recorders,
+            ..
+        } = &*self.service.inner;
+        if !aggregates.contains(&TypeId::of::<A>()) {
             let what = format!("the aggregate `{}`", A::NAME);
             return Err(Error::new(Kind::Unregistered { what }));
-        };
+        }
         let name = self.command.name();
         let mut record = CommandRecord::named(name);
-        let recorder = options
-            .record
-            .as_ref()
-            .and_then(|r| r.downcast_ref::<RecordCommand<A>>());
-        if let Some(json) = recorder {
+        let recorder = recorders.get(&TypeId::of::<A>());
+        if let Some(json) = recorder.and_then(|json| json.downcast_ref::<RecordCommand<A>>()) {
             let unencodable = |error| {
                 let what = format!("the command `{name}`");
                 Error::caused_by(Kind::Unencodable { what }, error)

@@ -10,7 +10,7 @@ pub use execute::{Execute, Receipt};
 pub use view::View;
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use self::supervise::Workers;
@@ -61,17 +61,12 @@ struct Inner {
     name: String,
     store: Store,
     clock: Arc<dyn Clock>,
-    aggregates: HashMap<TypeId, AggregateOptions>,
+    aggregates: HashSet<TypeId>,
+    /// A [`RecordCommand`] for each aggregate whose commands are recorded.
+    recorders: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     workers: Workers,
     #[cfg(feature = "feed")]
     feed: Option<std::net::SocketAddr>,
-}
-
-/// What the builder was told of an aggregate.
-#[derive(Default)]
-struct AggregateOptions {
-    /// A `RecordCommand<A>`, if commands are recorded.
-    record: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Service {

@@ -72,6 +72,14 @@ impl Workers {
         self.projections.iter().map(status).collect()
     }
 
+    /// Whether a projection of this process is known to be complete and to have come this far.
+    pub(super) fn reflects(&self, id: &ProjectionId, position: Position) -> bool {
+        let there = |status: &Status| status.cursor >= position && status.phase != Phase::Building;
+        self.projections
+            .get(id)
+            .is_some_and(|status| there(&status.borrow()))
+    }
+
     /// Returns when the projection may have moved on from `state`, or has stopped.
     pub(super) async fn moved(&self, id: &ProjectionId, state: ProjectionState) {
         let Some(status) = self.projections.get(id) else {

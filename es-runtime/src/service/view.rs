@@ -85,6 +85,10 @@ impl<'s, P: Projection> View<'s, P> {
     async fn ready(&self) -> Result<()> {
         let store = &self.service.inner.store;
         let id = ProjectionId::from(&P::TABLE);
+        let workers = &self.service.inner.workers;
+        if workers.reflects(&id, self.after) {
+            return Ok(());
+        }
         let deadline = tokio::time::Instant::now() + self.within;
         loop {
             let Some(state) = store.projection(&id).await? else {
@@ -103,7 +107,7 @@ impl<'s, P: Projection> View<'s, P> {
             if state.cursor >= self.after && state.phase != Phase::Building {
                 return Ok(());
             }
-            let moved = self.service.inner.workers.moved(&id, state);
+            let moved = workers.moved(&id, state);
             if tokio::time::timeout_at(deadline, moved).await.is_err() {
                 let (projection, wanted) = (id.to_string(), self.after);
                 let cursor = state.cursor;
@@ -113,7 +117,7 @@ impl<'s, P: Projection> View<'s, P> {
                     cursor,
                 }));
             }
-            self.service.inner.workers.working(&id)?;
+            workers.working(&id)?;
         }
     }
 }

@@ -241,7 +241,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// When it is not complete yet.
     fn promote(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes its rows, in one transaction.
+    /// Moves a read model's cursor and writes its rows, in one transaction. Of several changes of
+    /// one key the last one counts.
     fn advance_rows(
         &self,
         advance: Advance,

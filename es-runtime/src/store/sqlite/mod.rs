@@ -54,7 +54,9 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened, or comes from a newer release.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let opening = |error| Error::database("opening the SQLite file", error);
+        let path = path.as_ref();
+        let doing = || format!("opening the SQLite file `{}`", path.display());
+        let opening = |error| Error::database(doing(), error);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(PATIENCE)

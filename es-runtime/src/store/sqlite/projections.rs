@@ -3,6 +3,7 @@
 //! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
 //! in tables; columns are quoted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sqlx::sqlite::{SqlitePool, SqliteRow};
@@ -232,6 +233,9 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
 }
 
 /// Moves the cursor if it stands where the mover believes: the fence.
+///
+/// # Errors
+/// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     let Advance {
         projection,
@@ -251,11 +255,11 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
         .execute(&mut **tx)
         .await
         .map_err(failed("moving a projection's cursor"))?;
-    Ok(if done.rows_affected() == 1 {
-        Advanced::Moved
-    } else {
-        Advanced::Fenced
-    })
+    if done.rows_affected() == 1 {
+        return Ok(Advanced::Moved);
+    }
+    known(tx, projection).await?;
+    Ok(Advanced::Fenced)
 }
 
 /// SQLite's limit of parameters in one statement.
@@ -265,8 +269,10 @@ const PARAMETERS: usize = 32_766;
 pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChange>) -> Result<()> {
     const DOING: &str = "writing a read model's rows";
     let name = table.sql_name();
+    // Of several changes of one key the last one counts.
+    let last: BTreeMap<_, _> = changes.into_iter().map(|c| (c.key, c.row)).collect();
     let (mut rows, mut gone) = (Vec::new(), Vec::new());
-    for RowChange { key, row } in changes {
+    for (key, row) in last {
         match row {
             Some(row) => rows.push((key, row)),
             None => gone.push(key),

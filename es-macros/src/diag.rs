@@ -1,0 +1,363 @@
+//! Every diagnostic, in one place, in the order of the codes; `docs/errors/` has a page for each.
+//!
+//! A diagnostic is a title with its code, then a help that can be pasted, and at most one note
+//! with the domain's reason. It points at the smallest thing that must change.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+
+use crate::attr::inventory::{Kind, Spec};
+use crate::attr::{Inventory, Place};
+use crate::model::naming::Grammar;
+use crate::text::pretty;
+
+/// One mistake, told where it stands.
+pub(crate) struct Diagnostic {
+    at: TokenStream,
+    title: String,
+    help: Option<String>,
+    note: Option<&'static str>,
+}
+
+impl Diagnostic {
+    fn new(code: &str, at: &impl ToTokens, title: impl Display) -> Self {
+        let title = format!("{title} [{code}]");
+        Self {
+            at: at.to_token_stream(),
+            title,
+            help: None,
+            note: None,
+        }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
+    fn note(self, note: &'static str) -> Self {
+        Self {
+            note: Some(note),
+            ..self
+        }
+    }
+
+    fn into_error(self) -> syn::Error {
+        let help = self
+            .help
+            .map(|help| format!("\n\nhelp: {help}"))
+            .unwrap_or_default();
+        let gap = if help.is_empty() { "\n\n" } else { "\n" };
+        let note = self
+            .note
+            .map(|note| format!("{gap}note: {note}"))
+            .unwrap_or_default();
+        syn::Error::new_spanned(self.at, format!("{}{help}{note}", self.title))
+    }
+}
+
+/// Collects all mistakes of one derive, so that they are told together.
+///
+/// Dropped unread it panics: a mistake that nobody hears of would be accepted.
+pub(crate) struct Errors {
+    found: RefCell<Option<Vec<syn::Error>>>,
+}
+
+impl Errors {
+    pub(crate) fn new() -> Self {
+        Self {
+            found: RefCell::new(Some(Vec::new())),
+        }
+    }
+
+    pub(crate) fn push(&self, diagnostic: Diagnostic) {
+        if let Some(found) = &mut *self.found.borrow_mut() {
+            found.push(diagnostic.into_error());
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<syn::Error> {
+        self.found.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Errors {
+    fn drop(&mut self) {
+        let unread = self.found.borrow().is_some();
+        assert!(
+            !unread || std::thread::panicking(),
+            "the errors of a derive were not read"
+        );
+    }
+}
+
+// ── Options ─────────────────────────────────────────────────────────────────────────────────────
+
+pub(crate) fn unknown_option(
+    inventory: &Inventory,
+    key: &Ident,
+    place: Place,
+    meant: Option<&str>,
+) -> Diagnostic {
+    let attribute = inventory.attribute;
+    let title = format!("unknown `{attribute}` option `{key}`");
+    let error = Diagnostic::new("ES0001", key, title);
+    let list: Vec<_> = inventory
+        .at(place)
+        .iter()
+        .map(|spec| format!("`{}`", spec.name))
+        .collect();
+    if let Some(name) = meant {
+        error.help(format!("did you mean `{name}`?"))
+    } else if list.is_empty() {
+        error.help(format!("{} has no `{attribute}` options", a(place)))
+    } else if let [only] = &*list {
+        error.help(format!("the only option of {} is {only}", a(place)))
+    } else if list.len() < 10 {
+        error.help(format!(
+            "the options of {} are {}",
+            a(place),
+            list.join(", ")
+        ))
+    } else {
+        error
+    }
+}
+
+pub(crate) fn missing_options(inventory: &Inventory, missing: &[&Spec], at: Span) -> Diagnostic {
+    let names: Vec<_> = missing
+        .iter()
+        .map(|spec| format!("`{}`", spec.name))
+        .collect();
+    let examples: Vec<_> = missing.iter().map(|spec| spec.example).collect();
+    let title = format!(
+        "`#[derive({})]` needs {}",
+        inventory.derive,
+        names.join(" and ")
+    );
+    Diagnostic::new("ES0002", &point(at), title).help(format!(
+        "`#[{}({})]`",
+        inventory.attribute,
+        examples.join(", ")
+    ))
+}
+
+pub(crate) fn duplicate_option(inventory: &Inventory, key: &Ident) -> Diagnostic {
+    let title = format!("the `{}` option `{key}` is said twice", inventory.attribute);
+    Diagnostic::new("ES0006", key, title).help("remove one of the two")
+}
+
+pub(crate) fn wrong_kind(spec: &Spec, at: &TokenStream) -> Diagnostic {
+    let wanted = match spec.kind {
+        Kind::Text => "a string".to_owned(),
+        Kind::Version => "a whole number from 1".to_owned(),
+        Kind::Type => "a type, without quotes".to_owned(),
+        Kind::Word(word) => format!("the word `{word}`"),
+        Kind::Flag => "no value".to_owned(),
+    };
+    Diagnostic::new(
+        "ES0009",
+        at,
+        format!("the option `{}` wants {wanted}", spec.name),
+    )
+    .help(format!("`{}`", spec.example))
+}
+
+pub(crate) fn misplaced_option(inventory: &Inventory, key: &Ident, home: Place) -> Diagnostic {
+    let title = format!(
+        "the `{}` option `{key}` belongs on {}",
+        inventory.attribute,
+        a(home)
+    );
+    Diagnostic::new("ES0020", key, title).help(format!("move it to {}", a(home)))
+}
+
+pub(crate) fn malformed(inventory: &Inventory, place: Place, at: &impl ToTokens) -> Diagnostic {
+    let attribute = inventory.attribute;
+    let examples: Vec<_> = inventory
+        .at(place)
+        .iter()
+        .map(|spec| spec.example)
+        .collect();
+    Diagnostic::new(
+        "ES0021",
+        at,
+        format!("`{attribute}` takes a list of options"),
+    )
+    .help(format!("`#[{attribute}({})]`", examples.join(", ")))
+}
+
+pub(crate) fn missing_comma(inventory: &Inventory, spec: &Spec, rest: TokenStream) -> Diagnostic {
+    let first = rest.into_iter().next();
+    let title = format!(
+        "`{}` takes a list of options, with a comma after each",
+        inventory.attribute
+    );
+    Diagnostic::new("ES0021", &first, title).help(format!("`{}, …`", spec.example))
+}
+
+pub(crate) fn version_zero(at: &TokenStream) -> Diagnostic {
+    Diagnostic::new("ES0022", at, "versions count from 1").help("`version = 1`")
+}
+
+// ── Items ───────────────────────────────────────────────────────────────────────────────────────
+
+/// What a derive wants to stand on, when it stands on something else.
+pub(crate) fn wrong_item(derive: &str, at: &impl ToTokens) -> Diagnostic {
+    let (wanted, help) = match derive {
+        "Event" => (
+            "an enum with one variant per event",
+            "for state use `#[derive(Aggregate)]`",
+        ),
+        "Command" => (
+            "an enum with one variant per command",
+            "for state use `#[derive(Aggregate)]`",
+        ),
+        "IntegrationEvent" => (
+            "an enum with one variant per event",
+            "a single event is an enum with one variant: `enum Accounts { AccountOpened { … } }`",
+        ),
+        "Aggregate" => ("a struct or an enum that holds the state", "use a `struct`"),
+        _ => (
+            "a struct with named fields, one per column",
+            "name the fields: `struct Balance { amount: i64 }`",
+        ),
+    };
+    Diagnostic::new(
+        "ES0004",
+        at,
+        format!("`#[derive({derive})]` needs {wanted}"),
+    )
+    .help(help)
+}
+
+pub(crate) fn serde_attribute(key: &Ident) -> Diagnostic {
+    Diagnostic::new(
+        "ES0010",
+        key,
+        format!("the store cannot keep what `#[serde({key})]` makes"),
+    )
+    .help(format!("remove `{key}`"))
+    .note("the stored name says which variant it is, and its fields alone are the payload")
+}
+
+// ── Names ───────────────────────────────────────────────────────────────────────────────────────
+
+/// What has a name that is unique in its enum or struct.
+#[derive(Clone, Copy)]
+pub(crate) enum Named {
+    Event,
+    Command,
+    IntegrationEvent,
+    Column,
+}
+
+pub(crate) fn same_name(what: Named, name: &str, at: &TokenStream) -> Diagnostic {
+    let (title, note) = match what {
+        Named::Event => (
+            format!("two events are stored as `{name}`"),
+            "the stored name is how old events find their type; it is unique for ever",
+        ),
+        Named::Command => (
+            format!("two commands are called `{name}`"),
+            "the name is what the audit trail says was wanted",
+        ),
+        Named::IntegrationEvent => (
+            format!("two events are published as `{name}`"),
+            "the public name is how consumers find an event's type; it is unique for ever",
+        ),
+        Named::Column => (
+            format!("two columns are called `{name}`"),
+            "databases do not tell upper case from lower case in the name of a column",
+        ),
+    };
+    Diagnostic::new("ES0005", at, title).note(note)
+}
+
+pub(crate) fn first_used_here(name: &str, at: &TokenStream) -> Diagnostic {
+    Diagnostic::new("ES0005", at, format!("`{name}` is first used here"))
+}
+
+pub(crate) fn bad_name(grammar: Grammar, name: &str, at: &TokenStream) -> Diagnostic {
+    let fixed = grammar
+        .fix(name)
+        .map(|fixed| format!(": `{fixed}`"))
+        .unwrap_or_default();
+    Diagnostic::new("ES0008", at, format!("`{name}` cannot be a stored name"))
+        .help(format!("use {}{fixed}", grammar.rule()))
+}
+
+pub(crate) fn reserved_column(at: &Ident) -> Diagnostic {
+    Diagnostic::new("ES0014", at, format!("no column can be called `{at}`"))
+        .help("name the field for what it holds: `account`")
+        .note("the column `key` is there already: it holds what `Fold::keys` answers")
+}
+
+pub(crate) fn same_handler(name: &Ident, at: &Ident) -> Diagnostic {
+    Diagnostic::new(
+        "ES0023",
+        at,
+        format!("another variant is handled by `{name}` already"),
+    )
+    .help("rename one of the two variants, and say `name = \"…\"` to keep its stored name")
+}
+
+// ── Found by rustc in the code that we emit ─────────────────────────────────────────────────────
+
+/// The text of the constant assertion that a published type is not an internal event.
+pub(crate) fn leak(event: &Ident) -> String {
+    format!(
+        "[ES0011] `{event}` is internal and is never published; publish an integration event made \
+         from it: an enum of its own"
+    )
+}
+
+/// The text of the constant assertion that an enum and its aggregate have one name.
+pub(crate) fn name_differs(event: &Ident, name: &str, aggregate: &impl ToTokens) -> String {
+    let aggregate = pretty(aggregate);
+    format!(
+        "[ES0012] the events of `{event}` are stored as `{name}.…`, but `{aggregate}` has another \
+         name; both must be the same"
+    )
+}
+
+/// What `#[diagnostic::on_unimplemented]` says about a handler that is not there. These are format
+/// strings of rustc's: `{Self}` is the aggregate.
+pub(crate) struct MissingHandler {
+    pub(crate) message: String,
+    pub(crate) label: String,
+    pub(crate) note: String,
+}
+
+pub(crate) fn missing_handler(
+    of: &Ident,
+    variant: &Ident,
+    handler: &Ident,
+    signature: &str,
+) -> MissingHandler {
+    MissingHandler {
+        message: format!("`{{Self}}` has no handler for `{of}::{variant}` [ES0015]"),
+        label: format!("`{{Self}}` has no method `{handler}` that is visible here"),
+        note: format!("write: {signature}"),
+    }
+}
+
+// ── Words ───────────────────────────────────────────────────────────────────────────────────────
+
+fn a(place: Place) -> &'static str {
+    match place {
+        Place::Item => "the type",
+        Place::Variant => "a variant",
+        Place::Field => "a field",
+    }
+}
+
+/// Something to point with, where there is a span alone.
+fn point(span: Span) -> Ident {
+    Ident::new("_here", span)
+}

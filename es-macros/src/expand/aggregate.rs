@@ -1,0 +1,44 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::DeriveInput;
+
+use super::{anonymous, implement, itself};
+use crate::model::{AggregateState, AggregateTypes};
+
+pub(crate) fn aggregate(model: &AggregateState<'_>) -> TokenStream {
+    with_types(model.input, &model.name.text, &model.types)
+}
+
+pub(super) fn with_types(
+    input: &DeriveInput,
+    name: &str,
+    types: &AggregateTypes<'_>,
+) -> TokenStream {
+    let AggregateTypes {
+        id,
+        event,
+        command,
+        error,
+    } = types;
+    let id = id.map_or_else(|| quote!(__es::String), |id| quote!(#id));
+    let body = quote! {
+        const NAME: &'static str = #name;
+        type Id = #id;
+        type Event = #event;
+        type Command = #command;
+        type Error = #error;
+    };
+    let bounds = quote! {
+        Self: __es::Clone + __es::Default + __es::Send + __es::Sync + 'static,
+        #event: __es::Event,
+        #command: __es::Command,
+        #error: __es::StdError + __es::Send + __es::Sync + 'static,
+    };
+    anonymous(&implement(
+        input,
+        &quote!(__es::Aggregate),
+        &itself(input),
+        &bounds,
+        &body,
+    ))
+}

@@ -1,0 +1,65 @@
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::handlers::{self, Kind};
+use super::{Guard, anonymous, implement, itself};
+use crate::diag;
+use crate::model::{Dispatch, EventEnum};
+
+pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
+    let input = model.input;
+    let guard = same_name(model);
+    let (name, beside, table) = (&model.name.text, &guard.beside, guard.before(table(model)));
+    let body = quote! {
+        const NAME: &'static str = #name;
+        const TYPES: &'static [__es::EventType] = #table;
+    };
+    let event = implement(
+        input,
+        &quote!(__es::Event),
+        &itself(input),
+        &bounds(),
+        &body,
+    );
+    let evolve = match model.dispatch {
+        Dispatch::Methods(aggregate) => {
+            let variants: Vec<_> = model.variants.iter().map(|v| &v.handled).collect();
+            handlers::expand(Kind::Event, input, aggregate, &variants)
+        }
+
+        Dispatch::Manual(_) => TokenStream::new(),
+    };
+    anonymous(&quote!(#event #beside #evolve))
+}
+
+/// What the impl of `Event` needs of a generic enum.
+pub(super) fn bounds() -> TokenStream {
+    quote! {
+        Self: __es::Serialize + __es::DeserializeOwned + __es::Clone + __es::Send + __es::Sync + 'static
+    }
+}
+
+fn table(model: &EventEnum<'_>) -> TokenStream {
+    let rows = model.variants.iter().map(|variant| {
+        let (ident, name) = (variant.handled.ident.to_string(), &variant.name.text);
+        let was = variant.was.iter().map(|was| &was.text);
+        quote! {
+            __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: 1, min_reader: 1 }
+        }
+    });
+    quote!(&[#(#rows),*])
+}
+
+/// A stream is named by its aggregate and an event by its enum: both must say the same.
+fn same_name(model: &EventEnum<'_>) -> Guard {
+    let Some(aggregate) = model.dispatch.aggregate() else {
+        return Guard::none();
+    };
+    let name = &model.name.text;
+    let text = diag::name_differs(&model.input.ident, name, aggregate);
+    let assertion = quote_spanned! {model.name.at.span()=>
+        ::core::assert!(__es::same(<#aggregate as __es::Aggregate>::NAME, #name), #text)
+    };
+    Guard::new(model.input, assertion)
+}

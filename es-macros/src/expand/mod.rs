@@ -1,0 +1,114 @@
+//! Checked models in, code out. Nothing here can fail.
+//!
+//! What is emitted stands in a `const _` of its own and names everything by absolute paths, so
+//! that the user's names neither meet nor shadow it. Only static tables and a `match` are emitted;
+//! whatever can be a loop over a table is one in the runtime.
+
+mod aggregate;
+mod command;
+mod event;
+pub(crate) mod fallback;
+mod handlers;
+mod integration;
+mod projection;
+
+pub(crate) use aggregate::aggregate;
+pub(crate) use command::command;
+pub(crate) use event::event;
+pub(crate) use integration::integration;
+pub(crate) use projection::projection;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::DeriveInput;
+
+/// A block that sees the runtime as `__es` and is seen by nobody.
+fn anonymous(items: &TokenStream) -> TokenStream {
+    quote! {
+        #[doc(hidden)]
+        const _: () = {
+            use ::es_runtime::__private as __es;
+            #items
+        };
+    }
+}
+
+/// `impl<…> Trait for Target where … { body }`, with the generics of `input`.
+///
+/// `bounds` are added only where there are type parameters: without, rustc finds a missing
+/// supertrait by itself and says it better.
+fn implement(
+    input: &DeriveInput,
+    name: &TokenStream,
+    target: &impl ToTokens,
+    bounds: &TokenStream,
+    body: &TokenStream,
+) -> TokenStream {
+    let (impl_generics, _, where_clause) = input.generics.split_for_impl();
+    let bounds = if is_generic(input) {
+        bounds.clone()
+    } else {
+        TokenStream::new()
+    };
+    let said = where_clause
+        .map(|clause| &clause.predicates)
+        .into_iter()
+        .flatten();
+    let where_clause = match (where_clause, bounds.is_empty()) {
+        (None, true) => TokenStream::new(),
+        _ => quote!(where #(#said,)* #bounds),
+    };
+    // Spanned at the target, where a supertrait that is missing is then missed.
+    let header = quote_spanned!(target.span()=> impl #impl_generics #name for #target);
+    quote!(#[automatically_derived] #header #where_clause { #body })
+}
+
+/// The type that carries the derive, with its parameters.
+fn itself(input: &DeriveInput) -> TokenStream {
+    let (name, (_, parameters, _)) = (&input.ident, input.generics.split_for_impl());
+    quote!(#name #parameters)
+}
+
+fn is_generic(input: &DeriveInput) -> bool {
+    !input.generics.params.is_empty()
+}
+
+/// Places a constant assertion: beside the impl, where `cargo check` meets it, and for a generic
+/// type inside of its table, which is the first place where the parameters are known.
+struct Guard {
+    beside: TokenStream,
+    inside: TokenStream,
+}
+
+impl Guard {
+    fn new(input: &DeriveInput, assertion: TokenStream) -> Self {
+        match is_generic(input) {
+            true => Self {
+                beside: TokenStream::new(),
+                inside: quote!(#assertion;),
+            },
+            false => Self {
+                beside: quote!(const _: () = #assertion;),
+                inside: TokenStream::new(),
+            },
+        }
+    }
+
+    fn none() -> Self {
+        Self {
+            beside: TokenStream::new(),
+            inside: TokenStream::new(),
+        }
+    }
+
+    /// `table`, with the assertion before it where that is its place.
+    fn before(&self, table: TokenStream) -> TokenStream {
+        let inside = &self.inside;
+        if inside.is_empty() {
+            table
+        } else {
+            quote!({ #inside #table })
+        }
+    }
+}

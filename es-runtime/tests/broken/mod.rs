@@ -1,0 +1,363 @@
+//! Stores that break the laws, one fault each: the guards' removal as a switch. All are one thin
+//! wrapper around the reference, so that only the fault differs.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Arc;
+
+use es_runtime::error::Result;
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use es_runtime::store::memory::MemoryStore;
+use es_runtime::store::{
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, Tx,
+};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::yield_now;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// None: the wrapper itself.
+    None,
+    /// Takes positions when an append begins and shows them when it ends, as a plain sequence does.
+    LateCommit,
+    /// Shows appends in the order in which they end, not in that of their positions.
+    Reordered,
+    /// Shows the first event of an append before the others.
+    TornRead,
+    /// Stores an append in two halves that another writer can come between.
+    TornWrite,
+    /// Stores an append in two halves, and a caller that gives up leaves one.
+    TornByDrop,
+    /// Looks for the command only if the version differs: a retry after a reload is new.
+    DoubledRetry,
+    /// Knows after a restart no command of the time before.
+    ForgottenCommand,
+    /// Is another log after each restart.
+    ForgottenIdentity,
+    /// Writes rows; the cursor is at the start again after a restart.
+    ForgottenCursor,
+    /// Moves the cursor without its rows.
+    ForgottenRows,
+    /// Writes the rows of an instance that was too late.
+    Unfenced,
+    /// Moves the cursor, and writes the rows in a second step.
+    TwoSteps,
+    /// Believes a consumer's position without its proof.
+    Unproven,
+    /// Never tells of news in an integration stream.
+    Deaf,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct BrokenStore {
+    kept: MemoryStore,
+    fault: Fault,
+    aside: Arc<Mutex<Aside>>,
+}
+
+/// What the fault needs beside the store.
+#[derive(Debug, Default)]
+struct Aside {
+    hidden: BTreeSet<Position>,
+    ended: Vec<Position>,
+    restarted: Option<LogIdentity>,
+}
+
+const ALL: usize = usize::MAX >> 1;
+
+/// The second half of a torn append has a command id of its own, which nobody sees.
+const HALF: u128 = 1 << 76;
+
+fn half(command: CommandId) -> CommandId {
+    CommandId::from_u128(command.as_u128() ^ HALF)
+}
+
+fn joined(first: Outcome, second: Outcome) -> Outcome {
+    Outcome {
+        first: first.first,
+        count: first.count + second.count,
+        version: second.version,
+    }
+}
+
+impl BrokenStore {
+    pub(crate) fn new(fault: Fault) -> Self {
+        let (kept, aside) = (MemoryStore::new(), Arc::default());
+        Self { kept, fault, aside }
+    }
+
+    /// As after a restart: what the fault forgets is gone.
+    pub(crate) async fn restart(self) -> Self {
+        self.aside.lock().await.restarted = Some(LogIdentity::random());
+        if self.fault == Fault::ForgottenCursor {
+            for (projection, state) in self.kept.projections().await.unwrap() {
+                let (name, version, columns) = ("", 0, &[][..]);
+                let nothing = Table {
+                    name,
+                    version,
+                    columns,
+                };
+                let (from, to) = (state.cursor, Position::START);
+                let back = Advance {
+                    projection,
+                    from,
+                    to,
+                };
+                self.kept
+                    .advance_rows(back, &nothing, Vec::new())
+                    .await
+                    .unwrap();
+            }
+        }
+        self
+    }
+
+    /// The later the position, the sooner it ends.
+    async fn dawdle(&self, outcome: Outcome) {
+        for _ in outcome.first.get() % 8..8 {
+            yield_now().await;
+        }
+    }
+
+    async fn append_and_show_later(&self, append: Append) -> Result<Appended> {
+        let mut aside = self.aside.lock().await;
+        let answer = self.kept.append(append).await?;
+        let Appended::New(outcome) = answer else {
+            return Ok(answer);
+        };
+        let places: Vec<_> = (0..outcome.count.into())
+            .map(|n| outcome.first.plus(n))
+            .collect();
+        let shown = usize::from(self.fault == Fault::TornRead);
+        aside.hidden.extend(places.iter().skip(shown));
+        drop(aside);
+        self.dawdle(outcome).await;
+        let mut aside = self.aside.lock().await;
+        aside.hidden.retain(|place| !places.contains(place));
+        aside.ended.extend(places);
+        Ok(answer)
+    }
+
+    async fn append_in_halves(&self, append: Append) -> Result<Appended> {
+        let alone = match self.fault {
+            Fault::TornByDrop => Some(self.aside.lock().await),
+            _ => None,
+        };
+        let (mut first, mut second) = (append.clone(), append);
+        second.events = first.events.split_off(first.events.len().div_ceil(2));
+        let begun = match self.kept.append(first).await? {
+            Appended::New(outcome) => outcome,
+            Appended::Already(_) => {
+                let done = self
+                    .joined_outcome(&second.stream, second.command_id)
+                    .await?;
+                return Ok(Appended::Already(done.unwrap()));
+            }
+            conflict => return Ok(conflict),
+        };
+        if second.events.is_empty() {
+            return Ok(Appended::New(begun));
+        }
+        self.dawdle(begun).await;
+        second.command_id = half(second.command_id);
+        second.expected = begun.version;
+        loop {
+            match self.kept.append(second.clone()).await? {
+                Appended::Conflict { found } => second.expected = found,
+                Appended::New(ended) | Appended::Already(ended) => {
+                    drop(alone);
+                    return Ok(Appended::New(joined(begun, ended)));
+                }
+            }
+        }
+    }
+
+    async fn joined_outcome(&self, a: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        let first = self.kept.outcome(a, command).await?;
+        let second = self.kept.outcome(a, half(command)).await?;
+        Ok(first.map(|first| second.map_or(first, |second| joined(first, second))))
+    }
+
+    /// Whether the fault keeps the store from knowing earlier commands.
+    async fn forgets(&self) -> bool {
+        self.fault == Fault::ForgottenCommand && self.aside.lock().await.restarted.is_some()
+    }
+
+    /// What readers see of the log, in the order in which they see it.
+    async fn seen(&self, aside: MutexGuard<'_, Aside>) -> Result<Vec<StoredEvent>> {
+        let mut log = self.kept.read_log(Position::START, ALL).await?;
+        let hidden = |event: &StoredEvent| aside.hidden.contains(&event.position);
+        match self.fault {
+            Fault::Reordered => {
+                let index = |place: &Position| usize::try_from(place.get()).unwrap() - 1;
+                log = aside
+                    .ended
+                    .iter()
+                    .map(|place| log[index(place)].clone())
+                    .collect();
+            }
+            Fault::TornRead => log.truncate(log.iter().take_while(|e| !hidden(e)).count()),
+            _ => log.retain(|event| !hidden(event)),
+        }
+        for id in log.iter_mut().filter_map(|event| event.command_id.as_mut()) {
+            // The ids of tests are of UUID version 8, and those of second halves of version 9.
+            if id.as_u128() >> 76 & 0xf == 9 {
+                *id = half(*id);
+            }
+        }
+        Ok(log)
+    }
+}
+
+/// The calls that no fault touches.
+macro_rules! as_kept {
+    ($($method:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        $(async fn $method(&self, $($arg: $type),*) -> $answer {
+            self.kept.$method($($arg),*).await
+        })*
+    };
+}
+
+impl EventStore for BrokenStore {
+    fn identity(&self) -> LogIdentity {
+        let restarted = self.aside.try_lock().ok().and_then(|aside| aside.restarted);
+        match self.fault {
+            Fault::ForgottenIdentity => restarted.unwrap_or(self.kept.identity()),
+            _ => self.kept.identity(),
+        }
+    }
+
+    async fn append(&self, mut append: Append) -> Result<Appended> {
+        match self.fault {
+            Fault::LateCommit | Fault::Reordered | Fault::TornRead => {
+                return self.append_and_show_later(append).await;
+            }
+            Fault::TornWrite | Fault::TornByDrop => return self.append_in_halves(append).await,
+            Fault::DoubledRetry => {
+                let events = self.kept.read_stream(&append.stream, 0, ALL).await?;
+                let done = self.kept.outcome(&append.stream, append.command_id).await?;
+                if done.is_some() && append.expected == events.len() as u64 {
+                    append.command_id = CommandId::random();
+                }
+            }
+            _ if self.forgets().await => append.command_id = half(append.command_id),
+            _ => {}
+        }
+        self.kept.append(append).await
+    }
+
+    async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        if self.forgets().await {
+            return self.kept.outcome(stream, half(command)).await;
+        }
+        self.joined_outcome(stream, command).await
+    }
+
+    async fn read_stream(
+        &self,
+        s: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        let mut events = self.seen(self.aside.lock().await).await?;
+        events.retain(|event| event.stream == *s && event.version > after);
+        events.truncate(limit);
+        Ok(events)
+    }
+
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        let log = self.seen(self.aside.lock().await).await?;
+        let beyond: Vec<_> = match log.iter().position(|event| event.position == after) {
+            Some(place) if self.fault == Fault::Reordered => log[place + 1..].to_vec(),
+            _ => log
+                .into_iter()
+                .filter(|event| event.position > after)
+                .collect(),
+        };
+        Ok(beyond.into_iter().take(limit).collect())
+    }
+
+    async fn advance_rows(
+        &self,
+        advance: Advance,
+        table: &Table,
+        mut changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        let kept = &self.kept;
+        match self.fault {
+            Fault::ForgottenRows => changes.clear(),
+            Fault::TwoSteps => {
+                let moved = kept
+                    .advance_rows(advance.clone(), table, Vec::new())
+                    .await?;
+                if moved == Advanced::Moved {
+                    yield_now().await;
+                    let from = advance.to;
+                    kept.advance_rows(Advance { from, ..advance }, table, changes)
+                        .await?;
+                }
+                return Ok(moved);
+            }
+            Fault::Unfenced => {
+                let from = kept
+                    .projection(&advance.projection)
+                    .await?
+                    .map(|state| state.cursor);
+                if let Some(from) = from.filter(|from| *from != advance.from) {
+                    let stay = Advance {
+                        from,
+                        to: from,
+                        ..advance
+                    };
+                    kept.advance_rows(stay, table, changes).await?;
+                    return Ok(Advanced::Fenced);
+                }
+            }
+            _ => {}
+        }
+        kept.advance_rows(advance, table, changes).await
+    }
+
+    async fn commit_inbox(
+        &self,
+        tx: Tx,
+        inbox: &InboxId,
+        mut from: StreamCursor,
+        to: StreamCursor,
+    ) -> Result<Advanced> {
+        let now = self.kept.inbox(inbox).await?;
+        if self.fault == Fault::Unproven && now.position == from.position {
+            from = now;
+        }
+        self.kept.commit_inbox(tx, inbox, from, to).await
+    }
+
+    async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
+        match self.fault {
+            Fault::Deaf => pending().await,
+            _ => self.kept.wait_for_published(stream, after).await,
+        }
+    }
+
+    as_kept! {
+        head() -> Result<Position>;
+        wait_for_append(after: Position) -> ();
+        prepare_table(table: &Table) -> Result<ProjectionState>;
+        prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>;
+        projection(projection: &ProjectionId) -> Result<Option<ProjectionState>>;
+        projections() -> Result<Vec<(ProjectionId, ProjectionState)>>;
+        finish_building(projection: &ProjectionId) -> Result<Phase>;
+        promote(table: &Table) -> Result<()>;
+        read_rows(table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>>;
+        scan_rows(table: &Table, after: Option<&str>, limit: usize) -> Result<Vec<(String, Row)>>;
+        advance_stream(advance: Advance, stream: &StreamVersion, events: Vec<PublishedEvent>)
+            -> Result<Advanced>;
+        read_published(stream: &StreamVersion, after: Position, limit: usize)
+            -> Result<Vec<PublishedEvent>>;
+        published_head(stream: &StreamVersion) -> Result<StreamCursor>;
+        inbox(inbox: &InboxId) -> Result<StreamCursor>;
+        begin() -> Result<Tx>;
+        close() -> ();
+    }
+}

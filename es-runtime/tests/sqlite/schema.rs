@@ -1,0 +1,94 @@
+//! The file itself: its versions, its identity, and what nobody may do to it.
+
+use es_runtime::event::Position;
+use es_runtime::store::EventStore;
+use es_runtime::store::sqlite::SqliteStore;
+use es_runtime::store::sqlite::sqlx;
+use tokio::task::JoinSet;
+
+use crate::{File, accepted, append, log, number, run};
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused() {
+    let file = File::new();
+    file.open().await.close().await;
+    let newer = "INSERT INTO es_schema (version) VALUES (99)";
+    run(&mut file.outside().await, newer).await.unwrap();
+    let error = SqliteStore::open(file.path()).await.unwrap_err();
+    assert_eq!(error.code(), "ES0111", "{error}");
+    assert!(!error.is_transient(), "trying again does not help");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_first_openers_agree_on_one_log() {
+    for round in 0..15 {
+        let file = File::new();
+        let openers = (0..4).map(|_| SqliteStore::open(file.path()));
+        let stores = openers.collect::<JoinSet<_>>().join_all().await;
+        let mut stores = stores.into_iter().map(|store| store.expect("opening"));
+        let first = stores.next().unwrap();
+        accepted(&first, append("a", 0, "a", 1)).await;
+        for other in stores {
+            assert_eq!(other.identity(), first.identity(), "round {round}");
+            assert_eq!(other.head().await.unwrap(), Position::new(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_are_never_changed() {
+    let file = File::new();
+    let store = file.open().await;
+    accepted(&store, append("a", 0, "a", 2)).await;
+    let before = log(&store).await;
+    for change in [
+        "UPDATE es_event SET payload = '{}'",
+        "DELETE FROM es_event WHERE position = 2",
+        "UPDATE OR REPLACE es_event SET position = 1 WHERE position = 2",
+        "REPLACE INTO es_event SELECT position, stream, version, slice, 'other', schema_version,
+             min_reader, command_id, payload, metadata, occurred_at FROM es_event",
+        "INSERT OR REPLACE INTO es_event SELECT 3, stream, version, slice, 'other', schema_version,
+             min_reader, command_id, payload, metadata, occurred_at FROM es_event LIMIT 1",
+    ] {
+        // By another program, and by a consumer in its transaction.
+        let error = run(&mut file.outside().await, change).await;
+        let error = error.expect_err(change).to_string();
+        assert!(error.contains("events are never"), "{change}: {error}");
+        let mut tx = store.begin().await.unwrap();
+        run(tx.sqlite().unwrap(), change).await.expect_err(change);
+        drop(tx);
+        assert_eq!(format!("{:?}", log(&store).await), format!("{before:?}"), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn every_commit_is_on_disk_and_readers_do_not_wait() {
+    const FULL: i64 = 2;
+    let store = File::new();
+    let store = store.open().await;
+    let mut tx = store.begin().await.unwrap();
+    let writer = tx.sqlite().unwrap();
+    assert_eq!(number(writer, "PRAGMA synchronous").await, FULL);
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writer).await.unwrap();
+    assert_eq!(mode, "wal");
+    // A writer is at work, and the log can be read.
+    assert_eq!(store.head().await.unwrap(), Position::START);
+}
+
+/// What is read in a write is the newest: the lock comes before the first look.
+#[tokio::test]
+async fn a_write_begins_with_the_lock() {
+    let file = File::new();
+    let store = file.open().await;
+    let mut other = file.outside().await;
+    run(&mut other, "PRAGMA busy_timeout = 0").await.unwrap();
+    let tx = store.begin().await.unwrap();
+    let locked = run(&mut other, "BEGIN IMMEDIATE").await.unwrap_err();
+    assert!(locked.to_string().contains("database is locked"), "{locked}");
+    drop(tx);
+    // A deferred one is refused in the middle of its work: why the store does not begin so.
+    run(&mut other, "BEGIN; SELECT max(position) FROM es_event").await.unwrap();
+    accepted(&store, append("a", 0, "a", 1)).await;
+    let late = run(&mut other, "UPDATE es_log SET floor = 0").await.unwrap_err();
+    assert!(late.to_string().contains("database is locked"), "{late}");
+}

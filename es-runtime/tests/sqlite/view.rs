@@ -1,0 +1,91 @@
+//! The name of a read model without a version: a view that follows the live version.
+
+use es_runtime::event::Position;
+use es_runtime::store::sqlite::SqliteStore;
+use es_runtime::store::{
+    Advance, ColumnDef, ColumnKind, EventStore, Phase, RowChange, Table, Value,
+};
+
+use crate::{File, number, run};
+
+const AMOUNT: ColumnDef = ColumnDef {
+    name: "amount",
+    kind: ColumnKind::Integer,
+    nullable: false,
+    index: true,
+};
+
+const RATE: ColumnDef = ColumnDef { name: "rate", nullable: true, ..AMOUNT };
+
+fn balances(version: u32) -> Table {
+    let columns: &[_] = if version == 1 { &[AMOUNT] } else { &[RATE, AMOUNT] };
+    Table { name: "balances", version, columns }
+}
+
+/// A version that holds the amount 10 times its number.
+async fn build(store: &SqliteStore, version: u32) -> Table {
+    let table = balances(version);
+    store.prepare_table(&table).await.unwrap();
+    let (from, to) = (Position::START, Position::new(1));
+    let advance = Advance { projection: (&table).into(), from, to };
+    let mut row = vec![Value::Null; table.columns.len()];
+    *row.last_mut().unwrap() = Value::Integer(i64::from(version) * 10);
+    let change = RowChange { key: "alice".to_owned(), row: Some(row) };
+    store.advance_rows(advance, &table, vec![change]).await.unwrap();
+    table
+}
+
+const SELECT: &str = "SELECT amount FROM balances WHERE key = 'alice'";
+
+#[tokio::test]
+async fn the_view_follows_the_live_version() {
+    let file = File::new();
+    let store = file.open().await;
+    let mut person = file.outside().await;
+    let (one, two) = (build(&store, 1).await, build(&store, 2).await);
+    run(&mut person, SELECT).await.expect_err("nothing is live");
+    assert_eq!(store.finish_building(&(&one).into()).await.unwrap(), Phase::Live);
+    assert_eq!(number(&mut person, SELECT).await, 10);
+    assert_eq!(store.finish_building(&(&two).into()).await.unwrap(), Phase::Shadow);
+    assert_eq!(number(&mut person, SELECT).await, 10);
+    for (table, amount) in [(&two, 20), (&one, 10), (&one, 10)] {
+        store.promote(table).await.unwrap();
+        assert_eq!(number(&mut person, SELECT).await, amount);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_uses_is_left_alone() {
+    for taken in [
+        "CREATE TABLE balances (mine INTEGER)",
+        "CREATE TABLE Balances (mine INTEGER)",
+        "CREATE VIEW balances AS SELECT 1 AS mine",
+        "CREATE TABLE t (mine INTEGER); CREATE INDEX balances ON t (mine)",
+    ] {
+        let file = File::new();
+        let store = file.open().await;
+        let mut person = file.outside().await;
+        run(&mut person, taken).await.unwrap();
+        let objects = "SELECT count(*) FROM sqlite_schema";
+        let table = build(&store, 1).await;
+        let before = number(&mut person, objects).await;
+
+        let error = store.finish_building(&(&table).into()).await.expect_err(taken);
+        println!("{error}");
+        assert!(error.to_string().contains("`balances` is a "), "{error}");
+        assert_eq!(error.code(), "ES0125", "{error}");
+        let state = store.projection(&(&table).into()).await.unwrap().unwrap();
+        assert_eq!(state.phase, Phase::Building, "half done: {taken}");
+        assert_eq!(number(&mut person, objects).await, before, "{taken}");
+    }
+    // And when the name is free, the same call does it.
+    let file = File::new();
+    let store = file.open().await;
+    let mut person = file.outside().await;
+    run(&mut person, "CREATE TABLE balances (mine INTEGER)").await.unwrap();
+    let table = build(&store, 1).await;
+    store.finish_building(&(&table).into()).await.unwrap_err();
+    run(&mut person, "ALTER TABLE balances RENAME TO my_balances").await.unwrap();
+    assert_eq!(store.finish_building(&(&table).into()).await.unwrap(), Phase::Live);
+    assert_eq!(number(&mut person, SELECT).await, 10);
+}

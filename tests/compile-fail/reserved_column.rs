@@ -1,0 +1,10 @@
+use es_runtime::prelude::*;
+
+#[derive(Projection)]
+#[projection(name = "balances", version = 1)]
+struct Balance {
+    key: String,
+    amount: i64,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use es_runtime::prelude::*;
+
+#[derive(Projection)]
+#[projection(name = "balances", verison = 2)]
+struct Balance {
+    #[projection(unique)]
+    owner: String,
+}
+
+fn main() {}
