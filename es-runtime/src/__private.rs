@@ -46,7 +46,12 @@ impl<T: ?Sized> NotInternal for Probe<T> {}
 
 /// The column that holds values of type `S`.
 pub const fn column<S: Stored>(name: &'static str, index: bool) -> ColumnDef {
-    ColumnDef { name, kind: S::KIND, nullable: S::NULLABLE, index }
+    ColumnDef {
+        name,
+        kind: S::KIND,
+        nullable: S::NULLABLE,
+        index,
+    }
 }
 
 /// The values of a row with `N` columns.

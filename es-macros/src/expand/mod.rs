@@ -60,8 +60,10 @@ fn implement(
         _ => quote!(where #(#said,)* #bounds),
     };
     // Spanned at the target, where a supertrait that is missing is then missed.
-    let header = quote_spanned!(target.span()=> impl #impl_generics #name for #target);
-    quote!(#[automatically_derived] #header #where_clause { #body })
+    quote_spanned! {target.span()=>
+        #[automatically_derived]
+        impl #impl_generics #name for #target #where_clause { #body }
+    }
 }
 
 /// The type that carries the derive, with its parameters.

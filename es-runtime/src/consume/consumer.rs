@@ -379,16 +379,23 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     /// Handles the events and moves the inbox, in one transaction.
     async fn deliver(&mut self, from: StreamCursor, events: &[CloudEvent]) -> Result<(), Failure> {
         let inbox = self.consumer.inbox.clone();
-        let mut tx = inbox.begin().await?;
+        let mut opened = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
-            let failed = |why| Failure::Event { index, why };
-            let event = self
-                .open(event)
-                .map_err(|error| failed(Refusal::Unreadable(error)))?;
-            if let Some(event) = event {
-                let handled = self.consumer.handler.handle(&event, &mut tx).await;
-                handled.map_err(|error| failed(Refusal::Handler(error)))?;
-            }
+            let unreadable = |error| Failure::Event {
+                index,
+                why: Refusal::Unreadable(error),
+            };
+            opened.push(self.open(event).map_err(unreadable)?);
+        }
+        let mut tx = inbox.begin().await?;
+        for (index, event) in opened.iter().enumerate() {
+            let Some(event) = event else { continue };
+            let handled = self.consumer.handler.handle(event, &mut tx).await;
+            let refused = |error| Failure::Event {
+                index,
+                why: Refusal::Handler(error),
+            };
+            handled.map_err(refused)?;
         }
         let to = self.detector.cursor();
         match inbox.commit_inbox(tx, &self.id, from, to).await? {

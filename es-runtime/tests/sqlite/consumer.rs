@@ -23,7 +23,10 @@ fn at(n: u8) -> StreamCursor {
     StreamCursor { position, hash }
 }
 
-const START: StreamCursor = StreamCursor { position: Position::START, hash: [0; 32] };
+const START: StreamCursor = StreamCursor {
+    position: Position::START,
+    hash: [0; 32],
+};
 
 /// A store with a table for effects.
 async fn with_mails() -> (File, SqliteStore) {

@@ -26,7 +26,12 @@ const LINES: usize = 1_000_000;
 fn of_line(writer: usize, line: usize, version: u64) -> Append {
     let own = format!("{writer}");
     let stream = if line % 3 == 0 { "shared" } else { &own };
-    append(stream, version, &format!("input-{writer}:{line}"), 1 + line % 3)
+    append(
+        stream,
+        version,
+        &format!("input-{writer}:{line}"),
+        1 + line % 3,
+    )
 }
 
 /// Works through a writer's input from a line on, and says what is done.
@@ -39,17 +44,25 @@ async fn work(store: SqliteStore, writer: usize, from: usize) {
                 Appended::New(outcome) | Appended::Already(outcome) => break outcome,
             }
         };
-        let Outcome { first, count, version } = outcome;
+        let Outcome {
+            first,
+            count,
+            version,
+        } = outcome;
         let line = format!("\nack {writer} {line} {first} {count} {version}\n");
         let mut out = std::io::stdout().lock();
-        out.write_all(line.as_bytes()).and_then(|()| out.flush()).unwrap();
+        out.write_all(line.as_bytes())
+            .and_then(|()| out.flush())
+            .unwrap();
     }
 }
 
 #[tokio::test]
 #[ignore = "the other process of the test below"]
 async fn the_process_that_is_killed() {
-    let store = SqliteStore::open(env::var("ES_FILE").unwrap()).await.unwrap();
+    let store = SqliteStore::open(env::var("ES_FILE").unwrap())
+        .await
+        .unwrap();
     let from = env::var("ES_FROM").unwrap();
     let writers = from.split(',').map(|line| line.parse().unwrap());
     let work: JoinSet<()> = writers
@@ -64,10 +77,21 @@ type Acknowledged = Vec<Vec<Outcome>>;
 
 /// Starts a process, kills it at a random moment, and reads all that it acknowledged.
 async fn live_and_die(file: &File, acknowledged: &mut Acknowledged, random: &mut Rng) {
-    let from: Vec<_> = acknowledged.iter().map(|done| done.len().to_string()).collect();
+    let from: Vec<_> = acknowledged
+        .iter()
+        .map(|done| done.len().to_string())
+        .collect();
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["kill::the_process_that_is_killed", "--exact", "--ignored", "--nocapture"])
-        .envs([("ES_FILE", file.path().into_os_string()), ("ES_FROM", from.join(",").into())])
+        .args([
+            "kill::the_process_that_is_killed",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .envs([
+            ("ES_FILE", file.path().into_os_string()),
+            ("ES_FROM", from.join(",").into()),
+        ])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -77,15 +101,25 @@ async fn live_and_die(file: &File, acknowledged: &mut Acknowledged, random: &mut
     let mut line = String::new();
     while out.read_line(&mut line).await.unwrap() > 0 {
         // A line without its end was never read.
-        if let Some(ack) = line.strip_prefix("ack ").and_then(|rest| rest.strip_suffix('\n')) {
+        if let Some(ack) = line
+            .strip_prefix("ack ")
+            .and_then(|rest| rest.strip_suffix('\n'))
+        {
             let numbers: Vec<u64> = ack.split(' ').map(|n| n.parse().unwrap()).collect();
             let [writer, nth, first, count, version] = numbers[..] else {
                 panic!("{ack}");
             };
             let done = &mut acknowledged[usize::try_from(writer).unwrap()];
             assert_eq!(done.len() as u64, nth, "writer {writer}");
-            let (first, count) = (es_runtime::event::Position::new(first), count.try_into().unwrap());
-            done.push(Outcome { first, count, version });
+            let (first, count) = (
+                es_runtime::event::Position::new(first),
+                count.try_into().unwrap(),
+            );
+            done.push(Outcome {
+                first,
+                count,
+                version,
+            });
             left = left.saturating_sub(1);
             if left == 0 {
                 let moment = Instant::now() + Duration::from_micros(random.u64(..3000));
@@ -108,17 +142,29 @@ async fn check(store: &SqliteStore, acknowledged: &Acknowledged) -> usize {
     for (event, n) in log.iter().zip(1..) {
         let version = versions.entry(event.stream.as_str()).or_default();
         *version += 1;
-        assert_eq!((event.position.get(), event.version), (n, *version), "{event:?}");
+        assert_eq!(
+            (event.position.get(), event.version),
+            (n, *version),
+            "{event:?}"
+        );
     }
-    let whole = |events: &[StoredEvent]| events[0].payload == format!(r#"{{"of":{}}}"#, events.len());
+    let whole =
+        |events: &[StoredEvent]| events[0].payload == format!(r#"{{"of":{}}}"#, events.len());
     let mut appends: HashMap<CommandId, Outcome> = HashMap::new();
     for events in log.chunk_by(|a, b| a.command_id == b.command_id) {
         assert!(whole(events), "torn: {events:?}");
         let (first, last) = (&events[0], events.last().unwrap());
         let id = first.command_id.unwrap();
         let count = u32::try_from(events.len()).unwrap();
-        let outcome = Outcome { first: first.position, count, version: last.version };
-        assert_eq!(store.outcome(&first.stream, id).await.unwrap(), Some(outcome));
+        let outcome = Outcome {
+            first: first.position,
+            count,
+            version: last.version,
+        };
+        assert_eq!(
+            store.outcome(&first.stream, id).await.unwrap(),
+            Some(outcome)
+        );
         assert_eq!(appends.insert(id, outcome), None, "twice: {events:?}");
     }
     for (writer, done) in acknowledged.iter().enumerate() {

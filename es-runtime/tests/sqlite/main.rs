@@ -47,7 +47,10 @@ async fn run(connection: &mut SqliteConnection, statements: &'static str) -> sql
 }
 
 async fn number(connection: &mut SqliteConnection, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
+    sqlx::query_scalar(query)
+        .fetch_one(connection)
+        .await
+        .unwrap()
 }
 
 fn stream(id: &str) -> StreamId {

@@ -21,12 +21,21 @@ fn refused() -> Append {
 #[tokio::test]
 async fn an_append_that_is_refused_fails_alone() {
     for (trigger, action) in [
-        ("CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
-          BEGIN SELECT RAISE(ABORT, 'not this one'); END", "ABORT"),
-        ("CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
-          BEGIN SELECT RAISE(FAIL, 'not this one'); END", "FAIL"),
-        ("CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
-          BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END", "ROLLBACK"),
+        (
+            "CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
+          BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+            "ABORT",
+        ),
+        (
+            "CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
+          BEGIN SELECT RAISE(FAIL, 'not this one'); END",
+            "FAIL",
+        ),
+        (
+            "CREATE TRIGGER no BEFORE INSERT ON es_event WHEN NEW.type = 'refused'
+          BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END",
+            "ROLLBACK",
+        ),
     ] {
         let file = File::new();
         let store = file.open().await;
@@ -40,11 +49,13 @@ async fn an_append_that_is_refused_fails_alone() {
         );
         let error = b.expect_err(action).to_string();
         assert!(error.contains("not this one"), "{action}: {error}");
-        let outcome = |first, count, version| Appended::New(Outcome {
-            first: Position::new(first),
-            count,
-            version,
-        });
+        let outcome = |first, count, version| {
+            Appended::New(Outcome {
+                first: Position::new(first),
+                count,
+                version,
+            })
+        };
         assert_eq!(a.expect(action), outcome(1, 2, 2));
         assert_eq!(c.expect(action), outcome(3, 1, 1));
         assert_eq!(d.expect(action), Appended::Conflict { found: 0 });
@@ -69,7 +80,11 @@ async fn a_batch_that_cannot_begin_fails_at_once() {
     });
     let answers = calls.collect::<tokio::task::JoinSet<_>>().join_all().await;
     assert!(answers.iter().all(Result::is_err), "{answers:?}");
-    assert!(start.elapsed() < Duration::from_secs(65), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(65),
+        "{:?}",
+        start.elapsed()
+    );
     resume();
     drop(tx);
     accepted(&store, append("0", 0, "open", 1)).await;
@@ -125,7 +140,10 @@ async fn a_database_at_its_largest_size_goes_on_when_it_may_grow() {
         run(tx.sqlite().unwrap(), statement).await.unwrap();
     };
     limit("PRAGMA max_page_count = 200").await;
-    fill(&store, async || limit("PRAGMA max_page_count = 100000").await).await;
+    fill(&store, async || {
+        limit("PRAGMA max_page_count = 100000").await
+    })
+    .await;
 }
 
 /// A disk of its own, where root may mount one.
@@ -134,7 +152,9 @@ struct Disk<'a>(&'a Path);
 impl<'a> Disk<'a> {
     fn mount(path: &'a Path) -> Option<Self> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(path);
+        mount
+            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+            .arg(path);
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         mounted.then_some(Self(path))
     }

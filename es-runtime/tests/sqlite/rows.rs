@@ -9,18 +9,30 @@ use es_runtime::store::{
 use crate::File;
 
 const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
-    ColumnDef { name, kind, nullable: true, index: false }
+    ColumnDef {
+        name,
+        kind,
+        nullable: true,
+        index: false,
+    }
 }
 
 const TABLE: Table = Table {
     name: "things",
     version: 1,
-    columns: &[column("group", ColumnKind::Integer), column("note", ColumnKind::Text)],
+    columns: &[
+        column("group", ColumnKind::Integer),
+        column("note", ColumnKind::Text),
+    ],
 };
 
 async fn write(store: &SqliteStore, at: u64, rows: impl Iterator<Item = (String, Option<Row>)>) {
     let (from, to) = (Position::new(at), Position::new(at + 1));
-    let advance = Advance { projection: (&TABLE).into(), from, to };
+    let advance = Advance {
+        projection: (&TABLE).into(),
+        from,
+        to,
+    };
     let changes = rows.map(|(key, row)| RowChange { key, row }).collect();
     let moved = store.advance_rows(advance, &TABLE, changes).await.unwrap();
     assert_eq!(moved, Advanced::Moved);
@@ -51,23 +63,65 @@ async fn one_move_writes_more_rows_than_a_statement_holds() {
 #[tokio::test]
 async fn strange_keys_are_keys() {
     let strange = [
-        "", " ", "'", "\"", "`", "\\", "\0", "a\0b", "a\0", "\n", "null", "NULL", "1", "01", "1.0",
-        "[\"x\"]", "{}", "?1", ":key", "%", "_", "é", "e\u{301}", "\u{feff}", "\u{1f600}", "\u{fffd}",
+        "",
+        " ",
+        "'",
+        "\"",
+        "`",
+        "\\",
+        "\0",
+        "a\0b",
+        "a\0",
+        "\n",
+        "null",
+        "NULL",
+        "1",
+        "01",
+        "1.0",
+        "[\"x\"]",
+        "{}",
+        "?1",
+        ":key",
+        "%",
+        "_",
+        "é",
+        "e\u{301}",
+        "\u{feff}",
+        "\u{1f600}",
+        "\u{fffd}",
     ];
     let file = File::new();
     let store = file.open().await;
     store.prepare_table(&TABLE).await.unwrap();
     let text = |key: &str| Some(vec![Value::Integer(0), Value::Text(key.to_owned())]);
-    write(&store, 0, strange.iter().map(|key| (key.to_string(), text(key)))).await;
-    assert_eq!(store.scan_rows(&TABLE, None, 100).await.unwrap().len(), strange.len());
+    write(
+        &store,
+        0,
+        strange.iter().map(|key| (key.to_string(), text(key))),
+    )
+    .await;
+    assert_eq!(
+        store.scan_rows(&TABLE, None, 100).await.unwrap().len(),
+        strange.len()
+    );
     for (key, at) in strange.iter().zip(1..) {
         let expected = [(key.to_string(), text(key).unwrap())];
-        let read = store.read_rows(&TABLE, vec![key.to_string()]).await.unwrap();
+        let read = store
+            .read_rows(&TABLE, vec![key.to_string()])
+            .await
+            .unwrap();
         assert_eq!(read, expected, "{key:?}");
         write(&store, at, std::iter::once((key.to_string(), None))).await;
-        let read = store.read_rows(&TABLE, vec![key.to_string()]).await.unwrap();
+        let read = store
+            .read_rows(&TABLE, vec![key.to_string()])
+            .await
+            .unwrap();
         assert_eq!(read, [], "{key:?}");
         let left = store.scan_rows(&TABLE, None, 100).await.unwrap().len();
-        assert_eq!(left, strange.len() - usize::try_from(at).unwrap(), "{key:?}");
+        assert_eq!(
+            left,
+            strange.len() - usize::try_from(at).unwrap(),
+            "{key:?}"
+        );
     }
 }

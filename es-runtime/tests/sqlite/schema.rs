@@ -57,7 +57,11 @@ async fn events_are_never_changed() {
         let mut tx = store.begin().await.unwrap();
         run(tx.sqlite().unwrap(), change).await.expect_err(change);
         drop(tx);
-        assert_eq!(format!("{:?}", log(&store).await), format!("{before:?}"), "{change}");
+        assert_eq!(
+            format!("{:?}", log(&store).await),
+            format!("{before:?}"),
+            "{change}"
+        );
     }
 }
 
@@ -69,7 +73,10 @@ async fn every_commit_is_on_disk_and_readers_do_not_wait() {
     let mut tx = store.begin().await.unwrap();
     let writer = tx.sqlite().unwrap();
     assert_eq!(number(writer, "PRAGMA synchronous").await, FULL);
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writer).await.unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(writer)
+        .await
+        .unwrap();
     assert_eq!(mode, "wal");
     // A writer is at work, and the log can be read.
     assert_eq!(store.head().await.unwrap(), Position::START);
@@ -84,11 +91,18 @@ async fn a_write_begins_with_the_lock() {
     run(&mut other, "PRAGMA busy_timeout = 0").await.unwrap();
     let tx = store.begin().await.unwrap();
     let locked = run(&mut other, "BEGIN IMMEDIATE").await.unwrap_err();
-    assert!(locked.to_string().contains("database is locked"), "{locked}");
+    assert!(
+        locked.to_string().contains("database is locked"),
+        "{locked}"
+    );
     drop(tx);
     // A deferred one is refused in the middle of its work: why the store does not begin so.
-    run(&mut other, "BEGIN; SELECT max(position) FROM es_event").await.unwrap();
+    run(&mut other, "BEGIN; SELECT max(position) FROM es_event")
+        .await
+        .unwrap();
     accepted(&store, append("a", 0, "a", 1)).await;
-    let late = run(&mut other, "UPDATE es_log SET floor = 0").await.unwrap_err();
+    let late = run(&mut other, "UPDATE es_log SET floor = 0")
+        .await
+        .unwrap_err();
     assert!(late.to_string().contains("database is locked"), "{late}");
 }

@@ -15,11 +15,23 @@ const AMOUNT: ColumnDef = ColumnDef {
     index: true,
 };
 
-const RATE: ColumnDef = ColumnDef { name: "rate", nullable: true, ..AMOUNT };
+const RATE: ColumnDef = ColumnDef {
+    name: "rate",
+    nullable: true,
+    ..AMOUNT
+};
 
 fn balances(version: u32) -> Table {
-    let columns: &[_] = if version == 1 { &[AMOUNT] } else { &[RATE, AMOUNT] };
-    Table { name: "balances", version, columns }
+    let columns: &[_] = if version == 1 {
+        &[AMOUNT]
+    } else {
+        &[RATE, AMOUNT]
+    };
+    Table {
+        name: "balances",
+        version,
+        columns,
+    }
 }
 
 /// A version that holds the amount 10 times its number.
@@ -27,11 +39,21 @@ async fn build(store: &SqliteStore, version: u32) -> Table {
     let table = balances(version);
     store.prepare_table(&table).await.unwrap();
     let (from, to) = (Position::START, Position::new(1));
-    let advance = Advance { projection: (&table).into(), from, to };
+    let advance = Advance {
+        projection: (&table).into(),
+        from,
+        to,
+    };
     let mut row = vec![Value::Null; table.columns.len()];
     *row.last_mut().unwrap() = Value::Integer(i64::from(version) * 10);
-    let change = RowChange { key: "alice".to_owned(), row: Some(row) };
-    store.advance_rows(advance, &table, vec![change]).await.unwrap();
+    let change = RowChange {
+        key: "alice".to_owned(),
+        row: Some(row),
+    };
+    store
+        .advance_rows(advance, &table, vec![change])
+        .await
+        .unwrap();
     table
 }
 
@@ -44,9 +66,15 @@ async fn the_view_follows_the_live_version() {
     let mut person = file.outside().await;
     let (one, two) = (build(&store, 1).await, build(&store, 2).await);
     run(&mut person, SELECT).await.expect_err("nothing is live");
-    assert_eq!(store.finish_building(&(&one).into()).await.unwrap(), Phase::Live);
+    assert_eq!(
+        store.finish_building(&(&one).into()).await.unwrap(),
+        Phase::Live
+    );
     assert_eq!(number(&mut person, SELECT).await, 10);
-    assert_eq!(store.finish_building(&(&two).into()).await.unwrap(), Phase::Shadow);
+    assert_eq!(
+        store.finish_building(&(&two).into()).await.unwrap(),
+        Phase::Shadow
+    );
     assert_eq!(number(&mut person, SELECT).await, 10);
     for (table, amount) in [(&two, 20), (&one, 10), (&one, 10)] {
         store.promote(table).await.unwrap();
@@ -70,7 +98,10 @@ async fn a_name_that_somebody_uses_is_left_alone() {
         let table = build(&store, 1).await;
         let before = number(&mut person, objects).await;
 
-        let error = store.finish_building(&(&table).into()).await.expect_err(taken);
+        let error = store
+            .finish_building(&(&table).into())
+            .await
+            .expect_err(taken);
         println!("{error}");
         assert!(error.to_string().contains("`balances` is a "), "{error}");
         assert_eq!(error.code(), "ES0125", "{error}");
@@ -82,10 +113,17 @@ async fn a_name_that_somebody_uses_is_left_alone() {
     let file = File::new();
     let store = file.open().await;
     let mut person = file.outside().await;
-    run(&mut person, "CREATE TABLE balances (mine INTEGER)").await.unwrap();
+    run(&mut person, "CREATE TABLE balances (mine INTEGER)")
+        .await
+        .unwrap();
     let table = build(&store, 1).await;
     store.finish_building(&(&table).into()).await.unwrap_err();
-    run(&mut person, "ALTER TABLE balances RENAME TO my_balances").await.unwrap();
-    assert_eq!(store.finish_building(&(&table).into()).await.unwrap(), Phase::Live);
+    run(&mut person, "ALTER TABLE balances RENAME TO my_balances")
+        .await
+        .unwrap();
+    assert_eq!(
+        store.finish_building(&(&table).into()).await.unwrap(),
+        Phase::Live
+    );
     assert_eq!(number(&mut person, SELECT).await, 10);
 }

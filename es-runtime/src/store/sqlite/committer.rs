@@ -9,7 +9,7 @@ use sqlx::{Row, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::log::outcome_of;
-use super::{begin, failed, position, signed, unsigned};
+use super::{begin_immediate, failed, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::{Position, StoredEvent};
 use crate::store::wake::Wake;
@@ -29,8 +29,10 @@ pub(super) struct Committer {
 
 struct Waiting {
     append: Append,
-    answer: oneshot::Sender<Result<Appended>>,
+    answer: Answer,
 }
+
+type Answer = oneshot::Sender<Result<Appended>>;
 
 impl Committer {
     pub(super) fn start(writer: SqlitePool, wake: Arc<Wake>) -> Self {
@@ -57,29 +59,64 @@ async fn run(writer: SqlitePool, wake: Arc<Wake>, mut queue: mpsc::Receiver<Wait
     while queue.recv_many(&mut waiting, BATCH).await > 0 {
         let (appends, answers): (Vec<_>, Vec<_>) =
             waiting.drain(..).map(|w| (w.append, w.answer)).unzip();
+        // A caller that is gone does not want its answer.
+        let tell = |answer: Answer, result| drop(answer.send(result));
         match commit(&writer, &wake, &appends).await {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
-                    // A caller that is gone does not want its answer.
-                    answer.send(Ok(result)).ok();
+                    tell(answer, Ok(result));
+                }
+            }
+            // Nobody's fault: the patience that it cost is not spent again for each of them.
+            Err(Failed::Begin(error)) => {
+                let error = error.to_string();
+                for answer in answers {
+                    tell(answer, Err(Error::database(DOING, error.clone())));
                 }
             }
             // One append that the database refuses must not fail its neighbours. If the commit
             // itself was in doubt, the command ids answer with what it did.
-            Err(error) => {
+            Err(Failed::Write(error)) => {
                 tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
                 for (answer, append) in answers.into_iter().zip(appends) {
                     let result = commit(&writer, &wake, &[append]).await;
-                    answer.send(result.map(|results| results[0])).ok();
+                    tell(answer, result.map(|results| results[0]).map_err(Error::from));
                 }
             }
         }
     }
 }
 
+/// Where a batch failed: before any of its appends was looked at, or on account of one.
+enum Failed {
+    Begin(sqlx::Error),
+    Write(Error),
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Begin(error) => Self::database(DOING, error),
+            Failed::Write(error) => error,
+        }
+    }
+}
+
 /// Writes a batch in one transaction.
-async fn commit(writer: &SqlitePool, wake: &Wake, batch: &[Append]) -> Result<Vec<Appended>> {
-    let mut tx = begin(writer, DOING).await?;
+async fn commit(
+    writer: &SqlitePool,
+    wake: &Wake,
+    batch: &[Append],
+) -> Result<Vec<Appended>, Failed> {
+    let tx = begin_immediate(writer).await.map_err(Failed::Begin)?;
+    write(tx, wake, batch).await.map_err(Failed::Write)
+}
+
+async fn write(
+    mut tx: Transaction<'static, Sqlite>,
+    wake: &Wake,
+    batch: &[Append],
+) -> Result<Vec<Appended>> {
     let (found, head) = look_up(&mut tx, batch).await?;
     let plan = plan(batch, &found, head);
     let new = plan
@@ -94,7 +131,7 @@ async fn commit(writer: &SqlitePool, wake: &Wake, batch: &[Append]) -> Result<Ve
     Ok(plan.results)
 }
 
-const LOOK_UP: &str = "
+pub(super) const LOOK_UP: &str = "
     SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
            max((SELECT coalesce(max(position), 0) FROM es_event), (SELECT floor FROM es_log)),
            c.first_position, c.count, c.version

@@ -10,8 +10,23 @@ use crate::store::Outcome;
 
 const DOING: &str = "reading events";
 
+pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM es_event";
+
+pub(super) const PAGE: &str = "
+    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
+           metadata, occurred_at
+    FROM es_event WHERE position > ? ORDER BY position LIMIT ?";
+
+pub(super) const STREAM: &str = "
+    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
+           metadata, occurred_at
+    FROM es_event WHERE stream = ? AND version > ? ORDER BY version LIMIT ?";
+
+pub(super) const OUTCOME: &str = "
+    SELECT first_position, count, version FROM es_command WHERE stream = ? AND command_id = ?";
+
 pub(super) async fn head(readers: &SqlitePool) -> Result<Position> {
-    let query = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM es_event");
+    let query = sqlx::query_scalar(HEAD);
     position(query.fetch_one(readers).await.map_err(failed(DOING))?)
 }
 
@@ -20,12 +35,7 @@ pub(super) async fn page(
     after: Position,
     limit: usize,
 ) -> Result<Vec<StoredEvent>> {
-    let query = sqlx::query(
-        "SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-                metadata, occurred_at
-         FROM es_event WHERE position > ? ORDER BY position LIMIT ?",
-    );
-    let query = query
+    let query = sqlx::query(PAGE)
         .bind(signed("position", after.get())?)
         .bind(rows_limit(limit));
     let rows = query.fetch_all(readers).await.map_err(failed(DOING))?;
@@ -38,12 +48,9 @@ pub(super) async fn stream(
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredEvent>> {
-    let query = sqlx::query(
-        "SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-                metadata, occurred_at
-         FROM es_event WHERE stream = ? AND version > ? ORDER BY version LIMIT ?",
-    );
-    let query = query.bind(stream.as_str()).bind(signed("version", after)?);
+    let query = sqlx::query(STREAM)
+        .bind(stream.as_str())
+        .bind(signed("version", after)?);
     let query = query.bind(rows_limit(limit));
     let rows = query.fetch_all(readers).await.map_err(failed(DOING))?;
     rows.iter().map(event_of).collect()
@@ -54,12 +61,8 @@ pub(super) async fn outcome(
     stream: &StreamId,
     command: CommandId,
 ) -> Result<Option<Outcome>> {
-    let query = sqlx::query(
-        "SELECT first_position, count, version FROM es_command
-         WHERE stream = ? AND command_id = ?",
-    );
     let id = command.as_u128().to_be_bytes();
-    let query = query.bind(stream.as_str()).bind(&id[..]);
+    let query = sqlx::query(OUTCOME).bind(stream.as_str()).bind(&id[..]);
     let row = query.fetch_optional(readers).await.map_err(failed(DOING))?;
     row.map(|row| outcome_of(&row, 0)).transpose()
 }

@@ -5,6 +5,8 @@
 
 mod committer;
 mod log;
+#[cfg(test)]
+mod plans;
 mod projections;
 mod schema;
 mod streams;
@@ -19,7 +21,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
 
 use self::committer::Committer;
 use super::tx::{Inner as TxInner, Tx};
@@ -76,7 +78,8 @@ impl SqliteStore {
         let one = pool()
             .max_connections(1)
             .idle_timeout(None)
-            .max_lifetime(None);
+            .max_lifetime(None)
+            .after_release(|writer, _| Box::pin(as_good_as_new(writer)));
         let writer = one.connect_with(write).await.map_err(opening)?;
         let identity = schema::migrate(&writer).await?;
         let read = options.read_only(true).row_buffer_size(1000);
@@ -101,12 +104,32 @@ impl SqliteStore {
     }
 }
 
+/// Whether a connection may be used again. SQLite ends a transaction by itself on a full disk and
+/// some other errors; sqlx then believes for ever that it goes on, so another one takes its place.
+async fn as_good_as_new(writer: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // What a dropped transaction left behind comes before the ping's answer.
+    writer.ping().await?;
+    Ok(!writer.is_in_transaction())
+}
+
+/// Fails unless the transaction is still under way: after an error that ended it, a statement
+/// would be a transaction of its own.
+async fn still_under_way(tx: &mut Transaction<'static, Sqlite>, doing: &'static str) -> Result<()> {
+    // SQLite has no question for it, but refuses to begin inside a transaction.
+    if raw_sql("BEGIN").execute(&mut **tx).await.is_err() {
+        return Ok(());
+    }
+    let ended = "an earlier error ended the transaction; what it did is undone";
+    Err(Error::database(doing, ended))
+}
+
 /// Begins with the write lock, so that all that is read inside is the newest.
+async fn begin_immediate(writer: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
+    writer.begin_with("BEGIN IMMEDIATE").await
+}
+
 async fn begin(writer: &SqlitePool, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
-    writer
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(failed(doing))
+    begin_immediate(writer).await.map_err(failed(doing))
 }
 
 /// Turns a database's error into ours.
@@ -305,6 +328,7 @@ impl EventStore for SqliteStore {
         let TxInner::Sqlite(mut tx) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" }));
         };
+        still_under_way(&mut tx, "committing a consumer's effects").await?;
         let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
         if advanced == Advanced::Moved {
             tx.commit()

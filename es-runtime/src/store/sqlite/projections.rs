@@ -110,17 +110,17 @@ async fn known(tx: &mut Tx, projection: &ProjectionId) -> Result<ProjectionState
         .ok_or_else(|| Error::new(unknown()))
 }
 
+pub(super) const STATE: &str = "
+    SELECT p.phase, c.position FROM es_projection p
+    JOIN es_cursor c USING (kind, name, version)
+    WHERE kind = ? AND name = ? AND version = ?";
+
 pub(super) async fn state(
     connection: &mut SqliteConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
     const DOING: &str = "reading a projection's state";
-    let query = sqlx::query(
-        "SELECT p.phase, c.position FROM es_projection p
-         JOIN es_cursor c USING (kind, name, version)
-         WHERE kind = ? AND name = ? AND version = ?",
-    );
-    let query = query
+    let query = sqlx::query(STATE)
         .bind(kind(projection))
         .bind(&projection.name)
         .bind(projection.version);
@@ -216,12 +216,26 @@ pub(super) async fn promote(tx: &mut Tx, projection: &ProjectionId) -> Result<()
     point_view(tx, projection).await
 }
 
-/// Points the name without a version at this version's table.
+/// Points the name without a version at this version's table, unless somebody else has the name.
 async fn point_view(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
     let ProjectionId { name, version, .. } = projection;
+    let query = sqlx::query_scalar(
+        "SELECT type FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE
+         AND substr(sql, 1, length(?2)) <> ?2",
+    );
+    let query = query.bind(name).bind(view(name));
+    let taken: Option<String> = query
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failed("switching a read model's view"))?;
+    if let Some(what) = taken {
+        let why = format!("`{name}` is a {what} of somebody else: give one of them another name");
+        let projection = projection.to_string();
+        return Err(Error::new(Kind::NotPromotable { projection, why }));
+    }
     for statement in [
         format!("DROP VIEW IF EXISTS \"{name}\""),
-        format!("CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v{version}\""),
+        format!("{}{version}\"", view(name)),
     ] {
         let query = sqlx::query(AssertSqlSafe(statement));
         query
@@ -230,6 +244,11 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
             .map_err(failed("switching a read model's view"))?;
     }
     Ok(())
+}
+
+/// The statement that makes the view, up to the version.
+fn view(name: &str) -> String {
+    format!("CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v")
 }
 
 /// Moves the cursor if it stands where the mover believes: the fence.
@@ -314,8 +333,8 @@ pub(super) async fn rows(
     table: &Table,
     keys: Vec<String>,
 ) -> Result<Vec<(String, Row)>> {
-    let select = select(table) + " WHERE \"key\" IN (SELECT value FROM json_each(?))";
-    let query = sqlx::query(AssertSqlSafe(select)).bind(serde_json::json!(keys).to_string());
+    let query = sqlx::query(AssertSqlSafe(select_keys(table)));
+    let query = query.bind(serde_json::json!(keys).to_string());
     let rows = query
         .fetch_all(readers)
         .await
@@ -329,12 +348,7 @@ pub(super) async fn scan(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<(String, Row)>> {
-    let beyond = if after.is_some() {
-        " WHERE \"key\" > ?2"
-    } else {
-        ""
-    };
-    let select = format!("{}{beyond} ORDER BY \"key\" LIMIT ?1", select(table));
+    let select = select_page(table, after.is_some());
     let mut query = sqlx::query(AssertSqlSafe(select)).bind(rows_limit(limit));
     if let Some(after) = after {
         query = query.bind(after);
@@ -344,6 +358,15 @@ pub(super) async fn scan(
         .await
         .map_err(failed("reading a read model"))?;
     rows.iter().map(|row| row_of(table, row)).collect()
+}
+
+pub(super) fn select_keys(table: &Table) -> String {
+    select(table) + " WHERE \"key\" IN (SELECT value FROM json_each(?))"
+}
+
+pub(super) fn select_page(table: &Table, after: bool) -> String {
+    let beyond = if after { " WHERE \"key\" > ?2" } else { "" };
+    format!("{}{beyond} ORDER BY \"key\" LIMIT ?1", select(table))
 }
 
 fn select(table: &Table) -> String {

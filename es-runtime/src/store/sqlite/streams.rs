@@ -50,6 +50,18 @@ pub(super) async fn write(
     Ok(())
 }
 
+pub(super) const PAGE: &str = "
+    SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at, salt, hash
+    FROM es_published WHERE stream = ?1 AND version = ?2 AND position > ?3
+    ORDER BY position LIMIT ?4";
+
+pub(super) const HEAD: &str = "
+    SELECT position, hash FROM es_published WHERE stream = ? AND version = ?
+    ORDER BY position DESC LIMIT 1";
+
+pub(super) const INBOX: &str = "
+    SELECT position, hash FROM es_inbox WHERE consumer = ? AND stream = ? AND version = ?";
+
 /// Positions are dense, so a page is a range: its cost does not depend on statistics.
 pub(super) async fn page(
     readers: &SqlitePool,
@@ -57,13 +69,7 @@ pub(super) async fn page(
     after: Position,
     limit: usize,
 ) -> Result<Vec<PublishedEvent>> {
-    let query = sqlx::query(
-        "SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at,
-                salt, hash
-         FROM es_published WHERE stream = ?1 AND version = ?2 AND position > ?3
-         ORDER BY position LIMIT ?4",
-    );
-    let query = query.bind(&stream.stream).bind(stream.version);
+    let query = sqlx::query(PAGE).bind(&stream.stream).bind(stream.version);
     let query = query
         .bind(signed("position", after.get())?)
         .bind(rows_limit(limit));
@@ -101,11 +107,7 @@ fn bytes<const N: usize>(row: &SqliteRow, column: usize) -> Result<[u8; N]> {
 }
 
 pub(super) async fn head(readers: &SqlitePool, stream: &StreamVersion) -> Result<StreamCursor> {
-    let query = sqlx::query(
-        "SELECT position, hash FROM es_published WHERE stream = ? AND version = ?
-         ORDER BY position DESC LIMIT 1",
-    );
-    let query = query.bind(&stream.stream).bind(stream.version);
+    let query = sqlx::query(HEAD).bind(&stream.stream).bind(stream.version);
     let row = query
         .fetch_optional(readers)
         .await
@@ -122,10 +124,7 @@ fn cursor_of(row: &SqliteRow) -> Result<StreamCursor> {
 }
 
 pub(super) async fn inbox(readers: &SqlitePool, inbox: &InboxId) -> Result<StreamCursor> {
-    let query = sqlx::query(
-        "SELECT position, hash FROM es_inbox WHERE consumer = ? AND stream = ? AND version = ?",
-    );
-    let query = query
+    let query = sqlx::query(INBOX)
         .bind(&inbox.consumer)
         .bind(&inbox.stream.stream)
         .bind(inbox.stream.version);

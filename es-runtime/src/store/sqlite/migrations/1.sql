@@ -27,6 +27,11 @@ BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER es_event_no_delete BEFORE DELETE ON es_event
 BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 
+CREATE TRIGGER es_event_no_replace BEFORE INSERT ON es_event
+WHEN EXISTS (SELECT 1 FROM es_event WHERE position = NEW.position)
+  OR EXISTS (SELECT 1 FROM es_event WHERE stream = NEW.stream AND version = NEW.version)
+BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
+
 -- Every accepted command, also one that emitted nothing: what makes a retry harmless.
 CREATE TABLE es_command (
   stream         TEXT    NOT NULL,

@@ -1,0 +1,67 @@
+//! How SQLite runs the statements that read: by a key, whatever the tables grow to.
+
+use sqlx::{AssertSqlSafe, Row};
+use tempfile::TempDir;
+
+use super::{SqliteStore, committer, log, projections, streams};
+use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
+
+const TABLE: Table = Table {
+    name: "balances",
+    version: 1,
+    columns: &[ColumnDef {
+        name: "amount",
+        kind: ColumnKind::Integer,
+        nullable: false,
+        index: true,
+    }],
+};
+
+/// The steps of a statement that touch every row of a table, or sort rows.
+async fn slow_steps(store: &SqliteStore, statement: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let steps = sqlx::query(explain).fetch_all(&store.readers).await;
+    let steps = steps.expect(statement);
+    assert!(!steps.is_empty(), "{statement}");
+    let steps = steps.iter().map(|step| step.get::<String, _>("detail"));
+    // What the caller lists comes as JSON, all of which is wanted.
+    let list = |step: &String| step.contains(" VIRTUAL TABLE ");
+    let slow = |step: &String| step.starts_with("SCAN") || step.contains("TEMP B-TREE");
+    steps.filter(|step| slow(step) && !list(step)).collect()
+}
+
+#[tokio::test]
+async fn every_read_goes_by_a_key() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("es.db");
+    let store = SqliteStore::open(file).await.unwrap();
+    store.prepare_table(&TABLE).await.unwrap();
+    for statement in [
+        log::HEAD,
+        log::PAGE,
+        log::STREAM,
+        log::OUTCOME,
+        committer::LOOK_UP,
+        streams::PAGE,
+        streams::HEAD,
+        streams::INBOX,
+        projections::STATE,
+        &projections::select_keys(&TABLE),
+        &projections::select_page(&TABLE, true),
+    ] {
+        let slow = slow_steps(&store, statement).await;
+        assert_eq!(slow, [""; 0], "{statement}");
+    }
+    // From the first row on, in the order of the key, up to the limit.
+    let first = slow_steps(&store, &projections::select_page(&TABLE, false)).await;
+    assert_eq!(first, ["SCAN balances_v1"]);
+    // And what goes by no key is noticed.
+    for statement in [
+        "SELECT * FROM es_event WHERE type = 'account.opened'",
+        "SELECT * FROM es_event WHERE position > 3 ORDER BY occurred_at",
+        "SELECT max(position) FROM es_event e, json_each(?) a WHERE e.slice = a.value",
+        "SELECT * FROM balances_v1 WHERE lower(key) = 'a'",
+    ] {
+        assert_ne!(slow_steps(&store, statement).await, [""; 0], "{statement}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The accounts service: it keeps the accounts, and tells the world about them.
+
+pub mod balances;
+pub mod cash;
+pub mod contract;
+mod domain;
+mod money;
+mod transfer;
+
+pub use domain::{Account, AccountCommand, AccountError, AccountEvent, Payment};
+use es_runtime::{Result, Service, Store};
+pub use money::{Currency, Money, NotACurrency, NotMoney};
+pub use transfer::transfer;
+
+use self::balances::{Versions, v1, v2};
+use self::cash::Cash;
+use crate::import::Import;
+
+/// Starts the service on its store; its feed listens on `listen`.
+///
+/// # Errors
+/// As [`Builder::start`](es_runtime::Builder::start).
+pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Service> {
+    let mut bank = Service::builder("bank")
+        .store(store)
+        .aggregate::<Account>()
+        .aggregate::<Import>()
+        .project::<AccountEvent, Cash>()
+        .publish::<Account, contract::v1::Accounts>()
+        .publish::<Account, contract::v2::Accounts>()
+        .serve(listen);
+    if balances.has_v1() {
+        bank = bank.project::<AccountEvent, v1::Balance>();
+    }
+    if balances.has_v2() {
+        bank = bank.project::<AccountEvent, v2::Balance>();
+    }
+    bank.start().await
+}
