@@ -138,7 +138,7 @@ pub(crate) fn missing_options(inventory: &Inventory, missing: &[&Spec], at: Span
     let title = format!(
         "`#[derive({})]` needs {}",
         inventory.derive,
-        names.join(" and ")
+        names.join(", ")
     );
     Diagnostic::new("ES0002", &point(at), title).help(format!(
         "`#[{}({})]`",
@@ -152,7 +152,7 @@ pub(crate) fn duplicate_option(inventory: &Inventory, key: &Ident) -> Diagnostic
     Diagnostic::new("ES0006", key, title).help("remove one of the two")
 }
 
-pub(crate) fn wrong_kind(spec: &Spec, at: &TokenStream) -> Diagnostic {
+pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     let wanted = match spec.kind {
         Kind::Text => "a string".to_owned(),
         Kind::Version => "a whole number from 1".to_owned(),
@@ -179,11 +179,11 @@ pub(crate) fn misplaced_option(inventory: &Inventory, key: &Ident, home: Place) 
 
 pub(crate) fn malformed(inventory: &Inventory, place: Place, at: &impl ToTokens) -> Diagnostic {
     let attribute = inventory.attribute;
-    let examples: Vec<_> = inventory
+    let usual = inventory
         .at(place)
         .iter()
-        .map(|spec| spec.example)
-        .collect();
+        .filter(|spec| !matches!(spec.kind, Kind::Word(_)));
+    let examples: Vec<_> = usual.map(|spec| spec.example).collect();
     Diagnostic::new(
         "ES0021",
         at,
@@ -192,8 +192,8 @@ pub(crate) fn malformed(inventory: &Inventory, place: Place, at: &impl ToTokens)
     .help(format!("`#[{attribute}({})]`", examples.join(", ")))
 }
 
-pub(crate) fn missing_comma(inventory: &Inventory, spec: &Spec, rest: TokenStream) -> Diagnostic {
-    let first = rest.into_iter().next();
+pub(crate) fn missing_comma(inventory: &Inventory, spec: &Spec, rest: &TokenStream) -> Diagnostic {
+    let first = rest.clone().into_iter().next();
     let title = format!(
         "`{}` takes a list of options, with a comma after each",
         inventory.attribute

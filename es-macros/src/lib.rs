@@ -6,6 +6,8 @@ mod derive;
 mod diag;
 mod expand;
 mod model;
+#[cfg(test)]
+mod snapshots;
 mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

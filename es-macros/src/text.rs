@@ -24,16 +24,13 @@ fn write(tokens: TokenStream, text: &mut String) {
                 write(group.stream(), text);
                 text.push_str(close);
             }
-            TokenTree::Punct(punct) if "+=".contains(punct.as_char()) => {
-                text.extend([' ', punct.as_char(), ' ']);
-            }
-            TokenTree::Punct(punct) => {
-                text.push(punct.as_char());
-                let arrow = punct.as_char() == '>' && text.ends_with("->");
-                if arrow || ",;".contains(punct.as_char()) {
-                    text.push(' ');
-                }
-            }
+            TokenTree::Punct(punct) => match punct.as_char() {
+                '+' => text.push_str(" + "),
+                '-' => text.push_str(" -"),
+                '>' if text.ends_with(" -") => text.push_str("> "),
+                ',' | ';' => text.extend([punct.as_char(), ' ']),
+                other => text.push(other),
+            },
             word => {
                 // Two words in a row, `dyn Error`, need a space; `&` and `<` do not.
                 if text.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
@@ -56,12 +53,9 @@ mod tests {
             "Box<dyn Error + Send>",
             "std::collections::BTreeMap<String, [u8; 4]>",
             "&'a mut T",
-            "fn(A) ->B",
+            "fn(A) -> B",
         ] {
-            assert_eq!(
-                pretty(&text.parse::<TokenStream>().unwrap()),
-                text.replace("->", "-> ")
-            );
+            assert_eq!(pretty(&text.parse::<TokenStream>().unwrap()), text);
         }
     }
 }

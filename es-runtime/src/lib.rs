@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)
+)]
 
 // Derives name this crate as its users do.
 #[allow(unused_extern_crates)]
@@ -39,6 +43,8 @@ pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 pub use service::{Builder, Execute, Receipt, Service, View};
 #[cfg(feature = "runtime")]
 pub use store::Store;
+#[cfg(feature = "postgres")]
+pub use store::postgres;
 #[cfg(feature = "sqlite")]
 pub use store::sqlite;
 

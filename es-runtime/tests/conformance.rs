@@ -2,13 +2,18 @@
 #![cfg(feature = "testing")]
 
 mod broken;
+mod delegate;
+#[cfg(feature = "sqlite")]
+mod fleet;
 
 use std::time::Duration;
 
 use broken::{BrokenStore, Fault};
+use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
+use es_runtime::store::{Advance, Append, EventStore, NewEvent, PublishedEvent, StreamVersion};
 use es_runtime::testing::conformance::{Subject, Violation, check};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Fixed seeds, so that a failure is one for everybody, and one that nobody has tried.
 fn seeds() -> [u64; 4] {
@@ -47,9 +52,68 @@ async fn the_memory_store_keeps_the_laws_on_many_threads() {
     keeps_the_laws(&Memory).await;
 }
 
+/// What a store wrote itself ends its waiting without the poll interval: in virtual time, in none.
+async fn own_news_need_no_poll(store: impl EventStore) {
+    let stream = StreamVersion {
+        stream: "accounts".to_owned(),
+        version: 1,
+    };
+    let (from, to) = (Position::START, Position::new(1));
+    let advance = Advance {
+        projection: (&stream).into(),
+        from,
+        to,
+    };
+    let published = PublishedEvent {
+        position: to,
+        source: to,
+        event_type: "bank.account-opened.v1".to_owned(),
+        subject: "a".to_owned(),
+        payload: "{}".to_owned(),
+        metadata: None,
+        time: Timestamp::default(),
+        recorded: Timestamp::default(),
+        salt: [0; 16],
+        hash: [0; 32],
+    };
+    let append = Append {
+        stream: StreamId::new("account", "a").unwrap(),
+        expected: 0,
+        command_id: CommandId::random(),
+        events: vec![NewEvent {
+            event_type: "account.opened",
+            schema_version: 1,
+            min_reader: 1,
+            payload: "{}".to_owned(),
+        }],
+        metadata: None,
+        time: Timestamp::default(),
+    };
+    store.append(append).await.unwrap();
+    store.prepare_stream(&stream).await.unwrap();
+    store
+        .advance_stream(advance, &stream, vec![published])
+        .await
+        .unwrap();
+    tokio::time::pause();
+    let start = Instant::now();
+    store.wait_for_append(Position::START).await;
+    store.wait_for_published(&stream, Position::START).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // Without news the interval ends it.
+    store.wait_for_append(to).await;
+    assert!(start.elapsed() > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn what_the_memory_store_wrote_wakes_at_once() {
+    own_news_need_no_poll(MemoryStore::new()).await;
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use std::collections::HashMap;
+    use std::marker::PhantomData;
     use std::path::PathBuf;
     use std::sync::Mutex;
 
@@ -58,46 +122,78 @@ mod sqlite {
     use es_runtime::store::sqlite::SqliteStore;
     use tempfile::TempDir;
 
-    use super::{Subject, keeps_the_laws};
+    use super::{Subject, keeps_the_laws, own_news_need_no_poll};
+    use crate::fleet::Fleet;
 
-    struct Sqlite {
-        directory: TempDir,
-        files: Mutex<HashMap<LogIdentity, PathBuf>>,
+    trait Open: EventStore {
+        fn open(file: PathBuf) -> impl Future<Output = Self> + Send;
     }
 
-    impl Sqlite {
-        fn new() -> Self {
-            let (directory, files) = (TempDir::new().unwrap(), Mutex::default());
-            Self { directory, files }
+    impl Open for SqliteStore {
+        async fn open(file: PathBuf) -> Self {
+            Self::open(file).await.unwrap()
         }
     }
 
-    impl Subject for Sqlite {
-        type Store = SqliteStore;
+    impl Open for Fleet {
+        async fn open(file: PathBuf) -> Self {
+            Self::open(&file).await
+        }
+    }
 
-        async fn fresh(&self) -> SqliteStore {
+    /// A file for each log, found again by the log's identity.
+    struct Files<S> {
+        directory: TempDir,
+        files: Mutex<HashMap<LogIdentity, PathBuf>>,
+        store: PhantomData<fn() -> S>,
+    }
+
+    impl<S> Files<S> {
+        fn new() -> Self {
+            Self {
+                directory: TempDir::new().unwrap(),
+                files: Mutex::default(),
+                store: PhantomData,
+            }
+        }
+    }
+
+    impl<S: Open> Subject for Files<S> {
+        type Store = S;
+
+        async fn fresh(&self) -> S {
             let n = self.files.lock().unwrap().len();
             let file = self.directory.path().join(format!("{n}.db"));
-            let store = SqliteStore::open(&file).await.unwrap();
+            let store = S::open(file.clone()).await;
             self.files.lock().unwrap().insert(store.identity(), file);
             store
         }
 
-        async fn reopen(&self, store: SqliteStore) -> SqliteStore {
+        async fn reopen(&self, store: S) -> S {
             let file = self.files.lock().unwrap()[&store.identity()].clone();
             store.close().await;
-            SqliteStore::open(file).await.unwrap()
+            S::open(file).await
         }
     }
 
     #[tokio::test]
+    async fn what_the_sqlite_store_wrote_wakes_at_once() {
+        own_news_need_no_poll(Files::<SqliteStore>::new().fresh().await).await;
+    }
+
+    #[tokio::test]
     async fn the_sqlite_store_keeps_the_laws_on_one_thread() {
-        keeps_the_laws(&Sqlite::new()).await;
+        keeps_the_laws(&Files::<SqliteStore>::new()).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn the_sqlite_store_keeps_the_laws_on_many_threads() {
-        keeps_the_laws(&Sqlite::new()).await;
+        keeps_the_laws(&Files::<SqliteStore>::new()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn several_sqlite_stores_on_one_file_keep_the_laws() {
+        keeps_the_laws(&Files::<Fleet>::new()).await;
     }
 }
 
@@ -121,7 +217,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 14] = [
+const REJECTED: [(Fault, &str); 15] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -151,6 +247,7 @@ const REJECTED: [(Fault, &str); 14] = [
     ),
     (Fault::Unproven, "an inbox moves once"),
     (Fault::Deaf, "waiting ends"),
+    (Fault::DeafToStreams, "waiting ends"),
 ];
 
 /// Virtual time: nobody waits for the store that never wakes anybody.

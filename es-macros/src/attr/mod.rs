@@ -7,6 +7,7 @@ mod similar;
 mod split;
 
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Meta, Type};
@@ -61,15 +62,7 @@ impl Options {
             place,
             options: &mut options,
         };
-        for attr in ours() {
-            match &attr.meta {
-                Meta::Path(_) => {}
-                Meta::List(list) => split(list.tokens.clone())
-                    .iter()
-                    .for_each(|p| reader.part(p)),
-                Meta::NameValue(pair) => errors.push(diag::malformed(inventory, place, pair)),
-            }
-        }
+        ours().for_each(|attr| reader.attribute(&attr.meta));
         options
     }
 
@@ -138,12 +131,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn attribute(&mut self, meta: &Meta) {
+        match meta {
+            Meta::Path(_) => {}
+            Meta::List(list) => self.parts(list.tokens.clone()),
+            Meta::NameValue(pair) => self.malformed(pair),
+        }
+    }
+
+    fn parts(&mut self, tokens: TokenStream) {
+        split(tokens).iter().for_each(|part| self.part(part));
+    }
+
     fn part(&mut self, part: &Part) {
         let inventory = self.options.inventory;
         let Some(key) = &part.key else {
-            return self
-                .errors
-                .push(diag::malformed(inventory, self.place, part));
+            return self.malformed(part);
         };
         let name = key.unraw().to_string();
         let known = inventory.at(self.place);
@@ -156,39 +159,55 @@ impl Reader<'_> {
                 None => diag::unknown_option(inventory, key, self.place, meant),
             });
         };
-        let (options, errors) = (&mut self.options, self.errors);
+        let options = &mut self.options;
         if !spec.repeats && (options.has(spec.name) || options.broken.contains(&spec.name)) {
-            return errors.push(diag::duplicate_option(inventory, key));
+            return self.errors.push(diag::duplicate_option(inventory, key));
         }
-        match value_of(inventory, spec, key, part) {
-            Ok(value) => options.said.push((spec.name, value)),
+        match value_of(spec, key, part) {
+            Ok((value, rest)) => {
+                options.said.push((spec.name, value));
+                if !rest.is_empty() {
+                    self.errors
+                        .push(diag::missing_comma(inventory, spec, &rest));
+                    self.parts(rest);
+                }
+            }
             Err(error) => {
                 options.broken.push(spec.name);
-                errors.push(error);
+                self.errors.push(error);
             }
         }
     }
+
+    /// What cannot be read may have been any option: none is missing after that.
+    fn malformed(&mut self, at: &impl ToTokens) {
+        let inventory = self.options.inventory;
+        self.options
+            .broken
+            .extend(inventory.item.iter().map(|spec| spec.name));
+        self.errors.push(diag::malformed(inventory, self.place, at));
+    }
 }
 
-/// Reads a value of the kind that the option has.
+/// Reads a value of the kind that the option has, and what is left behind it.
 fn value_of(
-    inventory: &Inventory,
     spec: &Spec,
     key: &Ident,
     part: &Part,
-) -> Result<Value, diag::Diagnostic> {
-    let wrong_kind = |at: &dyn quote::ToTokens| diag::wrong_kind(spec, &at.to_token_stream());
+) -> Result<(Value, TokenStream), diag::Diagnostic> {
     if spec.kind == Kind::Flag {
         let plain = part.value.is_none() && part.rest.is_empty();
+        let flag = (Value::Present, TokenStream::new());
         return if plain {
-            Ok(Value::Present)
+            Ok(flag)
         } else {
-            Err(wrong_kind(part))
+            Err(diag::wrong_kind(spec, part))
         };
     }
     let tokens = match &part.value {
-        Some(tokens) if !tokens.is_empty() => tokens.clone(),
-        _ => return Err(wrong_kind(if part.rest.is_empty() { key } else { part })),
+        Some(tokens) if !tokens.is_empty() => tokens,
+        _ if part.rest.is_empty() => return Err(diag::wrong_kind(spec, key)),
+        _ => return Err(diag::wrong_kind(spec, part)),
     };
     let parsed = |input: ParseStream<'_>| {
         let value = match spec.kind {
@@ -201,9 +220,8 @@ fn value_of(
         Ok((value, input.parse::<TokenStream>()?))
     };
     match parsed.parse2(tokens.clone()) {
-        Ok((Value::Version(0), _)) => Err(diag::version_zero(&tokens)),
-        Ok((value, rest)) if rest.is_empty() => Ok(value),
-        Ok((_, rest)) => Err(diag::missing_comma(inventory, spec, rest)),
-        Err(_) => Err(wrong_kind(&tokens)),
+        Ok((Value::Version(0), _)) => Err(diag::version_zero(tokens)),
+        Ok(parsed) => Ok(parsed),
+        Err(_) => Err(diag::wrong_kind(spec, tokens)),
     }
 }

@@ -1,5 +1,6 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::handlers::{self, Kind};
@@ -42,7 +43,7 @@ pub(super) fn bounds() -> TokenStream {
 
 fn table(model: &EventEnum<'_>) -> TokenStream {
     let rows = model.variants.iter().map(|variant| {
-        let (ident, name) = (variant.handled.ident.to_string(), &variant.name.text);
+        let (ident, name) = (variant.handled.ident.unraw().to_string(), &variant.name.text);
         let was = variant.was.iter().map(|was| &was.text);
         quote! {
             __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: 1, min_reader: 1 }

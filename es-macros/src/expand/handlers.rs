@@ -26,6 +26,23 @@ pub(super) enum Kind {
     Event,
 }
 
+impl Kind {
+    /// What is handled.
+    fn value(self) -> Ident {
+        let name = match self {
+            Self::Command => "__command",
+            Self::Event => "__event",
+        };
+        Ident::new(name, Span::call_site())
+    }
+}
+
+/// `self` is a local like others: spanned at the user's tokens it would be another one where those
+/// come out of a macro of theirs.
+fn this() -> Ident {
+    Ident::new("self", Span::call_site())
+}
+
 /// The impl of `Decide` or `Evolve`.
 pub(super) fn expand(
     kind: Kind,
@@ -34,10 +51,10 @@ pub(super) fn expand(
     variants: &[&Handled<'_>],
 ) -> TokenStream {
     let arms = variants.iter().map(|variant| arm(kind, input, variant));
+    let value = kind.value();
     let body = match (kind, variants.is_empty()) {
-        (Kind::Command, _) => quote!(match __command { #(#arms)* }),
-        (Kind::Event, false) => quote!(match __event { #(#arms)* }),
-        (Kind::Event, true) => quote!(match *__event {}),
+        (Kind::Event, true) => quote!(match *#value {}),
+        _ => quote!(match #value { #(#arms)* }),
     };
     let implementation = implementation(kind, input, aggregate, &body);
     let missing = (!variants.is_empty()).then(|| missing(kind, input, variants));
@@ -51,27 +68,22 @@ pub(super) fn implementation(
     aggregate: &Type,
     body: &TokenStream,
 ) -> TokenStream {
-    let item = itself(input);
+    let (item, this, value) = (itself(input), this(), kind.value());
     let (name, method) = match kind {
         Kind::Command => (
             quote!(__es::Decide),
             quote_spanned! {aggregate.span()=>
-                fn decide(&self, __command: #item)
+                fn decide(&#this, #value: #item)
                     -> __es::Result<__es::Vec<Self::Event>, Self::Error>
             },
         ),
         Kind::Event => (
             quote!(__es::Evolve),
-            quote_spanned!(aggregate.span()=> fn evolve(&mut self, __event: &#item)),
+            quote_spanned!(aggregate.span()=> fn evolve(&mut #this, #value: &#item)),
         ),
     };
-    implement(
-        input,
-        &name,
-        aggregate,
-        &TokenStream::new(),
-        &quote!(#method { #body }),
-    )
+    let method = quote_spanned!(aggregate.span()=> #method { #body });
+    implement(input, &name, aggregate, &TokenStream::new(), &method)
 }
 
 /// `AccountCommand::Withdraw { amount: __amount } => self.withdraw(__amount)`.
@@ -80,7 +92,7 @@ pub(super) fn implementation(
 /// the call, it says about them.
 fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
     let (of, ident, handler) = (&input.ident, variant.ident, &variant.handler);
-    let locals = locals(variant);
+    let (this, locals) = (this(), locals(variant));
     let (pattern, fields) = match variant.fields {
         Fields::Unit => (quote!({}), ident.span()),
         Fields::Unnamed(fields) => (quote!((#(#locals),*)), fields.paren_token.span.join()),
@@ -95,7 +107,7 @@ fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
     let arguments = quote_spanned!(fields=> (#(#locals),*));
     // A place, not a reference: the methods found on it are the user's with whatever receiver they
     // have, before those of the fallback, which take `&mut self`.
-    let call = quote_spanned!(ident.span()=> (*self).#handler #arguments);
+    let call = quote_spanned!(ident.span()=> (*#this).#handler #arguments);
     let result = match kind {
         Kind::Command => quote_spanned! {ident.span()=>
             __es::Result::map(#call, __es::IntoEvents::<Self::Event>::into_events)
@@ -156,7 +168,6 @@ fn missing(kind: Kind, input: &DeriveInput, variants: &[&Handled<'_>]) -> TokenS
         }
     });
     quote! {
-        #[allow(dead_code, non_camel_case_types)]
         trait __MissingHandlers: __es::Aggregate { #(#methods)* }
         impl<__A: __es::Aggregate> __MissingHandlers for __A {}
         #(#markers)*

@@ -1,5 +1,7 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
+
+use syn::ext::IdentExt as _;
 
 use super::event::bounds;
 use super::{Guard, anonymous, implement, itself};
@@ -14,9 +16,10 @@ pub(crate) fn integration(model: &IntegrationEnum<'_>) -> TokenStream {
         variants,
     } = model;
     let rows = variants.iter().map(|variant| {
-        let (ident, name) = (variant.ident.to_string(), &variant.name.text);
+        let (ident, name) = (variant.ident.unraw().to_string(), &variant.name.text);
         quote!(__es::IntegrationType { variant: #ident, name: #name })
     });
+    let version = Literal::u32_unsuffixed(*version);
     let guard = not_internal(model);
     let (stream, beside, table) = (
         &stream.text,
@@ -45,8 +48,6 @@ fn not_internal(model: &IntegrationEnum<'_>) -> Guard {
     let assertion = quote_spanned! {ident.span()=>
         ::core::assert!(
             !{
-                // Unused exactly where the assertion fails.
-                #[allow(unused_imports)]
                 use __es::NotInternal as _;
                 __es::Probe::<#item>::INTERNAL
             },

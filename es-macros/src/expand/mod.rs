@@ -20,13 +20,23 @@ pub(crate) use projection::projection;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned as _;
 use syn::DeriveInput;
+use syn::spanned::Spanned as _;
 
 /// A block that sees the runtime as `__es` and is seen by nobody.
+///
+/// What its names look like and whether they are used is nothing that the user could change.
 fn anonymous(items: &TokenStream) -> TokenStream {
     quote! {
         #[doc(hidden)]
+        #[allow(
+            dead_code,
+            deprecated,
+            non_camel_case_types,
+            non_snake_case,
+            unused_imports,
+            unused_qualifications
+        )]
         const _: () = {
             use ::es_runtime::__private as __es;
             #items

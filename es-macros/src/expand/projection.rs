@@ -1,4 +1,4 @@
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -14,7 +14,7 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
         version,
         columns,
     } = model;
-    let name = &name.text;
+    let (name, version) = (&name.text, Literal::u32_unsuffixed(*version));
     // Each field's type is asked for its column in one way and at one place, so that rustc says
     // once, and not three times, that it has none.
     let stored = |ty: &Type| quote_spanned!(ty.span()=> <#ty as __es::Column>);

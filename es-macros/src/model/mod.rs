@@ -90,9 +90,9 @@ fn variants<'a>(
         }
     };
     let read = |syntax: &'a syn::Variant| {
-        no_field_options(&syntax.fields, &syntax.ident, inventory, errors);
         let (attrs, owner) = (&syntax.attrs, &syntax.ident);
         let options = Options::read(errors, inventory, Place::Variant, attrs, owner);
+        no_field_options(&syntax.fields, owner, inventory, errors);
         RawVariant { syntax, options }
     };
     Some(data.variants.iter().map(read).collect())

@@ -195,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(self::method("", &ident(variant)).to_string(), method);
         }
-        assert_eq!(self::method("on_", &ident("Moved")).to_string(), "on_moved");
+        assert_eq!(method("on_", &ident("Moved")).to_string(), "on_moved");
     }
 
     #[test]

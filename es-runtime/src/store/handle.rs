@@ -1,4 +1,6 @@
 use super::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+use super::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
@@ -18,11 +20,14 @@ pub enum Store {
     /// One SQLite file.
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteStore),
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresStore),
 }
 
 impl Store {
     /// Connects to the store that `url` names, and brings its tables up to date:
-    /// `memory:` or `sqlite://path/to/file.db`.
+    /// `memory:`, `sqlite://path/to/file.db` or `postgres://user@host/database`.
     ///
     /// # Errors
     /// When there is no such store, it cannot be reached, or it comes from a newer release.
@@ -34,6 +39,10 @@ impl Store {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return SqliteStore::open(path).await.map(Self::Sqlite);
+        }
+        #[cfg(feature = "postgres")]
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return PostgresStore::connect(url).await.map(Self::Postgres);
         }
         Err(Error::new(Kind::UnknownStore {
             url: url.to_owned(),
@@ -48,6 +57,8 @@ macro_rules! to {
             Self::Memory(store) => store.$method($($arg),*)$(.$wait)?,
             #[cfg(feature = "sqlite")]
             Self::Sqlite(store) => store.$method($($arg),*)$(.$wait)?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.$method($($arg),*)$(.$wait)?,
         }
     };
 }

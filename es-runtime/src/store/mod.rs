@@ -4,12 +4,16 @@
 //! embedded default; the conformance suite of `testing` holds both to it.
 
 mod append;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod group;
 #[cfg(feature = "runtime")]
 mod handle;
 #[cfg(feature = "runtime")]
 mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod published;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -12,6 +12,8 @@ pub(crate) enum Inner {
     Memory,
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 impl Tx {
@@ -27,7 +29,24 @@ impl Tx {
     pub fn sqlite(&mut self) -> Result<&mut sqlx::SqliteConnection> {
         match &mut self.0 {
             Inner::Sqlite(tx) => Ok(tx),
-            Inner::Memory => Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" })),
+            _ => Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" })),
+        }
+    }
+
+    /// The PostgreSQL connection to write effects with, through the `sqlx` that
+    /// [`store::postgres`](super::postgres) exports.
+    ///
+    /// Neither commit nor roll back by hand: the runtime does, together with the cursor.
+    ///
+    /// # Errors
+    /// When the store is not PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(&mut self) -> Result<&mut sqlx::PgConnection> {
+        match &mut self.0 {
+            Inner::Postgres(tx) => Ok(tx),
+            _ => Err(Error::new(Kind::WrongTransaction {
+                wanted: "PostgreSQL",
+            })),
         }
     }
 }

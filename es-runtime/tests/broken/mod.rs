@@ -15,6 +15,8 @@ use es_runtime::store::{
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
 
+use crate::delegate::delegate;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// None: the wrapper itself.
@@ -45,8 +47,10 @@ pub(crate) enum Fault {
     TwoSteps,
     /// Believes a consumer's position without its proof.
     Unproven,
-    /// Never tells of news in an integration stream.
+    /// Never tells of news in the log.
     Deaf,
+    /// Never tells of news in an integration stream.
+    DeafToStreams,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +89,10 @@ impl BrokenStore {
     pub(crate) fn new(fault: Fault) -> Self {
         let (kept, aside) = (MemoryStore::new(), Arc::default());
         Self { kept, fault, aside }
+    }
+
+    fn kept(&self) -> &MemoryStore {
+        &self.kept
     }
 
     /// As after a restart: what the fault forgets is gone.
@@ -210,15 +218,6 @@ impl BrokenStore {
     }
 }
 
-/// The calls that no fault touches.
-macro_rules! as_kept {
-    ($($method:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        $(async fn $method(&self, $($arg: $type),*) -> $answer {
-            self.kept.$method($($arg),*).await
-        })*
-    };
-}
-
 impl EventStore for BrokenStore {
     fn identity(&self) -> LogIdentity {
         let restarted = self.aside.try_lock().ok().and_then(|aside| aside.restarted);
@@ -278,6 +277,13 @@ impl EventStore for BrokenStore {
         Ok(beyond.into_iter().take(limit).collect())
     }
 
+    async fn wait_for_append(&self, after: Position) {
+        match self.fault {
+            Fault::Deaf => pending().await,
+            _ => self.kept.wait_for_append(after).await,
+        }
+    }
+
     async fn advance_rows(
         &self,
         advance: Advance,
@@ -335,29 +341,12 @@ impl EventStore for BrokenStore {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         match self.fault {
-            Fault::Deaf => pending().await,
+            Fault::DeafToStreams => pending().await,
             _ => self.kept.wait_for_published(stream, after).await,
         }
     }
 
-    as_kept! {
-        head() -> Result<Position>;
-        wait_for_append(after: Position) -> ();
-        prepare_table(table: &Table) -> Result<ProjectionState>;
-        prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>;
-        projection(projection: &ProjectionId) -> Result<Option<ProjectionState>>;
-        projections() -> Result<Vec<(ProjectionId, ProjectionState)>>;
-        finish_building(projection: &ProjectionId) -> Result<Phase>;
-        promote(table: &Table) -> Result<()>;
-        read_rows(table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>>;
-        scan_rows(table: &Table, after: Option<&str>, limit: usize) -> Result<Vec<(String, Row)>>;
-        advance_stream(advance: Advance, stream: &StreamVersion, events: Vec<PublishedEvent>)
-            -> Result<Advanced>;
-        read_published(stream: &StreamVersion, after: Position, limit: usize)
-            -> Result<Vec<PublishedEvent>>;
-        published_head(stream: &StreamVersion) -> Result<StreamCursor>;
-        inbox(inbox: &InboxId) -> Result<StreamCursor>;
-        begin() -> Result<Tx>;
-        close() -> ();
-    }
+    delegate!(kept: head prepare_table prepare_stream projection projections
+        finish_building promote read_rows scan_rows advance_stream read_published published_head
+        inbox begin close);
 }

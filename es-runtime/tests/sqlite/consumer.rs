@@ -74,7 +74,7 @@ async fn a_dropped_transaction_leaves_nothing_and_blocks_nobody() {
 async fn a_dropped_call_leaves_the_writer_free() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
-    let (file, store) = with_mails().await;
+    let (_file, store) = with_mails().await;
     let mut random = Rng::with_seed(seed);
     for n in 0..60 {
         let before = store.inbox(&inbox()).await.unwrap();

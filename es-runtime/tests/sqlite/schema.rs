@@ -1,5 +1,7 @@
 //! The file itself: its versions, its identity, and what nobody may do to it.
 
+use std::sync::Arc;
+
 use es_runtime::event::Position;
 use es_runtime::store::EventStore;
 use es_runtime::store::sqlite::SqliteStore;
@@ -21,9 +23,9 @@ async fn a_database_of_a_newer_release_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn several_first_openers_agree_on_one_log() {
-    for round in 0..15 {
+    for round in 0..30 {
         let file = File::new();
-        let openers = (0..4).map(|_| SqliteStore::open(file.path()));
+        let openers = (0..8).map(|_| SqliteStore::open(file.path()));
         let stores = openers.collect::<JoinSet<_>>().join_all().await;
         let mut stores = stores.into_iter().map(|store| store.expect("opening"));
         let first = stores.next().unwrap();
@@ -33,6 +35,28 @@ async fn several_first_openers_agree_on_one_log() {
             assert_eq!(other.head().await.unwrap(), Position::new(1));
         }
     }
+}
+
+/// As in a rolling deploy: the last one to close tidies up while the next one opens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn stores_come_and_go_on_one_file() {
+    const TASKS: u64 = 4;
+    const ROUNDS: u64 = 12;
+    let file = Arc::new(File::new());
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let file = file.clone();
+        tasks.spawn(async move {
+            for round in 0..ROUNDS {
+                let store = file.open().await;
+                let append = append(&task.to_string(), round, &format!("{task}/{round}"), 1);
+                assert_eq!(accepted(&store, append).await.version, round + 1);
+                store.close().await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(log(&file.open().await).await.len() as u64, TASKS * ROUNDS);
 }
 
 #[tokio::test]

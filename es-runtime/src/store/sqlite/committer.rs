@@ -80,7 +80,10 @@ async fn run(writer: SqlitePool, wake: Arc<Wake>, mut queue: mpsc::Receiver<Wait
                 tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
                 for (answer, append) in answers.into_iter().zip(appends) {
                     let result = commit(&writer, &wake, &[append]).await;
-                    tell(answer, result.map(|results| results[0]).map_err(Error::from));
+                    tell(
+                        answer,
+                        result.map(|results| results[0]).map_err(Error::from),
+                    );
                 }
             }
         }
@@ -133,7 +136,8 @@ async fn write(
 
 pub(super) const LOOK_UP: &str = "
     SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
-           max((SELECT coalesce(max(position), 0) FROM es_event), (SELECT floor FROM es_log)),
+           max((SELECT coalesce(max(position), 0) FROM es_event),
+               (SELECT floor FROM es_log WHERE id = 1)),
            c.first_position, c.count, c.version
     FROM json_each(?) a
     LEFT JOIN es_command c

@@ -22,6 +22,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
+use tokio::time::{Instant, sleep};
 
 use self::committer::Committer;
 use super::tx::{Inner as TxInner, Tx};
@@ -80,7 +81,7 @@ impl SqliteStore {
             .idle_timeout(None)
             .max_lifetime(None)
             .after_release(|writer, _| Box::pin(as_good_as_new(writer)));
-        let writer = one.connect_with(write).await.map_err(opening)?;
+        let writer = connect_writer(one, write).await.map_err(opening)?;
         let identity = schema::migrate(&writer).await?;
         let read = options.read_only(true).row_buffer_size(1000);
         let readers = pool()
@@ -101,6 +102,25 @@ impl SqliteStore {
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
         begin(&self.writer, doing).await
+    }
+}
+
+/// Connects the writer. Of two openers that switch a new file to WAL at once, SQLite tells one that
+/// the file is locked and does not wait, whatever its patience; so that one comes again.
+async fn connect_writer(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+) -> sqlx::Result<SqlitePool> {
+    const LOCKED: &str = "5";
+    let code = |error: &sqlx::Error| Some(error.as_database_error()?.code()?.into_owned());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if code(&error).as_deref() == Some(LOCKED) && Instant::now() < deadline => {
+                sleep(POLL / 10).await;
+            }
+            connected => return connected,
+        }
     }
 }
 

@@ -131,7 +131,9 @@ fn published(position: u64) -> PublishedEvent {
         event_type: "bank.account-opened.v1".to_owned(),
         subject: "it's ü".to_owned(),
         payload: format!("{{\"n\":{position}}}"),
-        metadata: (position % 2 == 0).then(|| "{\"correlation\":\"c\"}".to_owned()),
+        metadata: position
+            .is_multiple_of(2)
+            .then(|| "{\"correlation\":\"c\"}".to_owned()),
         time: Timestamp::from_micros(-5),
         recorded: Timestamp::from_micros(7),
         salt: [3; 16],

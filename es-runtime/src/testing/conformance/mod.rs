@@ -100,9 +100,9 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     log::conflicts_tell_the_version(subject.fresh().await).await?;
     log::reading_takes_limits(subject.fresh().await).await?;
     log::commands_are_accepted_once(subject).await?;
+    order::waiting_ends(subject.fresh().await).await?;
     order::readers_skip_nothing(subject.fresh().await, seed).await?;
     order::retries_add_nothing(subject.fresh().await, seed).await?;
-    order::waiting_ends(subject.fresh().await).await?;
     rows::rows_and_cursor_move_together(subject).await?;
     rows::rows_have_one_order(subject.fresh().await).await?;
     cursors::cursors_are_fenced(subject.fresh().await, seed).await?;

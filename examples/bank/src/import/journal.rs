@@ -28,8 +28,8 @@ pub enum ImportEvent {
 #[derive(Clone, Debug, Serialize, Deserialize, Command)]
 #[command(aggregate = Import)]
 pub enum ImportCommand {
-    /// Keep what the accounts said no to.
-    Refuse(Vec<Refused>),
+    /// Keep what an account said no to.
+    Refuse(Refused),
 }
 
 /// One input, known by its file's name.
@@ -40,9 +40,10 @@ pub struct Import {
 }
 
 impl Import {
-    fn refuse(&self, lines: Vec<Refused>) -> Result<Vec<ImportEvent>, Infallible> {
-        let new = lines.into_iter().filter(|refused| self.reason(refused.line).is_none());
-        Ok(new.map(ImportEvent::LineRefused).collect())
+    /// The first reason stands.
+    fn refuse(&self, line: Refused) -> Result<Option<ImportEvent>, Infallible> {
+        let new = self.reason(line.line).is_none();
+        Ok(new.then_some(ImportEvent::LineRefused(line)))
     }
 
     fn on_line_refused(&mut self, refused: &Refused) {

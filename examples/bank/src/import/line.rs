@@ -17,8 +17,6 @@ pub const HEADER: &str = "type,account,to,amount,currency,text";
 pub struct Line {
     /// Counted from 1, the header included.
     pub number: u64,
-    /// Where it ends in the input, in bytes.
-    pub end: u64,
     /// What it asks for, or why nobody can tell.
     pub request: Result<Request, String>,
 }
@@ -40,7 +38,6 @@ pub enum Request {
 pub struct Lines<R> {
     input: R,
     number: u64,
-    end: u64,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -49,7 +46,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// When the input cannot be read, or its first line is no header.
     pub fn new(input: R) -> io::Result<Self> {
-        let mut lines = Self { input, number: 0, end: 0 };
+        let mut lines = Self { input, number: 0 };
         let header = lines.read()?.unwrap_or_default();
         if header.trim_ascii() == HEADER.as_bytes() {
             return Ok(lines);
@@ -62,7 +59,6 @@ impl<R: BufRead> Lines<R> {
         let mut bytes = Vec::new();
         let read = self.input.read_until(b'\n', &mut bytes)?;
         self.number += 1;
-        self.end += read as u64;
         Ok((read > 0).then_some(bytes))
     }
 }
@@ -77,8 +73,8 @@ impl<R: BufRead> Iterator for Lines<R> {
                 Err(error) => return Some(Err(error)),
             };
             if !bytes.trim_ascii().is_empty() {
-                let Self { number, end, .. } = *self;
-                return Some(Ok(Line { number, end, request: parse(&bytes) }));
+                let (number, request) = (self.number, parse(&bytes));
+                return Some(Ok(Line { number, request }));
             }
         }
     }
@@ -144,8 +140,8 @@ impl Request {
     ///
     /// # Errors
     /// As [`Service::execute`].
-    pub async fn execute(self, bank: &Service, id: &str) -> Result<Vec<(CommandId, Receipt)>> {
-        let (account, command) = match self {
+    pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<(CommandId, Receipt)>> {
+        let (account, command) = match self.clone() {
             Self::Transfer { from, to, payment } => {
                 return transfer(bank, id, (&from, &to), payment).await.map(Vec::from);
             }
@@ -156,8 +152,8 @@ impl Request {
             Self::Withdraw { account, payment } => (account, AccountCommand::Withdraw(payment)),
             Self::Close { account } => (account, AccountCommand::Close),
         };
-        let execute = bank.execute::<Account>(account, command).id(CommandId::of(id));
-        let receipt = execute.correlation(id).await?;
-        Ok(vec![(CommandId::of(id), receipt)])
+        let command_id = CommandId::of(id);
+        let execute = bank.execute::<Account>(account, command).id(command_id).correlation(id);
+        Ok(vec![(command_id, execute.await?)])
     }
 }

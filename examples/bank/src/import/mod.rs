@@ -5,8 +5,8 @@
 
 mod journal;
 mod line;
+mod queue;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -15,29 +15,26 @@ use es_runtime::prelude::*;
 use es_runtime::{Receipt, Service};
 pub use journal::{Import, ImportCommand, ImportEvent, Refused};
 pub use line::{HEADER, Line, Lines, Request};
+use queue::Queue;
 use tokio::task::JoinSet;
 
+use crate::Result;
 use crate::accounts::AccountError;
 
-/// Lines that are executed at the same time, at most.
-const WAVE: usize = 64;
-
-/// Any error that ends an import. What was done is done; import the file again.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// Lines that wait for others, at most.
+const WINDOW: usize = 100;
 
 /// What became of a line.
 #[derive(Debug)]
 pub struct Done {
     /// The line's number.
     pub line: u64,
-    /// Where it ends in the input, in bytes.
-    pub end: u64,
-    /// Its commands with what they did, or why it was refused.
+    /// What its commands did, or why it was refused.
     pub outcome: Result<Vec<(CommandId, Receipt)>, String>,
 }
 
 /// What became of an input.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Lines that were accepted, now or before.
     pub accepted: u64,
@@ -47,98 +44,79 @@ pub struct Summary {
     pub refused: Vec<Refused>,
 }
 
-/// Imports a file; `done` hears of every line when it is committed.
+/// Imports a file; `done` hears of every line right after its commit.
 ///
-/// Lines that touch the same account keep their order; others are executed together, in waves, so
-/// that they share commits. Only one import of an input may run at a time.
+/// Lines that touch the same account keep their order; others are executed together and share
+/// commits. Nobody else may import the same file meanwhile.
 ///
 /// # Errors
-/// When the file or the database fails.
+/// When the file or the database fails, or `done` does.
 pub async fn import(
     bank: &Service,
     file: &Path,
-    mut done: impl FnMut(&Done) -> io::Result<()>,
-) -> Result<Summary, Error> {
+    done: impl FnMut(&Done) -> io::Result<()>,
+) -> Result<Summary> {
     let unreadable = |error| format!("cannot import `{}`: {error}", file.display());
-    let lines = Lines::new(BufReader::new(File::open(file).map_err(unreadable)?));
+    let input = BufReader::new(File::open(file).map_err(unreadable)?);
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let input = Input { name: name.into_owned(), bank };
-    let mut summary = Summary::default();
-    let mut wave = Wave::default();
-    for line in lines.map_err(unreadable)? {
-        let line = line.map_err(unreadable)?;
-        if !wave.admits(&line) {
-            input.execute(std::mem::take(&mut wave), &mut summary, &mut done).await?;
-        }
-        wave.add(line);
-    }
-    input.execute(wave, &mut summary, &mut done).await?;
-    summary.refused.sort_by_key(|refused| refused.line);
-    Ok(summary)
-}
-
-/// Consecutive lines that touch different accounts, so that their order does not matter.
-#[derive(Default)]
-struct Wave {
-    lines: Vec<Line>,
-    accounts: HashSet<String>,
-}
-
-impl Wave {
-    fn admits(&self, line: &Line) -> bool {
-        let mut accounts = line.request.iter().flat_map(Request::accounts);
-        self.lines.len() < WAVE && !accounts.any(|account| self.accounts.contains(account))
-    }
-
-    fn add(&mut self, line: Line) {
-        let accounts = line.request.iter().flat_map(Request::accounts);
-        self.accounts.extend(accounts.map(str::to_owned));
-        self.lines.push(line);
-    }
-}
-
-struct Input<'a> {
-    name: String,
-    bank: &'a Service,
-}
-
-impl Input<'_> {
-    /// Executes a wave. Its refusals are kept before any later line is executed: until then, asking
-    /// again gives the same answers.
-    async fn execute(
-        &self,
-        wave: Wave,
-        summary: &mut Summary,
-        done: &mut impl FnMut(&Done) -> io::Result<()>,
-    ) -> Result<(), Error> {
-        let past = self.bank.load::<Import>(self.name.as_str()).await?;
-        let mut running = JoinSet::new();
-        let mut refusals = Vec::new();
-        let mut refuse = |line, end, reason| refusals.push(Done { line, end, outcome: Err(reason) });
-        for Line { number, end, request } in wave.lines {
-            let known = past.state().reason(number).map(str::to_owned);
-            match known.map_or(request, Err) {
-                Err(reason) => refuse(number, end, reason),
-                Ok(request) => {
-                    let (bank, id) = (self.bank.clone(), format!("{}:{number}", self.name));
-                    running.spawn(async move { (number, end, request.execute(&bank, &id).await) });
-                }
+    let past = bank.load::<Import>(name.as_ref()).await?;
+    let mut summary = Outcome { summary: Summary::default(), done };
+    let mut lines = Lines::new(input).map_err(unreadable)?;
+    let (mut queue, mut running) = (Queue::default(), JoinSet::new());
+    loop {
+        while queue.len() < WINDOW && let Some(line) = lines.next() {
+            let Line { number: line, request } = line.map_err(unreadable)?;
+            let refused = past.state().reason(line).map(str::to_owned);
+            match refused.map_or(request, Err) {
+                Ok(request) => queue.push((line, request)),
+                Err(reason) => summary.refused(Refused { line, reason })?,
             }
         }
-        while let Some(joined) = running.join_next().await {
-            let (line, end, executed) = joined?;
-            match executed {
-                Ok(commands) => {
-                    summary.accepted += 1;
-                    summary.repeated += u64::from(commands.iter().all(|(_, did)| did.repeated));
-                    done(&Done { line, end, outcome: Ok(commands) })?;
-                }
-                Err(error) => match error.rejection::<AccountError>() {
-                    Some(reason) => refuse(line, end, reason.to_string()),
-                    None => return Err(error.into()),
-                },
+        for (line, request) in queue.start() {
+            let (bank, id) = (bank.clone(), format!("{name}:{line}"));
+            running.spawn(async move {
+                let executed = request.execute(&bank, &id).await;
+                (line, request, executed)
+            });
+        }
+        // Where nothing runs, nothing waits, and the input is at its end.
+        let Some(ended) = running.join_next().await else { break };
+        let (line, request, executed) = ended?;
+        match executed {
+            Ok(commands) => summary.accepted(line, commands)?,
+            Err(error) => {
+                let Some(reason) = error.rejection::<AccountError>() else {
+                    return Err(error.into());
+                };
+                // Kept before a later line of the account starts: until then, asking again gives
+                // the same answer.
+                let refused = Refused { line, reason: reason.to_string() };
+                let refuse = ImportCommand::Refuse(refused.clone());
+                bank.execute::<Import>(name.as_ref(), refuse).await?;
+                summary.refused(refused)?;
             }
         }
-        self.keep(refusals, summary, done).await
+        queue.finish(&request);
+    }
+    summary.summary.refused.sort_by_key(|refused| refused.line);
+    Ok(summary.summary)
+}
+
+struct Outcome<F> {
+    summary: Summary,
+    done: F,
+}
+
+impl<F: FnMut(&Done) -> io::Result<()>> Outcome<F> {
+    fn accepted(&mut self, line: u64, commands: Vec<(CommandId, Receipt)>) -> io::Result<()> {
+        self.summary.accepted += 1;
+        self.summary.repeated += u64::from(commands.iter().all(|(_, receipt)| receipt.repeated));
+        (self.done)(&Done { line, outcome: Ok(commands) })
+    }
+
+    fn refused(&mut self, refused: Refused) -> io::Result<()> {
+        let (line, outcome) = (refused.line, Err(refused.reason.clone()));
+        self.summary.refused.push(refused);
+        (self.done)(&Done { line, outcome })
     }
 }

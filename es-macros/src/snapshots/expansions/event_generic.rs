@@ -1,0 +1,71 @@
+// #[event(name = "account", aggregate = Account<C>)]
+// enum AccountEvent<C: Currency> where C: Copy { Opened { currency: C } }
+
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    non_camel_case_types,
+    non_snake_case,
+    unused_imports,
+    unused_qualifications
+)]
+const _: () = {
+    use ::es_runtime::__private as __es;
+    #[automatically_derived]
+    impl<C: Currency> __es::Event for AccountEvent<C>
+    where
+        C: Copy,
+        Self: __es::Serialize
+            + __es::DeserializeOwned
+            + __es::Clone
+            + __es::Send
+            + __es::Sync
+            + 'static,
+    {
+        const NAME: &'static str = "account";
+        const TYPES: &'static [__es::EventType] = {
+            ::core::assert!(
+                __es::same(<Account<C> as __es::Aggregate>::NAME, "account"),
+                "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account<C>` has another name; both must be the same"
+            );
+            &[__es::EventType {
+                variant: "Opened",
+                name: "account.opened",
+                was: &[],
+                version: 1,
+                min_reader: 1,
+            }]
+        };
+    }
+    #[automatically_derived]
+    impl<C: Currency> __es::Evolve for Account<C>
+    where
+        C: Copy,
+    {
+        fn evolve(&mut self, __event: &AccountEvent<C>) {
+            match __event {
+                AccountEvent::Opened {
+                    currency: __currency,
+                } => (*self).on_opened(__currency),
+            }
+        }
+    }
+    trait __MissingHandlers: __es::Aggregate {
+        fn on_opened<__0>(&mut self, _: __0)
+        where
+            Self: __HandlesOpened<Self::Event, Self::Error>,
+        {
+            ::core::unreachable!()
+        }
+    }
+    impl<__A: __es::Aggregate> __MissingHandlers for __A {}
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` has no handler for `AccountEvent::Opened` [ES0015]",
+        label = "`{Self}` has no method `on_opened` that is visible here",
+        note = "write: fn on_opened(&mut self, currency: &C)"
+    )]
+    trait __HandlesOpened<Event, Error> {}
+    #[diagnostic::do_not_recommend]
+    impl<Event, Error> __HandlesOpened<Event, Error> for () {}
+};

@@ -1,0 +1,259 @@
+//! What the derives say and what they emit, as text files that are read like a specification.
+//!
+//! `diagnostics/*.txt` holds cases: an item as the derive sees it, a line `---`, what is said, and
+//! a line `===`. `expansions/*.rs` holds an item in a comment and what is emitted for it.
+//! `BLESS=1 cargo test -p es-macros` writes the answers anew; read the diff.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use proc_macro2::TokenStream;
+
+use crate::derive::{self, Output};
+
+fn run(derive: &str, input: &str) -> Output {
+    let tokens: TokenStream = input.parse().expect("the case is made of Rust's tokens");
+    match derive {
+        "event" => derive::run::<derive::Event>(tokens),
+        "command" => derive::run::<derive::Command>(tokens),
+        "aggregate" => derive::run::<derive::Aggregate>(tokens),
+        "projection" => derive::run::<derive::Projection>(tokens),
+        "integration" => derive::run::<derive::IntegrationEvent>(tokens),
+        other => panic!("no derive is called `{other}`"),
+    }
+}
+
+/// Compares what a file holds with what it should hold, or blesses it.
+fn compare(file: &str, found: &str, expected: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("src/snapshots")
+        .join(file);
+    if env::var_os("BLESS").is_some() {
+        fs::write(path, expected).expect("the snapshot can be written");
+    } else {
+        assert_eq!(found, expected, "{file} differs; BLESS=1 writes it anew");
+    }
+}
+
+// ── Diagnostics ─────────────────────────────────────────────────────────────────────────────────
+
+fn diagnostics(derive: &str, file: &str) {
+    let answered = file.split_inclusive("===\n").map(|case| {
+        let input = case.split("---\n").next().unwrap_or_default();
+        let said = render(input, &run(derive, input).errors);
+        format!("{input}---\n{said}===\n")
+    });
+    compare(
+        &format!("diagnostics/{derive}.txt"),
+        file,
+        &answered.collect::<String>(),
+    );
+}
+
+/// The messages with the places they point at.
+fn render(input: &str, errors: &[syn::Error]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        let message = error.to_string();
+        let (title, more) = message.split_once("\n\n").unwrap_or((&message, ""));
+        keeps_the_rules(title);
+        let (start, end) = (error.span().start(), error.span().end());
+        let line = input.lines().nth(start.line - 1).unwrap_or_default();
+        let width = if end.line == start.line {
+            end.column - start.column
+        } else {
+            1
+        };
+        let _ = writeln!(text, "error: {title}\n  | {line}");
+        let _ = writeln!(
+            text,
+            "  | {}{}",
+            " ".repeat(start.column),
+            "^".repeat(width)
+        );
+        more.lines().for_each(|line| text.extend([line, "\n"]));
+    }
+    if text.is_empty() {
+        "accepted\n".to_owned()
+    } else {
+        text
+    }
+}
+
+/// A title is short, starts small, ends without a stop and has its code.
+fn keeps_the_rules(title: &str) {
+    assert!(
+        title.chars().count() <= 100,
+        "the title is too long: {title}"
+    );
+    assert!(
+        !title.starts_with(char::is_uppercase),
+        "the title starts with a capital: {title}"
+    );
+    let code = title
+        .rsplit_once(" [ES")
+        .and_then(|(_, code)| code.strip_suffix(']'));
+    assert!(
+        code.is_some_and(|code| code.len() == 4),
+        "the title has no code: {title}"
+    );
+}
+
+#[test]
+fn event_diagnostics() {
+    diagnostics("event", include_str!("diagnostics/event.txt"));
+}
+
+#[test]
+fn command_diagnostics() {
+    diagnostics("command", include_str!("diagnostics/command.txt"));
+}
+
+#[test]
+fn aggregate_diagnostics() {
+    diagnostics("aggregate", include_str!("diagnostics/aggregate.txt"));
+}
+
+#[test]
+fn projection_diagnostics() {
+    diagnostics("projection", include_str!("diagnostics/projection.txt"));
+}
+
+#[test]
+fn integration_diagnostics() {
+    diagnostics("integration", include_str!("diagnostics/integration.txt"));
+}
+
+// ── Expansions ──────────────────────────────────────────────────────────────────────────────────
+
+fn expansion(derive: &str, name: &str, file: &str) {
+    let comment: Vec<_> = file
+        .lines()
+        .take_while(|line| line.starts_with("//"))
+        .collect();
+    let item: String = comment
+        .iter()
+        .map(|line| format!("{}\n", &line[2..]))
+        .collect();
+    let code = rustfmt(&run(derive, &item).code.to_string());
+    let expected = format!("{}\n\n{code}", comment.join("\n"));
+    compare(&format!("expansions/{name}.rs"), file, &expected);
+}
+
+/// The toolchain's own formatter; what it cannot read is no Rust.
+fn rustfmt(code: &str) -> String {
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("rustfmt is a part of the toolchain");
+    let written = child
+        .stdin
+        .take()
+        .map(|mut stdin| stdin.write_all(code.as_bytes()));
+    let output = child.wait_with_output().expect("rustfmt ends");
+    assert!(
+        written.is_some_and(|w| w.is_ok()) && output.status.success(),
+        "no Rust:\n{code}"
+    );
+    String::from_utf8(output.stdout).expect("rustfmt writes UTF-8")
+}
+
+macro_rules! expansions {
+    ($($name:ident: $derive:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            let file = include_str!(concat!("expansions/", stringify!($name), ".rs"));
+            expansion(stringify!($derive), stringify!($name), file);
+        }
+    )*};
+}
+
+expansions! {
+    event: event,
+    event_manual: event,
+    event_generic: event,
+    event_with_a_mistake: event,
+    command: command,
+    command_empty: command,
+    aggregate: aggregate,
+    aggregate_generic: aggregate,
+    projection: projection,
+    projection_generic: projection,
+    integration: integration,
+    integration_generic: integration,
+}
+
+// ── What no file shows ──────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_word_of_an_ide_is_no_mistake_and_the_impl_is_there() {
+    for input in [
+        "#[event(name = \"account\", aggregate = Account, intellijRulezz)] enum E { A }",
+        "#[event(name = __ra_fixup, aggregate = Account)] enum E { A }",
+        "#[event(naintellijRulezz)] enum E { A }",
+        "#[event(name = \"account\", aggregate = Account)] enum E { #[event(__ra_fixup)] A }",
+    ] {
+        let output = run("event", input);
+        assert!(output.errors.is_empty(), "{input}");
+        assert!(output.code.to_string().contains("Event for E"), "{input}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "were not read")]
+fn errors_that_nobody_reads_panic() {
+    drop(crate::diag::Errors::new());
+}
+
+/// Whatever is thrown at them, the derives answer: never a panic.
+#[test]
+fn no_input_makes_a_derive_panic() {
+    let attributes = [
+        "",
+        "#[A]",
+        "#[A()]",
+        "#[A = 1]",
+        "#[A(,)]",
+        "#[A(= 1)]",
+        "#[A(name)]",
+        "#[A(name =)]",
+        "#[A(name = \"\")]",
+        "#[A(name(1))]",
+        "#[A(version = 99999999999999999999)]",
+        "#[A(version = -1)]",
+        "#[A(aggregate = <)]",
+        "#[A(aggregate = A<B, C>, name = \"a\")]",
+        "#[A(r#type = 1)]",
+        "#[A(a::b = 1)]",
+        "#[A(1, 2)]",
+        "#[A{name = \"a\"}]",
+    ];
+    let items = [
+        "enum E {}",
+        "enum E { __ }",
+        "enum E { Super, Crate }",
+        "enum E { A(u8, (u8,)), B { r#type: u8 } }",
+        "enum E<'a, T: 'a, const N: usize> where T: Copy { A(&'a [T; N]) }",
+        "struct S;",
+        "struct S();",
+        "struct S {}",
+        "struct S<T> { a: T }",
+        "union U { a: u8 }",
+        "fn f() {}",
+        "",
+    ];
+    for derive in ["event", "command", "aggregate", "projection", "integration"] {
+        for (attribute, item) in attributes.iter().flat_map(|a| items.map(|item| (a, item))) {
+            let output = run(
+                derive,
+                &format!("{} {item}", attribute.replace('A', derive)),
+            );
+            let _ = TokenStream::from(output);
+        }
+    }
+}

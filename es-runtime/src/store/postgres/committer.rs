@@ -1,0 +1,162 @@
+//! One server-side call for a batch of appends: arrays in, arrays out, one round trip.
+
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
+use uuid::Uuid;
+
+use super::failed;
+use super::types::{Moment, position, signed, unsigned};
+use crate::error::{Error, Result};
+use crate::event::Position;
+use crate::store::group::{Commit, DOING, Failed};
+use crate::store::wake::Wake;
+use crate::store::{Append, Appended, Outcome};
+
+/// Hands batches to `es.append_1`.
+pub(super) struct Calls {
+    writer: PgPool,
+    wake: Arc<Wake>,
+}
+
+impl Calls {
+    pub(super) fn new(writer: PgPool, wake: Arc<Wake>) -> Self {
+        Self { writer, wake }
+    }
+}
+
+pub(super) const APPEND: &str = "
+    SELECT head, outcome, first, count, version
+    FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+/// A batch as the call takes it: one array per column.
+#[derive(Default)]
+struct Columns<'a> {
+    stream: Vec<&'a str>,
+    expected: Vec<i64>,
+    command: Vec<Uuid>,
+    slice: Vec<i16>,
+    count: Vec<i32>,
+    offset: Vec<i64>,
+    metadata: Vec<Option<&'a str>>,
+    at: Vec<Moment>,
+    of: Vec<i32>,
+    n: Vec<i32>,
+    event_type: Vec<&'a str>,
+    schema_version: Vec<i32>,
+    min_reader: Vec<i32>,
+    payload: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a [Append]) -> Result<Self> {
+        let mut columns = Self::default();
+        for (append, of) in batch.iter().zip(1..) {
+            columns
+                .offset
+                .push(signed("events", columns.payload.len())?);
+            columns.stream.push(append.stream.as_str());
+            columns.expected.push(signed("version", append.expected)?);
+            columns
+                .command
+                .push(Uuid::from_u128(append.command_id.as_u128()));
+            columns.slice.push(signed("slice", append.stream.slice())?);
+            columns.count.push(signed("events", append.events.len())?);
+            columns.metadata.push(append.metadata.as_deref());
+            columns.at.push(Moment(append.time));
+            for (event, n) in append.events.iter().zip(1..) {
+                columns.of.push(of);
+                columns.n.push(n);
+                columns.event_type.push(event.event_type);
+                columns
+                    .schema_version
+                    .push(signed("schema version", event.schema_version)?);
+                columns
+                    .min_reader
+                    .push(signed("schema version", event.min_reader)?);
+                columns.payload.push(&event.payload);
+            }
+        }
+        Ok(columns)
+    }
+}
+
+impl Commit for Calls {
+    /// The call compares each append with the streams as they were before it.
+    const STREAMS_REPEAT: bool = false;
+
+    async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+        let columns = Columns::of(batch).map_err(Failed::Within)?;
+        let connection = self.writer.acquire().await;
+        let mut connection = connection.map_err(|e| Failed::Before(failed(DOING)(e)))?;
+        let call = sqlx::query(APPEND)
+            .bind(&columns.stream)
+            .bind(&columns.expected)
+            .bind(&columns.command)
+            .bind(&columns.slice)
+            .bind(&columns.count)
+            .bind(&columns.offset)
+            .bind(&columns.metadata)
+            .bind(&columns.at)
+            .bind(&columns.of)
+            .bind(&columns.n)
+            .bind(&columns.event_type)
+            .bind(&columns.schema_version)
+            .bind(&columns.min_reader)
+            .bind(&columns.payload);
+        let row = call.fetch_one(&mut *connection).await;
+        let row = row.map_err(|error| Failed::Within(failed(DOING)(error)))?;
+        let results = results(&row, batch, &columns.offset).map_err(Failed::Within)?;
+        let new = |result: &Appended| match result {
+            Appended::New(outcome) => Some(outcome.position()),
+            _ => None,
+        };
+        if let Some(head) = results.iter().filter_map(new).max() {
+            self.wake.log_grew(head);
+        }
+        Ok(results)
+    }
+}
+
+fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appended>> {
+    let head = position(row.try_get(0).map_err(failed(DOING))?)?;
+    let outcomes: Option<Vec<i16>> = row.try_get(1).map_err(failed(DOING))?;
+    let Some(outcomes) = outcomes else {
+        let new = |(append, offset): (&Append, &i64)| new(head, append, *offset);
+        return batch.iter().zip(offsets).map(new).collect();
+    };
+    let first: Vec<i64> = row.try_get(2).map_err(failed(DOING))?;
+    let count: Vec<i32> = row.try_get(3).map_err(failed(DOING))?;
+    let version: Vec<i64> = row.try_get(4).map_err(failed(DOING))?;
+    let result = |(i, outcome)| {
+        let version = unsigned("version", version[i])?;
+        let (first, count) = (position(first[i])?, unsigned("count", count[i])?);
+        let done = Outcome {
+            first,
+            count,
+            version,
+        };
+        match outcome {
+            0 => Ok(Appended::New(done)),
+            1 => Ok(Appended::Already(done)),
+            2 => Ok(Appended::Conflict { found: version }),
+            other => Err(Error::database(
+                DOING,
+                format!("the outcome {other} is unknown"),
+            )),
+        }
+    };
+    outcomes.into_iter().enumerate().map(result).collect()
+}
+
+/// Where an append went when all of its batch were accepted.
+fn new(head: Position, append: &Append, offset: i64) -> Result<Appended> {
+    let first = head.next().plus(unsigned("offset", offset)?);
+    let count: u32 = signed("events", append.events.len())?;
+    Ok(Appended::New(Outcome {
+        first,
+        count,
+        version: append.expected + u64::from(count),
+    }))
+}

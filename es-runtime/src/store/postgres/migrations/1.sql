@@ -1,0 +1,163 @@
+-- One log: its identity, and the position under which none is used again.
+CREATE TABLE es.log (
+  id       int    PRIMARY KEY CHECK (id = 1),
+  identity uuid   NOT NULL DEFAULT gen_random_uuid(),
+  floor    bigint NOT NULL DEFAULT 0
+);
+INSERT INTO es.log (id) VALUES (1);
+
+-- Internal events: the truth. `position` is dense in commit order.
+CREATE TABLE es.event (
+  position       bigint           PRIMARY KEY,
+  stream         text COLLATE "C" NOT NULL,
+  version        bigint           NOT NULL,
+  slice          smallint         NOT NULL,
+  type           text COLLATE "C" NOT NULL,
+  schema_version int              NOT NULL,
+  min_reader     int              NOT NULL,
+  command_id     uuid,
+  payload        json             NOT NULL,
+  metadata       json,
+  occurred_at    timestamptz      NOT NULL,
+  UNIQUE (stream, version)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.02);
+
+CREATE FUNCTION es.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'events are never changed or deleted';
+END $$;
+
+CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON es.event
+  FOR EACH STATEMENT EXECUTE FUNCTION es.refuse();
+
+-- Every accepted command, also one that emitted nothing: what makes a retry harmless.
+CREATE TABLE es.command (
+  stream         text COLLATE "C" NOT NULL,
+  command_id     uuid             NOT NULL,
+  first_position bigint           NOT NULL,
+  count          int              NOT NULL,
+  version        bigint           NOT NULL,
+  at             timestamptz      NOT NULL,
+  PRIMARY KEY (stream, command_id)
+);
+
+-- Decides a batch of appends and writes it: each by its own merits, in one transaction.
+--
+-- a_*: one entry per append, of distinct streams; a_offset counts the events before its first.
+-- e_*: one entry per event; e_append is the ordinal of its append, e_n its own within it.
+--
+-- The lock is taken here and held until the commit, so positions are in commit order. Every
+-- statement below sees what was committed before the lock was granted.
+--
+-- outcome: 0 appended, 1 accepted before, 2 conflict; NULL when all were appended, and then the
+-- others follow from `head` (the position before the first new one), a_offset and a_expected.
+CREATE FUNCTION es.append_1(
+  a_stream text[], a_expected bigint[], a_command uuid[], a_slice smallint[], a_count int[],
+  a_offset bigint[], a_metadata text[], a_at timestamptz[],
+  e_append int[], e_n int[], e_type text[], e_schema int[], e_min_reader int[], e_payload text[],
+  OUT head bigint, OUT outcome smallint[], OUT first bigint[], OUT count int[], OUT version bigint[]
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  actual bigint[];
+  done   record;
+  next   bigint;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'append in READ COMMITTED: an older snapshot does not see the newest position';
+  END IF;
+  PERFORM pg_advisory_xact_lock(1163084889, 1);  -- 'ESAY', the log
+  SELECT greatest(coalesce((SELECT max(e.position) FROM es.event e), 0), l.floor)
+    INTO STRICT head FROM es.log l;
+  actual := ARRAY(
+    SELECT coalesce((SELECT e.version FROM es.event e WHERE e.stream = a.s
+                     ORDER BY e.version DESC LIMIT 1), 0)
+    FROM unnest(a_stream) WITH ORDINALITY a(s, i) ORDER BY a.i);
+
+  IF actual = a_expected AND NOT EXISTS (
+    SELECT FROM unnest(a_stream, a_command) a(s, c)
+    JOIN es.command k ON k.stream = a.s AND k.command_id = a.c)
+  THEN
+    INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
+                          command_id, payload, metadata, occurred_at)
+    SELECT head + e.i, a_stream[e.a], a_expected[e.a] + e.n, a_slice[e.a], e.t, e.s, e.r,
+           a_command[e.a], e.p::json, a_metadata[e.a]::json, a_at[e.a]
+    FROM unnest(e_append, e_n, e_type, e_schema, e_min_reader, e_payload)
+         WITH ORDINALITY e(a, n, t, s, r, p, i);
+    INSERT INTO es.command (stream, command_id, first_position, count, version, at)
+    SELECT a.s, a.c, head + 1 + a.o, a.n, a.x + a.n, a.at
+    FROM unnest(a_stream, a_command, a_offset, a_count, a_expected, a_at) a(s, c, o, n, x, at);
+    RETURN;
+  END IF;
+
+  next := head + 1;
+  FOR i IN 1 .. cardinality(a_stream) LOOP
+    SELECT k.first_position, k.count, k.version INTO done FROM es.command k
+    WHERE k.stream = a_stream[i] AND k.command_id = a_command[i];
+    IF FOUND THEN
+      outcome[i] := 1; first[i] := done.first_position;
+      count[i] := done.count; version[i] := done.version;
+    ELSIF actual[i] <> a_expected[i] THEN
+      outcome[i] := 2; first[i] := 0; count[i] := 0; version[i] := actual[i];
+    ELSE
+      outcome[i] := 0; first[i] := next;
+      count[i] := a_count[i]; version[i] := a_expected[i] + a_count[i];
+      next := next + a_count[i];
+    END IF;
+  END LOOP;
+  INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
+                        command_id, payload, metadata, occurred_at)
+  SELECT first[e.a] - 1 + e.n, a_stream[e.a], a_expected[e.a] + e.n, a_slice[e.a], e.t, e.s, e.r,
+         a_command[e.a], e.p::json, a_metadata[e.a]::json, a_at[e.a]
+  FROM unnest(e_append, e_n, e_type, e_schema, e_min_reader, e_payload) e(a, n, t, s, r, p)
+  WHERE outcome[e.a] = 0;
+  INSERT INTO es.command (stream, command_id, first_position, count, version, at)
+  SELECT a_stream[i], a_command[i], first[i], a_count[i], version[i], a_at[i]
+  FROM generate_subscripts(a_stream, 1) i WHERE outcome[i] = 0;
+END $$;
+
+-- Projection versions: of read models and of integration streams.
+CREATE TABLE es.projection (
+  kind        text COLLATE "C" NOT NULL,
+  name        text COLLATE "C" NOT NULL,
+  version     int              NOT NULL,
+  phase       text COLLATE "C" NOT NULL,
+  fingerprint text             NOT NULL,
+  PRIMARY KEY (kind, name, version)
+);
+
+CREATE TABLE es.cursor (
+  kind       text COLLATE "C" NOT NULL,
+  name       text COLLATE "C" NOT NULL,
+  version    int              NOT NULL,
+  slice_from int              NOT NULL,
+  slice_to   int              NOT NULL,
+  position   bigint           NOT NULL,
+  PRIMARY KEY (kind, name, version, slice_from)
+) WITH (fillfactor = 20);
+
+-- Integration events: dense positions from 1 in each version of each stream.
+CREATE TABLE es.published (
+  stream      text COLLATE "C" NOT NULL,
+  version     int              NOT NULL,
+  position    bigint           NOT NULL,
+  source      bigint           NOT NULL,
+  type        text COLLATE "C" NOT NULL,
+  subject     text COLLATE "C" NOT NULL,
+  payload     json             NOT NULL,
+  metadata    json,
+  occurred_at timestamptz      NOT NULL,
+  recorded_at timestamptz      NOT NULL,
+  salt        bytea            NOT NULL,
+  hash        bytea            NOT NULL,
+  PRIMARY KEY (stream, version, position)
+);
+
+-- How far each consumer in this database has come in the streams that it reads.
+CREATE TABLE es.inbox (
+  consumer text COLLATE "C" NOT NULL,
+  stream   text COLLATE "C" NOT NULL,
+  version  int              NOT NULL,
+  position bigint           NOT NULL,
+  hash     bytea            NOT NULL,
+  PRIMARY KEY (consumer, stream, version)
+) WITH (fillfactor = 20);

@@ -1,0 +1,49 @@
+//! The store's own tables and their versions, in the schema `es`. Migrations only go forward, and
+//! each leaves the tables usable for the release before it.
+
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use super::failed;
+use crate::error::{Error, Kind, Result};
+use crate::event::LogIdentity;
+
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+
+/// Brings the tables up to date and answers which log this is. The lock makes concurrent starters
+/// take turns; the second finds the work done.
+pub(super) async fn migrate(writer: &PgPool) -> Result<LogIdentity> {
+    const DOING: &str = "bringing the tables up to date";
+    let mut tx = writer.begin().await.map_err(failed(DOING))?;
+    let prepare = "
+        SELECT pg_advisory_xact_lock(1163084889, 0);
+        CREATE SCHEMA IF NOT EXISTS es;
+        CREATE TABLE IF NOT EXISTS es.schema (version bigint PRIMARY KEY)";
+    sqlx::raw_sql(prepare)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed(DOING))?;
+    let found = "SELECT coalesce(max(version), 0) FROM es.schema";
+    let found = sqlx::query_scalar(found).fetch_one(&mut *tx).await;
+    let found: i64 = found.map_err(failed(DOING))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(Error::new(Kind::FutureDatabase { found, known }));
+    }
+    for (migration, version) in MIGRATIONS.iter().zip(1_i64..) {
+        if version > found {
+            sqlx::raw_sql(*migration)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(DOING))?;
+            let done = sqlx::query("INSERT INTO es.schema (version) VALUES ($1)").bind(version);
+            done.execute(&mut *tx).await.map_err(failed(DOING))?;
+        }
+    }
+    let identity = sqlx::query_scalar("SELECT identity FROM es.log")
+        .fetch_one(&mut *tx)
+        .await;
+    let identity: Uuid = identity.map_err(failed(DOING))?;
+    tx.commit().await.map_err(failed(DOING))?;
+    Ok(LogIdentity::from_u128(identity.as_u128()))
+}

@@ -1,0 +1,187 @@
+//! Integration streams, and the inboxes of consumers.
+
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{Postgres, Row, Transaction};
+
+use super::failed;
+use super::types::{Moment, limit as rows_limit, number, position, signed};
+use crate::error::{Error, Result};
+use crate::event::Position;
+use crate::store::{Advanced, InboxId, PublishedEvent, StreamCursor, StreamVersion};
+
+const INSERT: &str = "
+    INSERT INTO es.published (stream, version, position, source, type, subject, payload, metadata,
+                              occurred_at, recorded_at, salt, hash)
+    SELECT $1, $2, e.p, e.s, e.t, e.u, e.d::json, e.m::json, e.o, e.r, e.x, e.h
+    FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[])
+         e(p, s, t, u, d, m, o, r, x, h)";
+
+pub(super) async fn write(
+    tx: &mut Transaction<'static, Postgres>,
+    stream: &StreamVersion,
+    events: &[PublishedEvent],
+) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    fn column<'e, T>(events: &'e [PublishedEvent], of: impl Fn(&'e PublishedEvent) -> T) -> Vec<T> {
+        events.iter().map(of).collect()
+    }
+    let positions = events
+        .iter()
+        .map(|e| number(e.position))
+        .collect::<Result<Vec<_>>>()?;
+    let sources = events
+        .iter()
+        .map(|e| number(e.source))
+        .collect::<Result<Vec<_>>>()?;
+    let version: i32 = signed("version", stream.version)?;
+    let query = sqlx::query(INSERT)
+        .bind(&stream.stream)
+        .bind(version)
+        .bind(positions)
+        .bind(sources)
+        .bind(column(events, |e| e.event_type.as_str()))
+        .bind(column(events, |e| e.subject.as_str()))
+        .bind(column(events, |e| e.payload.as_str()))
+        .bind(column(events, |e| e.metadata.as_deref()))
+        .bind(column(events, |e| Moment(e.time)))
+        .bind(column(events, |e| Moment(e.recorded)))
+        .bind(column(events, |e| &e.salt[..]))
+        .bind(column(events, |e| &e.hash[..]));
+    query
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("writing integration events"))?;
+    Ok(())
+}
+
+/// A page is a range, which contiguous positions make possible: its cost does not depend on the
+/// planner's idea of the table.
+pub(super) const PAGE: &str = "
+    SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at, salt, hash
+    FROM es.published
+    WHERE stream = $1 AND version = $2 AND position > $3 AND position <= $3 + $4
+    ORDER BY position";
+
+pub(super) async fn page(
+    pool: &PgPool,
+    stream: &StreamVersion,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<PublishedEvent>> {
+    let (version, after): (i32, i64) = (signed("version", stream.version)?, number(after)?);
+    let limit = rows_limit(limit).min(i64::MAX - after);
+    let query = sqlx::query(PAGE)
+        .bind(&stream.stream)
+        .bind(version)
+        .bind(after)
+        .bind(limit);
+    let rows = query
+        .fetch_all(pool)
+        .await
+        .map_err(failed("reading integration events"))?;
+    rows.iter().map(event_of).collect()
+}
+
+fn event_of(row: &PgRow) -> Result<PublishedEvent> {
+    const DOING: &str = "reading an integration event";
+    let moment = |column| row.try_get::<Moment, _>(column).map_err(failed(DOING));
+    let text = |column| row.try_get::<String, _>(column).map_err(failed(DOING));
+    Ok(PublishedEvent {
+        position: position(row.try_get(0).map_err(failed(DOING))?)?,
+        source: position(row.try_get(1).map_err(failed(DOING))?)?,
+        event_type: text(2)?,
+        subject: text(3)?,
+        // `json` is its own text.
+        payload: row.try_get_unchecked(4).map_err(failed(DOING))?,
+        metadata: row.try_get_unchecked(5).map_err(failed(DOING))?,
+        time: moment(6)?.0,
+        recorded: moment(7)?.0,
+        salt: bytes(row, 8)?,
+        hash: bytes(row, 9)?,
+    })
+}
+
+fn bytes<const N: usize>(row: &PgRow, column: usize) -> Result<[u8; N]> {
+    const DOING: &str = "reading a hash or salt";
+    let bytes: &[u8] = row.try_get(column).map_err(failed(DOING))?;
+    bytes
+        .try_into()
+        .map_err(|error| Error::database(DOING, error))
+}
+
+pub(super) const HEAD: &str = "
+    SELECT position, hash FROM es.published WHERE stream = $1 AND version = $2
+    ORDER BY position DESC LIMIT 1";
+
+pub(super) async fn head(pool: &PgPool, stream: &StreamVersion) -> Result<StreamCursor> {
+    let version: i32 = signed("version", stream.version)?;
+    let query = sqlx::query(HEAD).bind(&stream.stream).bind(version);
+    let row = query
+        .fetch_optional(pool)
+        .await
+        .map_err(failed("reading a stream's head"))?;
+    row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))
+}
+
+fn cursor_of(row: &PgRow) -> Result<StreamCursor> {
+    let stored = row.try_get(0).map_err(failed("reading a cursor"))?;
+    Ok(StreamCursor {
+        position: position(stored)?,
+        hash: bytes(row, 1)?,
+    })
+}
+
+pub(super) const INBOX: &str = "
+    SELECT position, hash FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
+
+pub(super) async fn inbox(pool: &PgPool, inbox: &InboxId) -> Result<StreamCursor> {
+    let version: i32 = signed("version", inbox.stream.version)?;
+    let query = sqlx::query(INBOX)
+        .bind(&inbox.consumer)
+        .bind(&inbox.stream.stream)
+        .bind(version);
+    let row = query
+        .fetch_optional(pool)
+        .await
+        .map_err(failed("reading an inbox"))?;
+    row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))
+}
+
+/// Moves the inbox's cursor if it stands where the consumer believes: the fence.
+pub(super) async fn advance_inbox(
+    tx: &mut Transaction<'static, Postgres>,
+    inbox: &InboxId,
+    from: StreamCursor,
+    to: StreamCursor,
+) -> Result<Advanced> {
+    const DOING: &str = "moving an inbox's cursor";
+    let InboxId { consumer, stream } = inbox;
+    let version: i32 = signed("version", stream.version)?;
+    let make = sqlx::query(
+        "INSERT INTO es.inbox (consumer, stream, version, position, hash)
+         VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING",
+    );
+    let start = StreamCursor::default().hash;
+    let make = make
+        .bind(consumer)
+        .bind(&stream.stream)
+        .bind(version)
+        .bind(&start[..]);
+    make.execute(&mut **tx).await.map_err(failed(DOING))?;
+    let query = sqlx::query(
+        "UPDATE es.inbox SET position = $6, hash = $7
+         WHERE consumer = $1 AND stream = $2 AND version = $3 AND position = $4 AND hash = $5",
+    );
+    let query = query.bind(consumer).bind(&stream.stream).bind(version);
+    let query = query.bind(number(from.position)?).bind(&from.hash[..]);
+    let query = query.bind(number(to.position)?).bind(&to.hash[..]);
+    let done = query.execute(&mut **tx).await.map_err(failed(DOING))?;
+    Ok(if done.rows_affected() == 1 {
+        Advanced::Moved
+    } else {
+        Advanced::Fenced
+    })
+}

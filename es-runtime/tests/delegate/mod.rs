@@ -1,0 +1,80 @@
+//! Stores around stores: `delegate!(target: method …)` hands these calls to `self.target()`.
+
+macro_rules! delegate {
+    ($target:ident: $($method:ident)*) => {
+        $($crate::delegate::delegate!(@$method $target);)*
+    };
+    (@identity $to:ident) => {
+        fn identity(&self) -> LogIdentity { self.$to().identity() }
+    };
+    (@append $to:ident) => { delegate!(@fn $to append(append: Append) -> Result<Appended>); };
+    (@outcome $to:ident) => {
+        delegate!(@fn $to outcome(stream: &StreamId, command: CommandId) -> Result<Option<Outcome>>);
+    };
+    (@read_stream $to:ident) => {
+        delegate!(@fn $to read_stream(stream: &StreamId, after: u64, limit: usize)
+            -> Result<Vec<StoredEvent>>);
+    };
+    (@read_log $to:ident) => {
+        delegate!(@fn $to read_log(after: Position, limit: usize) -> Result<Vec<StoredEvent>>);
+    };
+    (@head $to:ident) => { delegate!(@fn $to head() -> Result<Position>); };
+    (@wait_for_append $to:ident) => { delegate!(@fn $to wait_for_append(after: Position) -> ()); };
+    (@prepare_table $to:ident) => {
+        delegate!(@fn $to prepare_table(table: &Table) -> Result<ProjectionState>);
+    };
+    (@prepare_stream $to:ident) => {
+        delegate!(@fn $to prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>);
+    };
+    (@projection $to:ident) => {
+        delegate!(@fn $to projection(id: &ProjectionId) -> Result<Option<ProjectionState>>);
+    };
+    (@projections $to:ident) => {
+        delegate!(@fn $to projections() -> Result<Vec<(ProjectionId, ProjectionState)>>);
+    };
+    (@finish_building $to:ident) => {
+        delegate!(@fn $to finish_building(projection: &ProjectionId) -> Result<Phase>);
+    };
+    (@promote $to:ident) => { delegate!(@fn $to promote(table: &Table) -> Result<()>); };
+    (@advance_rows $to:ident) => {
+        delegate!(@fn $to advance_rows(advance: Advance, table: &Table, changes: Vec<RowChange>)
+            -> Result<Advanced>);
+    };
+    (@read_rows $to:ident) => {
+        delegate!(@fn $to read_rows(table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>>);
+    };
+    (@scan_rows $to:ident) => {
+        delegate!(@fn $to scan_rows(table: &Table, after: Option<&str>, limit: usize)
+            -> Result<Vec<(String, Row)>>);
+    };
+    (@advance_stream $to:ident) => {
+        delegate!(@fn $to advance_stream(
+            advance: Advance, stream: &StreamVersion, events: Vec<PublishedEvent>)
+            -> Result<Advanced>);
+    };
+    (@read_published $to:ident) => {
+        delegate!(@fn $to read_published(stream: &StreamVersion, after: Position, limit: usize)
+            -> Result<Vec<PublishedEvent>>);
+    };
+    (@published_head $to:ident) => {
+        delegate!(@fn $to published_head(stream: &StreamVersion) -> Result<StreamCursor>);
+    };
+    (@wait_for_published $to:ident) => {
+        delegate!(@fn $to wait_for_published(stream: &StreamVersion, after: Position) -> ());
+    };
+    (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };
+    (@commit_inbox $to:ident) => {
+        delegate!(@fn $to commit_inbox(
+            tx: Tx, inbox: &InboxId, from: StreamCursor, to: StreamCursor)
+            -> Result<Advanced>);
+    };
+    (@close $to:ident) => { delegate!(@fn $to close() -> ()); };
+    (@fn $to:ident $method:ident($($arg:ident: $type:ty),*) -> $answer:ty) => {
+        async fn $method(&self, $($arg: $type),*) -> $answer {
+            self.$to().$method($($arg),*).await
+        }
+    };
+}
+
+pub(crate) use delegate;

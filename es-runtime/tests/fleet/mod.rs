@@ -1,0 +1,66 @@
+//! Several stores on one file, as several processes have them: each clone calls the next one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use es_runtime::error::Result;
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use es_runtime::store::sqlite::SqliteStore;
+use es_runtime::store::{
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, Tx,
+};
+
+use crate::delegate::delegate;
+
+const STORES: usize = 3;
+
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    stores: Arc<[SqliteStore; STORES]>,
+    clones: Arc<AtomicUsize>,
+    own: usize,
+}
+
+impl Clone for Fleet {
+    fn clone(&self) -> Self {
+        let own = self.clones.fetch_add(1, Ordering::Relaxed) % STORES;
+        let (stores, clones) = (self.stores.clone(), self.clones.clone());
+        Self {
+            stores,
+            clones,
+            own,
+        }
+    }
+}
+
+impl Fleet {
+    pub(crate) async fn open(file: &Path) -> Self {
+        let open = async || SqliteStore::open(file).await.unwrap();
+        let stores = Arc::new([open().await, open().await, open().await]);
+        let (clones, own) = (Arc::new(AtomicUsize::new(1)), 0);
+        Self {
+            stores,
+            clones,
+            own,
+        }
+    }
+
+    fn own(&self) -> &SqliteStore {
+        &self.stores[self.own]
+    }
+}
+
+impl EventStore for Fleet {
+    delegate!(own: identity append outcome read_stream read_log head wait_for_append prepare_table
+        prepare_stream projection projections finish_building promote advance_rows read_rows
+        scan_rows advance_stream read_published published_head wait_for_published inbox begin
+        commit_inbox);
+
+    async fn close(&self) {
+        for store in self.stores.iter() {
+            store.close().await;
+        }
+    }
+}

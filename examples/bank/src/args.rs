@@ -1,0 +1,92 @@
+//! What the command line says.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use bank::accounts::balances::Versions;
+use bank::generate::COMMITTED;
+use lexopt::prelude::*;
+
+pub(crate) const HELP: &str = "\
+A bank of two event-sourced services: imports transactions, shows what became of them, and serves.
+
+usage: bank [options]
+       bank generate [--seed N] [--lines N]    prints an input like the one that is built in
+
+  --input FILE        imports FILE instead; its name and its lines' numbers name the commands, so
+                      a line is executed once, however often it is imported
+  --no-import         only serves and projects
+  --data DIR          keeps the databases in DIR                              [bank-data]
+  --listen ADDRESS    serves the feed there                [127.0.0.1:8080, or a free port]
+  --balances 1|2|both the versions of the read model to keep up to date            [both]
+  --acks              prints a line for every line of the input, right after its commit
+  --exit              stops by itself when everything is shown
+  --log LEVEL         error, warn, info, debug or trace, to stderr                  [warn]
+";
+
+pub(crate) enum Command {
+    Help,
+    Generate { seed: u64, lines: usize },
+    Run(Run),
+}
+
+pub(crate) struct Run {
+    pub(crate) input: Option<PathBuf>,
+    pub(crate) data: PathBuf,
+    pub(crate) listen: Option<String>,
+    pub(crate) versions: Versions,
+    pub(crate) acks: bool,
+    pub(crate) exit: bool,
+    pub(crate) log: tracing::Level,
+}
+
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut args = lexopt::Parser::from_args(args);
+    let mut run = Run {
+        input: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/data/transactions.csv").into()),
+        data: "bank-data".into(),
+        listen: None,
+        versions: Versions::Both,
+        acks: false,
+        exit: false,
+        log: tracing::Level::WARN,
+    };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(word) if word == "generate" => return generate(args),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("input") => run.input = Some(args.value()?.into()),
+            Long("no-import") => run.input = None,
+            Long("data") => run.data = args.value()?.into(),
+            Long("listen") => run.listen = Some(args.value()?.string()?),
+            Long("balances") => run.versions = args.value()?.parse_with(versions)?,
+            Long("acks") => run.acks = true,
+            Long("exit") => run.exit = true,
+            Long("log") => run.log = args.value()?.parse()?,
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Command::Run(run))
+}
+
+fn generate(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let (mut seed, mut lines) = COMMITTED;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("seed") => seed = args.value()?.parse()?,
+            Long("lines") => lines = args.value()?.parse()?,
+            Short('h') | Long("help") => return Ok(Command::Help),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Command::Generate { seed, lines })
+}
+
+fn versions(text: &str) -> Result<Versions, &'static str> {
+    match text {
+        "1" => Ok(Versions::One),
+        "2" => Ok(Versions::Two),
+        "both" => Ok(Versions::Both),
+        _ => Err("say 1, 2 or both"),
+    }
+}

@@ -1,0 +1,97 @@
+//! A bank of two services, each with its own database: `accounts` keeps the accounts and tells the
+//! world about them, `notifications` reads what is told and writes to the customers.
+//!
+//! Read it in this order: [`accounts`] from its domain to its contract, then [`notifications`],
+//! then [`import`], which feeds it all.
+
+pub mod accounts;
+pub mod generate;
+pub mod import;
+pub mod notifications;
+pub mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use es_runtime::integration::stream_of;
+use es_runtime::store::EventStore;
+use es_runtime::{Service, Store};
+
+use self::accounts::balances::{Versions, v2};
+use self::accounts::contract;
+use self::notifications::Notifications;
+
+/// Any error, to be shown to people.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// `Result` with any error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Both services in one process. They share nothing but the address of the feed.
+#[derive(Debug)]
+pub struct Bank {
+    /// Where both databases are.
+    pub data: PathBuf,
+    /// The versions of `balances` that this process keeps up to date.
+    pub versions: Versions,
+    /// The accounts service.
+    pub accounts: Service,
+    /// The notifications service.
+    pub notifications: Notifications,
+}
+
+impl Bank {
+    /// Starts both services on the databases in `data`.
+    ///
+    /// # Errors
+    /// When a database cannot be opened or the address is taken.
+    pub async fn start(data: &Path, listen: &str, versions: Versions) -> Result<Self> {
+        let unusable = |error| format!("cannot keep data in `{}`: {error}", data.display());
+        fs::create_dir_all(data).map_err(unusable)?;
+        let store = Store::connect(&url(&accounts_db(data))).await?;
+        let accounts = accounts::start(store, listen, versions).await?;
+        let notifications = Notifications::start(data, &feed(&accounts)).await?;
+        Ok(Self { data: data.to_owned(), versions, accounts, notifications })
+    }
+
+    /// Waits until everything that happened is projected, published and consumed; then version 2 of
+    /// `balances` is proven, and becomes the live one.
+    ///
+    /// # Errors
+    /// When a part of it has stopped, with its reason.
+    pub async fn settle(&self) -> Result<()> {
+        self.accounts.caught_up().await?;
+        if self.versions.has_v2() {
+            self.accounts.promote::<v2::Balance>().await?;
+        }
+        let store = self.accounts.store();
+        let v1 = store.published_head(&stream_of::<contract::v1::Accounts>()).await?;
+        let v2 = store.published_head(&stream_of::<contract::v2::Accounts>()).await?;
+        self.notifications.reached(v1.position, v2.position).await
+    }
+
+    /// Where the feed is, `http://127.0.0.1:8080`.
+    pub fn feed(&self) -> String {
+        feed(&self.accounts)
+    }
+
+    /// Stops both services, each after the transaction at hand.
+    ///
+    /// # Errors
+    /// Why a part of it had stopped before.
+    pub async fn shutdown(self) -> Result<()> {
+        self.notifications.stop().await?;
+        Ok(self.accounts.shutdown().await?)
+    }
+}
+
+fn feed(accounts: &Service) -> String {
+    accounts.feed_address().map_or_else(String::new, |address| format!("http://{address}"))
+}
+
+fn url(database: &Path) -> String {
+    format!("sqlite://{}", database.display())
+}
+
+fn accounts_db(data: &Path) -> PathBuf {
+    data.join("accounts.db")
+}

@@ -1,0 +1,117 @@
+//! The program: arguments in, both services up, the input imported, the report out.
+
+mod args;
+
+use std::fs::{File, TryLockError};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use args::{Command, HELP, Run};
+use bank::generate::generate;
+use bank::import::{Done, Summary, import};
+use bank::{Bank, Result, report};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Where the feed listens unless something is said or something else listens there.
+const USUAL: &str = "127.0.0.1:8080";
+
+fn main() -> ExitCode {
+    let done = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(Into::into),
+        Ok(Command::Generate { seed, lines }) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            generate(seed, lines, &mut out).and_then(|()| out.flush()).map_err(Into::into)
+        }
+        Ok(Command::Run(args)) => run(args),
+        Err(error) => Err(format!("{error}; `bank --help` shows what there is").into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(io::stderr(), "bank: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(args: Run) -> Result<()> {
+    tracing_subscriber::fmt().with_max_level(args.log).with_writer(io::stderr).init();
+    let mut out = io::stdout();
+    let listen = args.listen.as_deref().unwrap_or_else(|| usual_or_free());
+    let bank = Bank::start(&args.data, listen, args.versions).await?;
+    writeln!(out, "Two services are up, each on its own database in `{}`.", args.data.display())?;
+
+    let summary = match &args.input {
+        Some(input) => Some(import_alone(&bank, input, &args).await?),
+        None => None,
+    };
+    bank.settle().await?;
+    out.write_all(report::report(&bank).await?.as_bytes())?;
+    if let Some(summary) = summary.filter(|summary| !summary.refused.is_empty()) {
+        writeln!(out, "\nRefused, and nothing else lost:\n{}", report::refused(&summary))?;
+    }
+    let feed = bank.feed();
+    writeln!(out, "The feed is at {feed}, and you may try")?;
+    writeln!(out, "  curl {feed}/streams")?;
+    writeln!(out, "  curl '{feed}/streams/accounts/v1/events?limit=2'")?;
+    writeln!(out, "  curl '{feed}/streams/accounts/v2/events?after=100&limit=2'")?;
+    if !args.exit {
+        writeln!(out, "Ctrl-C stops it.")?;
+        bank.accounts.until_shutdown().await?;
+    }
+    bank.shutdown().await
+}
+
+fn usual_or_free() -> &'static str {
+    match std::net::TcpListener::bind(USUAL) {
+        Ok(_) => USUAL,
+        Err(_) => "127.0.0.1:0",
+    }
+}
+
+/// Imports while no other process does: lines keep their order within one import.
+async fn import_alone(bank: &Bank, input: &Path, args: &Run) -> Result<Summary> {
+    let lock = File::create(args.data.join("import.lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => "another process imports here; wait for it, or say --no-import".into(),
+        TryLockError::Error(error) => bank::Error::from(error),
+    })?;
+    let mut out = io::stdout();
+    let bar = progress(input, args.acks);
+    let summary = import(&bank.accounts, input, |done| {
+        bar.inc(1);
+        if args.acks { acknowledge(&mut out, done) } else { Ok(()) }
+    });
+    let summary = summary.await?;
+    bar.finish_and_clear();
+    let seconds = bar.elapsed().as_secs_f64();
+    writeln!(out, "Imported `{}` in {seconds:.1} s: {}.", input.display(), report::imported(&summary))?;
+    Ok(summary)
+}
+
+/// `ack 17 = 120` or `ack 18 refused`: the line, and the positions of its commands.
+fn acknowledge(out: &mut impl Write, done: &Done) -> io::Result<()> {
+    match &done.outcome {
+        Ok(commands) => {
+            write!(out, "ack {}", done.line)?;
+            for (id, receipt) in commands {
+                write!(out, " {id}@{}", receipt.position)?;
+            }
+            writeln!(out)
+        }
+        Err(_) => writeln!(out, "ack {} refused", done.line),
+    }
+}
+
+/// A bar over the input's lines; hidden where nobody watches.
+fn progress(input: &Path, hidden: bool) -> ProgressBar {
+    if hidden || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let lines = File::open(input).map_or(0, |file| BufReader::new(file).split(b'\n').skip(1).count());
+    let style = ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} lines, {eta} left");
+    let bar = ProgressBar::new(lines as u64);
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}

@@ -1,0 +1,148 @@
+//! The notifications service: reads what the accounts service tells the world, over HTTP, and
+//! writes to the customers, in a database of its own.
+//!
+//! It has two consumers, and each reads the version of the contract that it likes.
+
+use std::path::{Path, PathBuf};
+
+use es_runtime::Store;
+use es_runtime::consume::{Consumer, Feed, Handler, HandlerError, Running};
+use es_runtime::prelude::*;
+use es_runtime::sqlite::sqlx::{Connection, query, query_scalar, raw_sql};
+use es_runtime::sqlite::{SqliteConnection, sqlx};
+use es_runtime::store::Tx;
+
+use crate::accounts::Money;
+use crate::accounts::contract::{v1, v2};
+use crate::{Result, url};
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS customer (
+        account TEXT PRIMARY KEY,
+        owner   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS notification (
+        position INTEGER PRIMARY KEY,
+        event    TEXT NOT NULL UNIQUE,
+        account  TEXT NOT NULL,
+        text     TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS warning (
+        position INTEGER PRIMARY KEY,
+        account  TEXT NOT NULL,
+        balance  INTEGER NOT NULL
+    ) STRICT";
+
+/// The service at work.
+#[derive(Debug)]
+pub struct Notifications {
+    /// Its database.
+    pub database: PathBuf,
+    /// Reads `accounts@2`.
+    pub notify: Running,
+    /// Reads `accounts@1`.
+    pub warn: Running,
+}
+
+impl Notifications {
+    /// Starts the service on its database in `data`, reading from `feed`.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub async fn start(data: &Path, feed: &str) -> Result<Self> {
+        let database = data.join("notifications.db");
+        let inbox = Store::connect(&url(&database)).await?;
+        raw_sql(TABLES).execute(&mut connect(&database).await?).await?;
+        let notify = Consumer::new("notify", inbox.clone()).stream::<v2::Accounts>(Feed::http(feed));
+        let warn = Consumer::new("warn", inbox).stream::<v1::Accounts>(Feed::http(feed));
+        Ok(Self {
+            database,
+            notify: notify.handle(Notify).start().await?,
+            warn: warn.handle(Warn).start().await?,
+        })
+    }
+
+    /// Waits until everything up to these positions of the two streams is handled.
+    ///
+    /// # Errors
+    /// When a consumer has stopped.
+    pub async fn reached(&self, v1: Position, v2: Position) -> Result<()> {
+        self.warn.reached(v1).await?;
+        Ok(self.notify.reached(v2).await?)
+    }
+
+    /// Stops after the transactions at hand.
+    ///
+    /// # Errors
+    /// Why a consumer had stopped before.
+    pub async fn stop(self) -> Result<()> {
+        self.warn.stop().await?;
+        Ok(self.notify.stop().await?)
+    }
+}
+
+/// A connection of one's own, to make tables and to look around.
+pub(crate) async fn connect(database: &Path) -> sqlx::Result<SqliteConnection> {
+    SqliteConnection::connect(&url(database)).await
+}
+
+/// Tells the customer whatever happens to the account.
+struct Notify;
+
+impl Handler<v2::Accounts> for Notify {
+    async fn handle(
+        &mut self,
+        event: &Received<v2::Accounts>,
+        tx: &mut Tx,
+    ) -> Result<(), HandlerError> {
+        use v2::Accounts::*;
+        let db = tx.sqlite()?;
+        let text = match &event.data {
+            AccountOpened { account, owner, currency } => {
+                let insert = query("INSERT INTO customer (account, owner) VALUES (?, ?)");
+                insert.bind(account).bind(owner).execute(&mut *db).await?;
+                format!("Welcome, {owner}! Your account is kept in {currency}")
+            }
+            BalanceChanged { account, new_balance, currency } => {
+                let owner = owner(db, account).await?;
+                format!("{owner}'s account has now {new_balance} {currency}")
+            }
+            AccountClosed { account } => format!("Goodbye, {}!", owner(db, account).await?),
+        };
+        let insert = "INSERT INTO notification (position, event, account, text) VALUES (?, ?, ?, ?)";
+        let insert = query(insert).bind(i64::try_from(event.position.get())?).bind(&event.id);
+        insert.bind(&event.subject).bind(text).execute(db).await?;
+        Ok(())
+    }
+}
+
+async fn owner(db: &mut SqliteConnection, account: &str) -> sqlx::Result<String> {
+    let select = query_scalar("SELECT owner FROM customer WHERE account = ?");
+    select.bind(account).fetch_one(db).await
+}
+
+/// Less than this is worth a warning.
+const LOW: Money = match Money::from_minor(100_00) {
+    Some(low) => low,
+    None => Money::ZERO,
+};
+
+/// Warns of low balances. It reads version 1, and moves to version 2 when it likes.
+struct Warn;
+
+impl Handler<v1::Accounts> for Warn {
+    async fn handle(
+        &mut self,
+        event: &Received<v1::Accounts>,
+        tx: &mut Tx,
+    ) -> Result<(), HandlerError> {
+        if let v1::Accounts::BalanceChanged { account, balance } = &event.data
+            && *balance < LOW
+        {
+            let insert = query("INSERT INTO warning (position, account, balance) VALUES (?, ?, ?)");
+            let insert = insert.bind(i64::try_from(event.position.get())?).bind(account);
+            insert.bind(balance.minor()).execute(tx.sqlite()?).await?;
+        }
+        Ok(())
+    }
+}
