@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::env;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use es_runtime::event::{CommandId, StoredEvent};
+use es_runtime::event::{CommandId, Position, StoredEvent};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{Append, Appended, EventStore, Outcome};
 use fastrand::Rng;
@@ -25,7 +26,11 @@ const LINES: usize = 1_000_000;
 /// The append that the line of a writer's input asks for.
 fn of_line(writer: usize, line: usize, version: u64) -> Append {
     let own = format!("{writer}");
-    let stream = if line % 3 == 0 { "shared" } else { &own };
+    let stream = if line.is_multiple_of(3) {
+        "shared"
+    } else {
+        &own
+    };
     append(
         stream,
         version,
@@ -111,10 +116,7 @@ async fn live_and_die(file: &File, acknowledged: &mut Acknowledged, random: &mut
             };
             let done = &mut acknowledged[usize::try_from(writer).unwrap()];
             assert_eq!(done.len() as u64, nth, "writer {writer}");
-            let (first, count) = (
-                es_runtime::event::Position::new(first),
-                count.try_into().unwrap(),
-            );
+            let (first, count) = (Position::new(first), count.try_into().unwrap());
             done.push(Outcome {
                 first,
                 count,
@@ -131,7 +133,8 @@ async fn live_and_die(file: &File, acknowledged: &mut Acknowledged, random: &mut
         }
         line.clear();
     }
-    assert!(!child.wait().await.unwrap().success(), "it was not killed");
+    let killed = child.wait().await.unwrap().signal();
+    assert_eq!(killed, Some(9), "it ended by itself");
 }
 
 /// The log is dense, every append in it is whole and there once, and all that was acknowledged is

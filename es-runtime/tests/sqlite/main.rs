@@ -3,6 +3,7 @@
 #![cfg(feature = "sqlite")]
 
 mod consumer;
+#[cfg(unix)]
 mod kill;
 mod refusal;
 mod rows;

@@ -1,7 +1,7 @@
 //! What the command line says.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bank::accounts::balances::Versions;
 use bank::generate::COMMITTED;
@@ -43,7 +43,7 @@ pub(crate) struct Run {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut args = lexopt::Parser::from_args(args);
     let mut run = Run {
-        input: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/data/transactions.csv").into()),
+        input: Some(built_in()),
         data: "bank-data".into(),
         listen: None,
         versions: Versions::Both,
@@ -67,6 +67,13 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         }
     }
     Ok(Command::Run(run))
+}
+
+/// The committed input, named as somebody in the present directory would.
+fn built_in() -> PathBuf {
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data/transactions.csv"));
+    let here = std::env::current_dir().unwrap_or_default();
+    file.strip_prefix(here).unwrap_or(file).to_owned()
 }
 
 fn generate(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {

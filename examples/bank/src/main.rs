@@ -43,17 +43,14 @@ async fn run(args: Run) -> Result<()> {
     let bank = Bank::start(&args.data, listen, args.versions).await?;
     writeln!(out, "Two services are up, each on its own database in `{}`.", args.data.display())?;
 
-    let summary = match &args.input {
-        Some(input) => Some(import_alone(&bank, input, &args).await?),
-        None => None,
-    };
+    if let Some(input) = &args.input {
+        let summary = import_alone(&bank, input, &args).await?;
+        out.write_all(report::imported(input, &summary).as_bytes())?;
+    }
     bank.settle().await?;
     out.write_all(report::report(&bank).await?.as_bytes())?;
-    if let Some(summary) = summary.filter(|summary| !summary.refused.is_empty()) {
-        writeln!(out, "\nRefused, and nothing else lost:\n{}", report::refused(&summary))?;
-    }
     let feed = bank.feed();
-    writeln!(out, "The feed is at {feed}, and you may try")?;
+    writeln!(out, "\nThe feed is at {feed}, and you may try")?;
     writeln!(out, "  curl {feed}/streams")?;
     writeln!(out, "  curl '{feed}/streams/accounts/v1/events?limit=2'")?;
     writeln!(out, "  curl '{feed}/streams/accounts/v2/events?after=100&limit=2'")?;
@@ -75,34 +72,29 @@ fn usual_or_free() -> &'static str {
 async fn import_alone(bank: &Bank, input: &Path, args: &Run) -> Result<Summary> {
     let lock = File::create(args.data.join("import.lock"))?;
     lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => "another process imports here; wait for it, or say --no-import".into(),
+        TryLockError::WouldBlock => {
+            "another process imports into the same data; wait for it, or say --no-import".into()
+        }
         TryLockError::Error(error) => bank::Error::from(error),
     })?;
     let mut out = io::stdout();
     let bar = progress(input, args.acks);
-    let summary = import(&bank.accounts, input, |done| {
+    let done = |done: &Done| {
         bar.inc(1);
         if args.acks { acknowledge(&mut out, done) } else { Ok(()) }
-    });
-    let summary = summary.await?;
+    };
+    let summary = import(&bank.accounts, input, done).await?;
     bar.finish_and_clear();
-    let seconds = bar.elapsed().as_secs_f64();
-    writeln!(out, "Imported `{}` in {seconds:.1} s: {}.", input.display(), report::imported(&summary))?;
     Ok(summary)
 }
 
-/// `ack 17 = 120` or `ack 18 refused`: the line, and the positions of its commands.
+/// `ack 17 120`, `ack 18 121 122`, `ack 19 refused`: the line, and where its commands ended in the
+/// log.
 fn acknowledge(out: &mut impl Write, done: &Done) -> io::Result<()> {
-    match &done.outcome {
-        Ok(commands) => {
-            write!(out, "ack {}", done.line)?;
-            for (id, receipt) in commands {
-                write!(out, " {id}@{}", receipt.position)?;
-            }
-            writeln!(out)
-        }
-        Err(_) => writeln!(out, "ack {} refused", done.line),
-    }
+    let Done { line, outcome } = done;
+    let Ok(receipts) = outcome else { return writeln!(out, "ack {line} refused") };
+    let positions = receipts.iter().map(|receipt| format!(" {}", receipt.position));
+    writeln!(out, "ack {line}{}", positions.collect::<String>())
 }
 
 /// A bar over the input's lines; hidden where nobody watches.

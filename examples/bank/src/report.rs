@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::Path;
 
 use es_runtime::integration::{StreamHash, stream_of};
 use es_runtime::prelude::*;
@@ -34,21 +35,12 @@ pub async fn report(bank: &Bank) -> Result<String> {
     Ok(out)
 }
 
-/// What became of the input.
-pub fn imported(summary: &Summary) -> String {
+/// What became of an input.
+pub fn imported(input: &Path, summary: &Summary) -> String {
     let Summary { accepted, repeated, refused } = summary;
-    let lines = accepted + refused.len() as u64;
-    let known = match repeated {
-        0 => String::new(),
-        n => format!(" ({n} of them before)"),
-    };
-    format!("{lines} lines: {accepted} accepted{known}, {} refused", refused.len())
-}
-
-/// The refused lines with their reasons.
-pub fn refused(summary: &Summary) -> String {
-    let line = |refused: &crate::import::Refused| format!("  line {:5}  {}\n", refused.line, refused.reason);
-    summary.refused.iter().map(line).collect()
+    let (file, known) = (input.display(), if *repeated > 0 { format!(" ({repeated} of them before)") } else { String::new() });
+    let refusals = refused.iter().map(|refused| format!("\n  line {:5}  {}", refused.line, refused.reason));
+    format!("Imported `{file}`: {accepted} lines accepted{known}, {} refused{}\n", refused.len(), refusals.collect::<String>())
 }
 
 /// Both versions of the read model, side by side.
@@ -69,7 +61,7 @@ async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
 
     let few = FEW.min(accounts.len());
     writeln!(out, "\nBalances: both versions of the read model, {few} of {} accounts", accounts.len())?;
-    writeln!(out, "  {:18}{:>14}{:>18}{:>11}", "account", "balances@1", "balances@2    ", "movements")?;
+    writeln!(out, "  {:18}{:>14}{:>14}    {:>11}", "account", "balances@1", "balances@2", "movements")?;
     for account in &accounts[..few] {
         let (one, two) = amounts(account);
         let (currency, movements) = v2
@@ -119,7 +111,7 @@ async fn money(out: &mut String, bank: &Bank) -> Result<()> {
         let [held, transit, paid_in, paid_out] =
             [held, cash.in_transit, cash.paid_in, cash.paid_out].map(grouped);
         let sign = if holds { "=" } else { "≠" };
-        writeln!(out, "  {currency} {held:>14} + {transit} {sign} {paid_in} − {paid_out}")?;
+        writeln!(out, "  {currency} {held:>15} + {transit} {sign} {paid_in:>15} − {paid_out:>15}")?;
     }
     Ok(())
 }

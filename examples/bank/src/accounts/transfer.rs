@@ -18,11 +18,10 @@ pub async fn transfer(
     id: &str,
     (from, to): (&str, &str),
     payment: Payment,
-) -> Result<[(CommandId, Receipt); 2]> {
+) -> Result<[Receipt; 2]> {
     let step = async |name, account, command| {
         let step = CommandId::of(format!("{id}/{name}"));
-        let execute = bank.execute::<Account>(account, command).id(step);
-        execute.correlation(id).await.map(|receipt| (step, receipt))
+        bank.execute::<Account>(account, command).id(step).correlation(id).await
     };
     let (sent, received) = (payment.clone(), payment.clone());
     let send = AccountCommand::Send { to: to.to_owned(), payment: sent };

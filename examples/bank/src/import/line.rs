@@ -136,11 +136,11 @@ impl Request {
         std::iter::once(account).chain(other).map(String::as_str)
     }
 
-    /// Does it, under an id that the same line always has. Answers its commands.
+    /// Does it, under an id that the same line always has: one command, or a transfer's two.
     ///
     /// # Errors
     /// As [`Service::execute`].
-    pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<(CommandId, Receipt)>> {
+    pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<Receipt>> {
         let (account, command) = match self.clone() {
             Self::Transfer { from, to, payment } => {
                 return transfer(bank, id, (&from, &to), payment).await.map(Vec::from);
@@ -152,8 +152,7 @@ impl Request {
             Self::Withdraw { account, payment } => (account, AccountCommand::Withdraw(payment)),
             Self::Close { account } => (account, AccountCommand::Close),
         };
-        let command_id = CommandId::of(id);
-        let execute = bank.execute::<Account>(account, command).id(command_id).correlation(id);
-        Ok(vec![(command_id, execute.await?)])
+        let execute = bank.execute::<Account>(account, command).id(CommandId::of(id));
+        Ok(vec![execute.correlation(id).await?])
     }
 }

@@ -11,7 +11,6 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use es_runtime::prelude::*;
 use es_runtime::{Receipt, Service};
 pub use journal::{Import, ImportCommand, ImportEvent, Refused};
 pub use line::{HEADER, Line, Lines, Request};
@@ -19,7 +18,6 @@ use queue::Queue;
 use tokio::task::JoinSet;
 
 use crate::Result;
-use crate::accounts::AccountError;
 
 /// Lines that wait for others, at most.
 const WINDOW: usize = 100;
@@ -29,8 +27,8 @@ const WINDOW: usize = 100;
 pub struct Done {
     /// The line's number.
     pub line: u64,
-    /// What its commands did, or why it was refused.
-    pub outcome: Result<Vec<(CommandId, Receipt)>, String>,
+    /// What its commands did, in their order, or why it was refused.
+    pub outcome: Result<Vec<Receipt>, String>,
 }
 
 /// What became of an input.
@@ -60,7 +58,7 @@ pub async fn import(
     let input = BufReader::new(File::open(file).map_err(unreadable)?);
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
     let past = bank.load::<Import>(name.as_ref()).await?;
-    let mut summary = Outcome { summary: Summary::default(), done };
+    let mut tally = Tally { summary: Summary::default(), done };
     let mut lines = Lines::new(input).map_err(unreadable)?;
     let (mut queue, mut running) = (Queue::default(), JoinSet::new());
     loop {
@@ -69,7 +67,7 @@ pub async fn import(
             let refused = past.state().reason(line).map(str::to_owned);
             match refused.map_or(request, Err) {
                 Ok(request) => queue.push((line, request)),
-                Err(reason) => summary.refused(Refused { line, reason })?,
+                Err(reason) => tally.refused(Refused { line, reason })?,
             }
         }
         for (line, request) in queue.start() {
@@ -83,35 +81,33 @@ pub async fn import(
         let Some(ended) = running.join_next().await else { break };
         let (line, request, executed) = ended?;
         match executed {
-            Ok(commands) => summary.accepted(line, commands)?,
-            Err(error) => {
-                let Some(reason) = error.rejection::<AccountError>() else {
-                    return Err(error.into());
-                };
+            Ok(receipts) => tally.accepted(line, receipts)?,
+            Err(error) if error.is_rejected() => {
                 // Kept before a later line of the account starts: until then, asking again gives
                 // the same answer.
-                let refused = Refused { line, reason: reason.to_string() };
+                let refused = Refused { line, reason: error.to_string() };
                 let refuse = ImportCommand::Refuse(refused.clone());
                 bank.execute::<Import>(name.as_ref(), refuse).await?;
-                summary.refused(refused)?;
+                tally.refused(refused)?;
             }
+            Err(error) => return Err(error.into()),
         }
         queue.finish(&request);
     }
-    summary.summary.refused.sort_by_key(|refused| refused.line);
-    Ok(summary.summary)
+    tally.summary.refused.sort_by_key(|refused| refused.line);
+    Ok(tally.summary)
 }
 
-struct Outcome<F> {
+struct Tally<F> {
     summary: Summary,
     done: F,
 }
 
-impl<F: FnMut(&Done) -> io::Result<()>> Outcome<F> {
-    fn accepted(&mut self, line: u64, commands: Vec<(CommandId, Receipt)>) -> io::Result<()> {
+impl<F: FnMut(&Done) -> io::Result<()>> Tally<F> {
+    fn accepted(&mut self, line: u64, receipts: Vec<Receipt>) -> io::Result<()> {
         self.summary.accepted += 1;
-        self.summary.repeated += u64::from(commands.iter().all(|(_, receipt)| receipt.repeated));
-        (self.done)(&Done { line, outcome: Ok(commands) })
+        self.summary.repeated += u64::from(receipts.iter().all(|receipt| receipt.repeated));
+        (self.done)(&Done { line, outcome: Ok(receipts) })
     }
 
     fn refused(&mut self, refused: Refused) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! PostgreSQL keeps the laws, also under fire.
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
+mod attack;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -45,7 +47,7 @@ impl Subject for Databases {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn it_keeps_the_laws() {
     let databases = Databases::start();
-    for seed in [1, 2, fastrand::u64(..)] {
+    for seed in [1, fastrand::u64(..)] {
         println!("seed {seed}");
         check(&databases, seed).await.unwrap();
     }
