@@ -37,10 +37,10 @@ impl Kind {
     }
 }
 
-/// `self` is a local like others: spanned at the user's tokens it would be another one where those
-/// come out of a macro of theirs.
-fn this() -> Ident {
-    Ident::new("self", Span::call_site())
+/// `self`, placed at `span`. It is a local like others: where the user's tokens come out of several
+/// macros of theirs, it still has to be the same one everywhere.
+fn this(input: &DeriveInput, span: Span) -> Ident {
+    Ident::new("self", span.resolved_at(input.ident.span()))
 }
 
 /// The impl of `Decide` or `Evolve`.
@@ -68,7 +68,8 @@ pub(super) fn implementation(
     aggregate: &Type,
     body: &TokenStream,
 ) -> TokenStream {
-    let (item, this, value) = (itself(input), this(), kind.value());
+    let (item, value) = (itself(input), kind.value());
+    let this = this(input, aggregate.span());
     let (name, method) = match kind {
         Kind::Command => (
             quote!(__es::Decide),
@@ -92,7 +93,7 @@ pub(super) fn implementation(
 /// the call, it says about them.
 fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
     let (of, ident, handler) = (&input.ident, variant.ident, &variant.handler);
-    let (this, locals) = (this(), locals(variant));
+    let (this, locals) = (this(input, ident.span()), locals(variant));
     let (pattern, fields) = match variant.fields {
         Fields::Unit => (quote!({}), ident.span()),
         Fields::Unnamed(fields) => (quote!((#(#locals),*)), fields.paren_token.span.join()),

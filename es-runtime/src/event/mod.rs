@@ -11,7 +11,6 @@ mod time;
 pub(crate) use codec::{decode, encode};
 pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, StreamId};
 pub use metadata::{CommandRecord, Metadata};
-pub(crate) use recorded::decode_stored;
 pub use recorded::{Recorded, StoredEvent};
 #[cfg(feature = "runtime")]
 pub use time::SystemClock;

@@ -107,44 +107,46 @@ impl<E: Event> Recorded<E> {
     }
 }
 
-/// Turns a stored event into the enum's variant.
-///
-/// # Errors
-/// The name is unknown, the payload needs a newer reader, or it does not decode. None of these is
-/// ever skipped.
-pub(crate) fn decode_stored<E: Event>(stored: &StoredEvent) -> Result<Recorded<E>> {
-    let at = || {
-        Box::new((
-            stored.event_type.clone(),
-            stored.stream.clone(),
-            stored.version,
-        ))
-    };
-    let Some(variant) = variant_of(E::TYPES, &stored.event_type) else {
-        return Err(Error::new(Kind::UnknownEvent(at())));
-    };
-    let known = E::TYPES[variant].version;
-    if stored.min_reader > known {
-        let needs = stored.min_reader;
-        return Err(Error::new(Kind::NewerEvent {
-            at: at(),
-            needs,
-            known,
-        }));
+impl<E: Event> Recorded<E> {
+    /// Turns a stored event into the enum's variant.
+    ///
+    /// # Errors
+    /// [`is_unreadable`](Error::is_unreadable) when the name is unknown, the payload needs a newer
+    /// reader, or it does not decode. None of these is ever skipped.
+    pub fn decode(stored: &StoredEvent) -> Result<Self> {
+        let at = || {
+            Box::new((
+                stored.event_type.clone(),
+                stored.stream.clone(),
+                stored.version,
+            ))
+        };
+        let Some(variant) = variant_of(E::TYPES, &stored.event_type) else {
+            return Err(Error::new(Kind::UnknownEvent(at())));
+        };
+        let known = E::TYPES[variant].version;
+        if stored.min_reader > known {
+            let needs = stored.min_reader;
+            return Err(Error::new(Kind::NewerEvent {
+                at: at(),
+                needs,
+                known,
+            }));
+        }
+        let undecodable = |error| Error::caused_by(Kind::Undecodable(at()), error);
+        let data = decode(variant, &stored.payload).map_err(undecodable)?;
+        let metadata = match &stored.metadata {
+            Some(json) => serde_json::from_str(json).map_err(undecodable)?,
+            None => Metadata::new(),
+        };
+        Ok(Self {
+            data,
+            position: stored.position,
+            stream: stored.stream.clone(),
+            version: stored.version,
+            time: stored.time,
+            command_id: stored.command_id,
+            metadata,
+        })
     }
-    let undecodable = |error| Error::caused_by(Kind::Undecodable(at()), error);
-    let data = decode(variant, &stored.payload).map_err(undecodable)?;
-    let metadata = match &stored.metadata {
-        Some(json) => serde_json::from_str(json).map_err(undecodable)?,
-        None => Metadata::new(),
-    };
-    Ok(Recorded {
-        data,
-        position: stored.position,
-        stream: stored.stream.clone(),
-        version: stored.version,
-        time: stored.time,
-        command_id: stored.command_id,
-        metadata,
-    })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Recorded, StoredEvent, StreamId, decode_stored, encode};
+use crate::event::{Recorded, StoredEvent, StreamId, encode};
 
 /// States kept at hand; beyond it all are dropped and read again when needed.
 const STATES: usize = 10_000;
@@ -45,7 +45,7 @@ impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
 
 impl<A: Evolve, I> AggregateMapper<A, I> {
     fn advance(&mut self, event: &StoredEvent) -> Result<Recorded<A::Event>> {
-        let recorded = decode_stored::<A::Event>(event)?;
+        let recorded = Recorded::<A::Event>::decode(event)?;
         if self.states.len() >= STATES && !self.states.contains_key(&event.stream) {
             self.states.clear();
         }

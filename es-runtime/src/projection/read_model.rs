@@ -4,7 +4,7 @@ use super::driver::Work;
 use super::fold::{Folding, Page, Rows};
 use super::{Fold, OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, StoredEvent, decode_stored};
+use crate::event::{Event, Recorded, StoredEvent};
 use crate::store::{Advance, Advanced, EventStore, ProjectionId, ProjectionState, RowChange};
 
 /// One version of a read model with the families of events that it folds.
@@ -34,7 +34,7 @@ impl<P: Projection> ReadModel<P> {
             return false;
         }
         let decode = |event: &StoredEvent| {
-            let event: Box<dyn Folding<P>> = Box::new(decode_stored::<E>(event)?);
+            let event: Box<dyn Folding<P>> = Box::new(Recorded::<E>::decode(event)?);
             Ok(event)
         };
         self.sources.push(Source {

@@ -8,7 +8,7 @@ use super::{Inner, RecordCommand, Service};
 use crate::aggregate::{Aggregate, Command, Decide, Evolve, Loaded};
 use crate::error::{Error, Kind, Result};
 use crate::event::{
-    CommandId, CommandRecord, Event, Metadata, Position, StreamId, decode_stored, encode,
+    CommandId, CommandRecord, Event, Metadata, Position, Recorded, StreamId, encode,
 };
 use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
 
@@ -285,7 +285,7 @@ pub(super) async fn load<A: Evolve, S: EventStore>(
     loop {
         let page = store.read_stream(stream, loaded.version(), PAGE).await?;
         for event in &page {
-            loaded.apply(&decode_stored::<A::Event>(event)?.data);
+            loaded.apply(&Recorded::<A::Event>::decode(event)?.data);
         }
         if page.len() < PAGE {
             return Ok(loaded);

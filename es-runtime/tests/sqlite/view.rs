@@ -103,7 +103,10 @@ async fn a_name_that_somebody_uses_is_left_alone() {
             .await
             .expect_err(taken);
         println!("{error}");
-        assert!(error.to_string().contains("`balances` is a "), "{error}");
+        assert!(
+            error.to_string().contains("`balances` is somebody else's "),
+            "{error}"
+        );
         assert_eq!(error.code(), "ES0125", "{error}");
         let state = store.projection(&(&table).into()).await.unwrap().unwrap();
         assert_eq!(state.phase, Phase::Building, "half done: {taken}");

@@ -106,10 +106,10 @@ async fn money(out: &mut String, bank: &Bank) -> Result<()> {
     let held: BTreeMap<String, i64> = query_as(held).fetch_all(&mut db).await?.into_iter().collect();
     writeln!(out, "\nMoney: balances + in transit = paid in − paid out")?;
     for (currency, cash) in all::<Cash>(bank).await? {
-        let held = Money::try_from(held.get(&currency).copied().unwrap_or_default())?;
+        let held = held.get(&currency).copied().unwrap_or_default();
         let holds = held + cash.in_transit == cash.paid_in - cash.paid_out;
         let [held, transit, paid_in, paid_out] =
-            [held, cash.in_transit, cash.paid_in, cash.paid_out].map(grouped);
+            [held, cash.in_transit, cash.paid_in, cash.paid_out].map(decimal);
         let sign = if holds { "=" } else { "≠" };
         writeln!(out, "  {currency} {held:>15} + {transit} {sign} {paid_in:>15} − {paid_out:>15}")?;
     }
@@ -147,20 +147,12 @@ async fn received(out: &mut String, bank: &Bank) -> Result<()> {
 }
 
 fn cell(amount: Option<Money>) -> String {
-    amount.map_or_else(String::new, grouped)
+    amount.map_or_else(String::new, |amount| decimal(amount.minor()))
 }
 
-/// `1234567.89` as `1,234,567.89`.
-fn grouped(money: Money) -> String {
-    let text = money.to_string();
-    let (sign, digits) = text.split_at(text.len() - text.trim_start_matches('-').len());
-    let (whole, cents) = digits.split_at(digits.len() - 3);
-    let mut grouped = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{cents}")
+/// Minor units as `1,234,567.89`.
+fn decimal(minor: i64) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let (whole, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+    format!("{sign}{}.{cents:02}", indicatif::HumanCount(whole))
 }

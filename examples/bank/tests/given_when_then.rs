@@ -88,10 +88,10 @@ mod allowed {
 
     #[test]
     fn the_limit_itself_is_held() {
-        let rest = Money::MAX - money("100.00");
+        let rest = Account::LIMIT - money("100.00");
         let rest = Payment { amount: rest, ..dkk("0") };
         let account = holding("100.00").when(Deposit(rest.clone())).then([Deposited(rest)]);
-        assert_eq!(account.balance(), Money::MAX);
+        assert_eq!(account.balance(), Account::LIMIT);
     }
 
     #[test]
@@ -178,9 +178,11 @@ mod forbidden {
     }
 
     #[test]
-    fn holding_more_than_can_be_counted() {
-        let all = Payment { amount: Money::MAX, ..dkk("0") };
-        holding("0.01").when(Deposit(all)).then_error(AccountError::TooMuch);
+    fn holding_more_than_the_limit() {
+        for amount in [Account::LIMIT, Money::MAX] {
+            let all = Payment { amount, ..dkk("0") };
+            holding("0.01").when(Deposit(all)).then_error(AccountError::TooMuch);
+        }
     }
 
     #[test]

@@ -229,7 +229,7 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
         .await
         .map_err(failed("switching a read model's view"))?;
     if let Some(what) = taken {
-        let why = format!("`{name}` is a {what} of somebody else: give one of them another name");
+        let why = format!("`{name}` is somebody else's {what}: give one of them another name");
         let projection = projection.to_string();
         return Err(Error::new(Kind::NotPromotable { projection, why }));
     }

@@ -2,9 +2,9 @@
 
 use es_runtime::prelude::*;
 
-use super::{AccountEvent, Money};
+use super::AccountEvent;
 
-/// The money of one currency.
+/// The money of one currency, in minor units: sums may be more than an amount of money can be.
 ///
 /// The law of the bank: what the accounts hold and what is in transit between them is what was paid
 /// in and not paid out.
@@ -12,11 +12,11 @@ use super::{AccountEvent, Money};
 #[projection(name = "cash", version = 1)]
 pub struct Cash {
     /// Came in over the counter.
-    pub paid_in: Money,
+    pub paid_in: i64,
     /// Went out over the counter.
-    pub paid_out: Money,
+    pub paid_out: i64,
     /// Sent, and neither received nor returned.
-    pub in_transit: Money,
+    pub in_transit: i64,
 }
 
 impl Fold<AccountEvent> for Cash {
@@ -29,10 +29,10 @@ impl Fold<AccountEvent> for Cash {
         use AccountEvent::*;
         let mut cash = row.unwrap_or_default();
         match &event.data {
-            Deposited(payment) => cash.paid_in += payment.amount,
-            Withdrawn(payment) => cash.paid_out += payment.amount,
-            Sent { payment, .. } => cash.in_transit += payment.amount,
-            Received { payment, .. } | Returned(payment) => cash.in_transit -= payment.amount,
+            Deposited(payment) => cash.paid_in += payment.amount.minor(),
+            Withdrawn(payment) => cash.paid_out += payment.amount.minor(),
+            Sent { payment, .. } => cash.in_transit += payment.amount.minor(),
+            Received { payment, .. } | Returned(payment) => cash.in_transit -= payment.amount.minor(),
             Opened { .. } | Closed => {}
         }
         Some(cash)

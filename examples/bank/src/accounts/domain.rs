@@ -145,7 +145,7 @@ pub enum AccountError {
         /// How much is missing.
         short: Money,
     },
-    /// There would be more money than can be counted.
+    /// It would hold more than [`Account::LIMIT`].
     TooMuch,
     /// An account is closed when it is empty.
     NotEmpty {
@@ -163,7 +163,7 @@ impl fmt::Display for AccountError {
             Self::NotPositive => f.write_str("the amount must be more than zero"),
             Self::KeptIn(currency) => write!(f, "the account is kept in {currency}"),
             Self::Insufficient { short } => write!(f, "not enough money, {short} short"),
-            Self::TooMuch => write!(f, "an account holds at most {}", Money::MAX),
+            Self::TooMuch => write!(f, "an account holds at most {}", Account::LIMIT),
             Self::NotEmpty { balance } => write!(f, "{balance} is left in the account"),
         }
     }
@@ -218,8 +218,10 @@ impl Account {
 
     fn can_take(&self, payment: &Payment) -> Result<(), AccountError> {
         self.can_move(payment)?;
-        let sum = self.balance.checked_add(payment.amount);
-        sum.map(drop).ok_or(AccountError::TooMuch)
+        match self.balance.checked_add(payment.amount) {
+            Some(balance) if balance <= Self::LIMIT => Ok(()),
+            _ => Err(AccountError::TooMuch),
+        }
     }
 
     fn can_give(&self, payment: &Payment) -> Result<(), AccountError> {
@@ -273,6 +275,9 @@ impl Account {
     fn on_closed(&mut self) {
         self.status = Status::Closed;
     }
+
+    /// The most that it holds: a billion.
+    pub const LIMIT: Money = Money::from_minor(1_000_000_000_00).unwrap();
 
     /// The money in the account.
     pub fn balance(&self) -> Money {
