@@ -17,6 +17,17 @@ use proc_macro::TokenStream;
 
 /// The internal events of one aggregate: implements `Event` for the enum and `Evolve` for the
 /// aggregate.
+///
+/// The variant `LimitRaised { by }` is stored as `account.limit-raised` and calls
+/// `self.on_limit_raised(&by)`.
+///
+/// | option | on | |
+/// |---|---|---|
+/// | `name = "account"` | the enum | the aggregate's stored name |
+/// | `aggregate = Account` | the enum | whose events these are |
+/// | `dispatch = manual` | the enum | you write `Evolve`; `aggregate` is then optional |
+/// | `name = "account.opened"` | a variant | its stored name, whatever it is called in Rust |
+/// | `was = "account.created"` | a variant, repeats | an older stored name, which is still read |
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     entry::<derive::Event>(input)
@@ -24,24 +35,54 @@ pub fn event(input: TokenStream) -> TokenStream {
 
 /// What somebody may want of an aggregate: implements `Command` for the enum and `Decide` for the
 /// aggregate.
+///
+/// The variant `RaiseLimit { by }` calls `self.raise_limit(by)`, which answers
+/// `Result<impl IntoEvents<Event>, Error>` with the aggregate's own types.
+///
+/// | option | on | |
+/// |---|---|---|
+/// | `aggregate = Account` | the enum | who decides |
+/// | `dispatch = manual` | the enum | you write `Decide`; `aggregate` is then optional |
+/// | `name = "raise-limit"` | a variant | its name in the audit trail |
 #[proc_macro_derive(Command, attributes(command))]
 pub fn command(input: TokenStream) -> TokenStream {
     entry::<derive::Command>(input)
 }
 
-/// An aggregate's state: implements `Aggregate`.
+/// An aggregate's state, a struct or an enum: implements `Aggregate`.
+///
+/// | option | |
+/// |---|---|
+/// | `name = "account"` | the stored name, the first part of every stream's id |
+/// | `event = AccountEvent` | what happens to it |
+/// | `command = AccountCommand` | what somebody wants of it |
+/// | `error = AccountError` | why it says no |
+/// | `id = AccountId` | what identifies one; a `String` if left out |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     entry::<derive::Aggregate>(input)
 }
 
-/// The row of one version of a read model: implements `Projection`.
+/// The row of one version of a read model: implements `Projection` for a struct with named fields.
+///
+/// | option | on | |
+/// |---|---|---|
+/// | `name = "balances"` | the struct | the read model's name |
+/// | `version = 2` | the struct | its version, from 1; the table is `balances_v2` |
+/// | `index` | a field | the database keeps an index on the column |
 #[proc_macro_derive(Projection, attributes(projection))]
 pub fn projection(input: TokenStream) -> TokenStream {
     entry::<derive::Projection>(input)
 }
 
-/// One version of a public stream: implements `IntegrationEvent`.
+/// One version of a public stream: implements `IntegrationEvent` for the enum. On internal events
+/// it does not compile.
+///
+/// | option | on | |
+/// |---|---|---|
+/// | `stream = "accounts"` | the enum | the stream's name |
+/// | `version = 2` | the enum | the version of the contract, from 1 |
+/// | `name = "account-opened"` | a variant | its public name, whatever it is called in Rust |
 #[proc_macro_derive(IntegrationEvent, attributes(integration))]
 pub fn integration_event(input: TokenStream) -> TokenStream {
     entry::<derive::IntegrationEvent>(input)

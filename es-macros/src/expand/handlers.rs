@@ -159,11 +159,11 @@ fn missing(kind: Kind, input: &DeriveInput, variants: &[&Handled<'_>]) -> TokenS
             Kind::Command => quote!(-> __es::Result<__es::Vec<Self::Event>, Self::Error>),
             Kind::Event => TokenStream::new(),
         };
-        quote_spanned! {variant.ident.span()=>
-            fn #handler<#(#types),*>(&mut self, #(_: #types),*) #answer
-            where
-                Self: #marker<Self::Event, Self::Error>,
-            {
+        let bound = quote_spanned! {variant.ident.span()=>
+            Self: #marker<Self::Event, Self::Error>
+        };
+        quote! {
+            fn #handler<#(#types),*>(&mut self, #(_: #types),*) #answer where #bound {
                 ::core::unreachable!()
             }
         }

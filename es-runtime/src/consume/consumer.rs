@@ -250,6 +250,8 @@ struct Work<E, S, H> {
 enum Failure {
     /// The event at this place of the page could not.
     Event { index: usize, why: Refusal },
+    /// Another instance of this consumer has handled it.
+    Fenced,
     /// The inbox's database failed.
     Inbox(Error),
 }
@@ -309,6 +311,11 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
                     limit = 1;
                     self.refused(from.position.next(), why)?;
                     self.pause().await;
+                }
+                Err(Failure::Fenced) => {
+                    tracing::debug!(consumer = self.id.consumer, "another instance is at work");
+                    self.sleep(PAUSE).await;
+                    self.reload(from).await;
                 }
                 Err(Failure::Inbox(error)) => {
                     self.trouble(error)?;
@@ -388,6 +395,11 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             opened.push(self.open(event).map_err(unreadable)?);
         }
         let mut tx = inbox.begin().await?;
+        // Looked at before the effects, too: what another instance has handled may well fail in the
+        // handler, and that is no fault of the event.
+        if inbox.inbox(&self.id).await? != from {
+            return Err(Failure::Fenced);
+        }
         for (index, event) in opened.iter().enumerate() {
             let Some(event) = event else { continue };
             let handled = self.consumer.handler.handle(event, &mut tx).await;
@@ -400,10 +412,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
         let to = self.detector.cursor();
         match inbox.commit_inbox(tx, &self.id, from, to).await? {
             Advanced::Moved => Ok(()),
-            Advanced::Fenced => {
-                let doing = "moving the inbox's cursor";
-                Err(Error::database(doing, "another instance of this consumer moved it").into())
-            }
+            Advanced::Fenced => Err(Failure::Fenced),
         }
     }
 
@@ -468,6 +477,8 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     async fn reload(&mut self, from: StreamCursor) {
         let cursor = self.consumer.inbox.inbox(&self.id).await.unwrap_or(from);
         self.detector.rewind(cursor);
+        self.progress
+            .send_modify(|progress| progress.position = cursor.position);
     }
 
     async fn pause(&mut self) {

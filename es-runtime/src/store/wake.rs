@@ -1,4 +1,5 @@
-//! Waking readers inside the process; between processes the poll interval stands behind it.
+//! Waking readers: at once inside the process; between processes the store's own news and a poll
+//! interval stand behind it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,20 +10,14 @@ use tokio::time::timeout;
 use super::StreamVersion;
 use crate::event::Position;
 
-/// The newest heads that this process knows of. They may lag behind the truth, never lead it.
-#[derive(Debug)]
-pub(crate) struct Wake {
+/// Heads of the log and of the integration streams, as far as somebody knows.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
     log: watch::Sender<Position>,
     streams: watch::Sender<HashMap<StreamVersion, Position>>,
-    poll: Duration,
 }
 
-impl Wake {
-    pub(crate) fn new(poll: Duration) -> Self {
-        let (log, streams) = Default::default();
-        Self { log, streams, poll }
-    }
-
+impl Heads {
     pub(crate) fn log_grew(&self, head: Position) {
         self.log
             .send_if_modified(|known| std::mem::replace(known, head.max(*known)) < head);
@@ -36,8 +31,43 @@ impl Wake {
             });
     }
 
+    /// Follows the heads; both ends when the heads are dropped.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn follow(
+        &self,
+    ) -> (
+        watch::Receiver<Position>,
+        watch::Receiver<HashMap<StreamVersion, Position>>,
+    ) {
+        (self.log.subscribe(), self.streams.subscribe())
+    }
+}
+
+/// Wakes the readers of this process. What it knows may lag behind the truth, and never leads it.
+#[derive(Debug)]
+pub(crate) struct Wake {
+    heads: Heads,
+    poll: Duration,
+}
+
+impl Wake {
+    pub(crate) fn new(poll: Duration) -> Self {
+        Self {
+            heads: Heads::default(),
+            poll,
+        }
+    }
+
+    pub(crate) fn log_grew(&self, head: Position) {
+        self.heads.log_grew(head);
+    }
+
+    pub(crate) fn stream_grew(&self, stream: &StreamVersion, head: Position) {
+        self.heads.stream_grew(stream, head);
+    }
+
     pub(crate) async fn for_log(&self, after: Position) {
-        let mut heads = self.log.subscribe();
+        let mut heads = self.heads.log.subscribe();
         // Elapsed or not: the caller looks for itself.
         timeout(self.poll, heads.wait_for(|head| *head > after))
             .await
@@ -45,7 +75,7 @@ impl Wake {
     }
 
     pub(crate) async fn for_stream(&self, stream: &StreamVersion, after: Position) {
-        let mut heads = self.streams.subscribe();
+        let mut heads = self.heads.streams.subscribe();
         let grew = |known: &HashMap<_, _>| known.get(stream).is_some_and(|head| *head > after);
         timeout(self.poll, heads.wait_for(grew)).await.ok();
     }

@@ -71,7 +71,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
 
 /// The committed input, named as somebody in the present directory would.
 fn built_in() -> PathBuf {
-    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data/transactions.csv"));
+    let file = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/data/transactions.csv"
+    ));
     let here = std::env::current_dir().unwrap_or_default();
     file.strip_prefix(here).unwrap_or(file).to_owned()
 }

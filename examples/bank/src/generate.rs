@@ -19,7 +19,12 @@ const LAST: [&str; 12] = [
 ];
 const DEPOSITS: [&str; 4] = ["Løn", "Salary", "\"Sold my bike, finally\"", "Cash"];
 const WITHDRAWALS: [&str; 4] = ["Cash machine", "Husleje", "\"Rent, and heating\"", "Brød"];
-const TRANSFERS: [&str; 4] = ["Dinner", "Fødselsdag", "\"The \"\"good\"\" chairs\"", "Thanks!"];
+const TRANSFERS: [&str; 4] = [
+    "Dinner",
+    "Fødselsdag",
+    "\"The \"\"good\"\" chairs\"",
+    "Thanks!",
+];
 
 /// Accounts that are opened before anything else happens.
 const START: usize = 40;
@@ -31,7 +36,11 @@ const WRONG: usize = 90;
 /// # Errors
 /// When `out` cannot be written to.
 pub fn generate(seed: u64, lines: usize, out: &mut impl Write) -> io::Result<()> {
-    let mut customers = Customers { random: Random(seed), open: Vec::new(), opened: 0 };
+    let mut customers = Customers {
+        random: Random(seed),
+        open: Vec::new(),
+        opened: 0,
+    };
     writeln!(out, "{HEADER}")?;
     for n in 1..=lines {
         let line = match n % WRONG {
@@ -90,12 +99,19 @@ impl Customers {
         }
         self.opened += 1;
         let line = format!("open,{id},,,{currency},{first} {last}");
-        self.open.push(Customer { id, currency, balance: 0 });
+        self.open.push(Customer {
+            id,
+            currency,
+            balance: 0,
+        });
         line
     }
 
     fn deposit(&mut self) -> String {
-        let (customer, amount) = (self.random.below(self.open.len()), self.random.amount(500_000));
+        let (customer, amount) = (
+            self.random.below(self.open.len()),
+            self.random.amount(500_000),
+        );
         let text = self.random.of(&DEPOSITS);
         let customer = &mut self.open[customer];
         customer.balance += amount;
@@ -103,7 +119,9 @@ impl Customers {
     }
 
     fn withdraw(&mut self) -> String {
-        let Some(customer) = self.solvent() else { return self.deposit() };
+        let Some(customer) = self.solvent() else {
+            return self.deposit();
+        };
         let amount = self.random.amount(self.open[customer].balance);
         let text = self.random.of(&WITHDRAWALS);
         let customer = &mut self.open[customer];
@@ -112,10 +130,14 @@ impl Customers {
     }
 
     fn transfer(&mut self) -> String {
-        let Some(from) = self.solvent() else { return self.deposit() };
+        let Some(from) = self.solvent() else {
+            return self.deposit();
+        };
         let currency = self.open[from].currency;
         let others = (0..self.open.len()).filter(|to| *to != from);
-        let others: Vec<_> = others.filter(|to| self.open[*to].currency == currency).collect();
+        let others: Vec<_> = others
+            .filter(|to| self.open[*to].currency == currency)
+            .collect();
         if others.is_empty() {
             return self.deposit();
         }
@@ -124,7 +146,13 @@ impl Customers {
         let text = self.random.of(&TRANSFERS);
         self.open[from].balance -= amount;
         self.open[to].balance += amount;
-        line("transfer", &self.open[from], &self.open[to].id, amount, text)
+        line(
+            "transfer",
+            &self.open[from],
+            &self.open[to].id,
+            amount,
+            text,
+        )
     }
 
     /// Closes an empty account, or else empties one.
@@ -148,7 +176,11 @@ impl Customers {
     /// A line that the bank refuses; `kind` runs through all that can be wrong.
     fn wrong(&mut self, kind: usize) -> Vec<u8> {
         let somebody = self.solvent().unwrap_or(0);
-        let Customer { id, currency, balance } = self.open[somebody].clone();
+        let Customer {
+            id,
+            currency,
+            balance,
+        } = self.open[somebody].clone();
         let other = Currency::ALL[(currency as usize + 1) % Currency::ALL.len()];
         let (more, some) = (money(balance + 25_00), money(1_00));
         let line = match kind % 13 {
@@ -192,7 +224,10 @@ impl Random {
     }
 
     /// A number below `n`.
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the remainder is below a usize"
+    )]
     fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }

@@ -50,7 +50,12 @@ impl Bank {
         let store = Store::connect(&url(&accounts_db(data))).await?;
         let accounts = accounts::start(store, listen, versions).await?;
         let notifications = Notifications::start(data, &feed(&accounts)).await?;
-        Ok(Self { data: data.to_owned(), versions, accounts, notifications })
+        Ok(Self {
+            data: data.to_owned(),
+            versions,
+            accounts,
+            notifications,
+        })
     }
 
     /// Waits until everything that happened is projected, published and consumed; then version 2 of
@@ -64,14 +69,29 @@ impl Bank {
             self.accounts.promote::<v2::Balance>().await?;
         }
         let store = self.accounts.store();
-        let v1 = store.published_head(&stream_of::<contract::v1::Accounts>()).await?;
-        let v2 = store.published_head(&stream_of::<contract::v2::Accounts>()).await?;
+        let v1 = store
+            .published_head(&stream_of::<contract::v1::Accounts>())
+            .await?;
+        let v2 = store
+            .published_head(&stream_of::<contract::v2::Accounts>())
+            .await?;
         self.notifications.reached(v1.position, v2.position).await
     }
 
     /// Where the feed is, `http://127.0.0.1:8080`.
     pub fn feed(&self) -> String {
         feed(&self.accounts)
+    }
+
+    /// Runs until the process is asked to stop (Ctrl-C, SIGTERM), then stops both services.
+    ///
+    /// # Errors
+    /// Why a part of it had stopped before.
+    pub async fn until_shutdown(self) -> Result<()> {
+        let Notifications { notify, warn, .. } = self.notifications;
+        let accounts = self.accounts.until_shutdown();
+        tokio::try_join!(accounts, notify.until_shutdown(), warn.until_shutdown())?;
+        Ok(())
     }
 
     /// Stops both services, each after the transaction at hand.
@@ -85,7 +105,9 @@ impl Bank {
 }
 
 fn feed(accounts: &Service) -> String {
-    accounts.feed_address().map_or_else(String::new, |address| format!("http://{address}"))
+    accounts
+        .feed_address()
+        .map_or_else(String::new, |address| format!("http://{address}"))
 }
 
 fn url(database: &Path) -> String {

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
         Ok(Command::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(Into::into),
         Ok(Command::Generate { seed, lines }) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            generate(seed, lines, &mut out).and_then(|()| out.flush()).map_err(Into::into)
+            generate(seed, lines, &mut out)
+                .and_then(|()| out.flush())
+                .map_err(Into::into)
         }
         Ok(Command::Run(args)) => run(args),
         Err(error) => Err(format!("{error}; `bank --help` shows what there is").into()),
@@ -37,11 +39,18 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: Run) -> Result<()> {
-    tracing_subscriber::fmt().with_max_level(args.log).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(args.log)
+        .with_writer(io::stderr)
+        .init();
     let mut out = io::stdout();
     let listen = args.listen.as_deref().unwrap_or_else(|| usual_or_free());
     let bank = Bank::start(&args.data, listen, args.versions).await?;
-    writeln!(out, "Two services are up, each on its own database in `{}`.", args.data.display())?;
+    writeln!(
+        out,
+        "Two services are up, each on its own database in `{}`.",
+        args.data.display()
+    )?;
 
     if let Some(input) = &args.input {
         let summary = import_alone(&bank, input, &args).await?;
@@ -53,12 +62,15 @@ async fn run(args: Run) -> Result<()> {
     writeln!(out, "\nThe feed is at {feed}, and you may try")?;
     writeln!(out, "  curl {feed}/streams")?;
     writeln!(out, "  curl '{feed}/streams/accounts/v1/events?limit=2'")?;
-    writeln!(out, "  curl '{feed}/streams/accounts/v2/events?after=100&limit=2'")?;
-    if !args.exit {
-        writeln!(out, "Ctrl-C stops it.")?;
-        bank.accounts.until_shutdown().await?;
+    writeln!(
+        out,
+        "  curl '{feed}/streams/accounts/v2/events?after=100&limit=2'"
+    )?;
+    if args.exit {
+        return bank.shutdown().await;
     }
-    bank.shutdown().await
+    writeln!(out, "Ctrl-C stops it.")?;
+    bank.until_shutdown().await
 }
 
 fn usual_or_free() -> &'static str {
@@ -81,7 +93,11 @@ async fn import_alone(bank: &Bank, input: &Path, args: &Run) -> Result<Summary> 
     let bar = progress(input, args.acks);
     let done = |done: &Done| {
         bar.inc(1);
-        if args.acks { acknowledge(&mut out, done) } else { Ok(()) }
+        if args.acks {
+            acknowledge(&mut out, done)
+        } else {
+            Ok(())
+        }
     };
     let summary = import(&bank.accounts, input, done).await?;
     bar.finish_and_clear();
@@ -92,8 +108,12 @@ async fn import_alone(bank: &Bank, input: &Path, args: &Run) -> Result<Summary> 
 /// log.
 fn acknowledge(out: &mut impl Write, done: &Done) -> io::Result<()> {
     let Done { line, outcome } = done;
-    let Ok(receipts) = outcome else { return writeln!(out, "ack {line} refused") };
-    let positions = receipts.iter().map(|receipt| format!(" {}", receipt.position));
+    let Ok(receipts) = outcome else {
+        return writeln!(out, "ack {line} refused");
+    };
+    let positions = receipts
+        .iter()
+        .map(|receipt| format!(" {}", receipt.position));
     writeln!(out, "ack {line}{}", positions.collect::<String>())
 }
 
@@ -102,8 +122,10 @@ fn progress(input: &Path, hidden: bool) -> ProgressBar {
     if hidden || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let lines = File::open(input).map_or(0, |file| BufReader::new(file).split(b'\n').skip(1).count());
-    let style = ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} lines, {eta} left");
+    let lines =
+        File::open(input).map_or(0, |file| BufReader::new(file).split(b'\n').skip(1).count());
+    let style =
+        ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} lines, {eta} left");
     let bar = ProgressBar::new(lines as u64);
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }

@@ -52,8 +52,11 @@ impl Notifications {
     pub async fn start(data: &Path, feed: &str) -> Result<Self> {
         let database = data.join("notifications.db");
         let inbox = Store::connect(&url(&database)).await?;
-        raw_sql(TABLES).execute(&mut connect(&database).await?).await?;
-        let notify = Consumer::new("notify", inbox.clone()).stream::<v2::Accounts>(Feed::http(feed));
+        raw_sql(TABLES)
+            .execute(&mut connect(&database).await?)
+            .await?;
+        let notify =
+            Consumer::new("notify", inbox.clone()).stream::<v2::Accounts>(Feed::http(feed));
         let warn = Consumer::new("warn", inbox).stream::<v1::Accounts>(Feed::http(feed));
         Ok(Self {
             database,
@@ -98,19 +101,30 @@ impl Handler<v2::Accounts> for Notify {
         use v2::Accounts::*;
         let db = tx.sqlite()?;
         let text = match &event.data {
-            AccountOpened { account, owner, currency } => {
+            AccountOpened {
+                account,
+                owner,
+                currency,
+            } => {
                 let insert = query("INSERT INTO customer (account, owner) VALUES (?, ?)");
                 insert.bind(account).bind(owner).execute(&mut *db).await?;
                 format!("Welcome, {owner}! Your account is kept in {currency}")
             }
-            BalanceChanged { account, new_balance, currency } => {
+            BalanceChanged {
+                account,
+                new_balance,
+                currency,
+            } => {
                 let owner = owner(db, account).await?;
                 format!("{owner}'s account has now {new_balance} {currency}")
             }
             AccountClosed { account } => format!("Goodbye, {}!", owner(db, account).await?),
         };
-        let insert = "INSERT INTO notification (position, event, account, text) VALUES (?, ?, ?, ?)";
-        let insert = query(insert).bind(i64::try_from(event.position.get())?).bind(&event.id);
+        let insert =
+            "INSERT INTO notification (position, event, account, text) VALUES (?, ?, ?, ?)";
+        let insert = query(insert)
+            .bind(i64::try_from(event.position.get())?)
+            .bind(&event.id);
         insert.bind(&event.subject).bind(text).execute(db).await?;
         Ok(())
     }
@@ -137,7 +151,9 @@ impl Handler<v1::Accounts> for Warn {
             && *balance < LOW
         {
             let insert = query("INSERT INTO warning (position, account, balance) VALUES (?, ?, ?)");
-            let insert = insert.bind(i64::try_from(event.position.get())?).bind(account);
+            let insert = insert
+                .bind(i64::try_from(event.position.get())?)
+                .bind(account);
             insert.bind(balance.minor()).execute(tx.sqlite()?).await?;
         }
         Ok(())

@@ -28,7 +28,10 @@ pub async fn report(bank: &Bank) -> Result<String> {
     let mut out = String::new();
     balances(&mut out, bank).await?;
     money(&mut out, bank).await?;
-    writeln!(out, "\nWhat the world is told: one integration stream per version of the contract")?;
+    writeln!(
+        out,
+        "\nWhat the world is told: one integration stream per version of the contract"
+    )?;
     stream::<contract::v1::Accounts>(&mut out, bank).await?;
     stream::<contract::v2::Accounts>(&mut out, bank).await?;
     received(&mut out, bank).await?;
@@ -37,10 +40,27 @@ pub async fn report(bank: &Bank) -> Result<String> {
 
 /// What became of an input.
 pub fn imported(input: &Path, summary: &Summary) -> String {
-    let Summary { accepted, repeated, refused } = summary;
-    let (file, known) = (input.display(), if *repeated > 0 { format!(" ({repeated} of them before)") } else { String::new() });
-    let refusals = refused.iter().map(|refused| format!("\n  line {:5}  {}", refused.line, refused.reason));
-    format!("Imported `{file}`: {accepted} lines accepted{known}, {} refused{}\n", refused.len(), refusals.collect::<String>())
+    let Summary {
+        accepted,
+        repeated,
+        refused,
+    } = summary;
+    let (file, known) = (
+        input.display(),
+        if *repeated > 0 {
+            format!(" ({repeated} of them before)")
+        } else {
+            String::new()
+        },
+    );
+    let refusals = refused
+        .iter()
+        .map(|refused| format!("\n  line {:5}  {}", refused.line, refused.reason));
+    format!(
+        "Imported `{file}`: {accepted} lines accepted{known}, {} refused{}\n",
+        refused.len(),
+        refusals.collect::<String>()
+    )
 }
 
 /// Both versions of the read model, side by side.
@@ -56,19 +76,35 @@ async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
         let (v1, v2) = (v1.get(account), v2.get(account));
         (v1.map(|row| row.amount), v2.map(|row| row.amount))
     };
-    let mut accounts: Vec<_> = v1.keys().chain(v2.keys()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut accounts: Vec<_> = v1
+        .keys()
+        .chain(v2.keys())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     accounts.sort_by_key(|account| Reverse(amounts(account)));
 
     let few = FEW.min(accounts.len());
-    writeln!(out, "\nBalances: both versions of the read model, {few} of {} accounts", accounts.len())?;
-    writeln!(out, "  {:18}{:>14}{:>14}    {:>11}", "account", "balances@1", "balances@2", "movements")?;
+    writeln!(
+        out,
+        "\nBalances: both versions of the read model, {few} of {} accounts",
+        accounts.len()
+    )?;
+    writeln!(
+        out,
+        "  {:18}{:>14}{:>14}    {:>11}",
+        "account", "balances@1", "balances@2", "movements"
+    )?;
     for account in &accounts[..few] {
         let (one, two) = amounts(account);
-        let (currency, movements) = v2
-            .get(*account)
-            .map_or(("", String::new()), |row| (row.currency.code(), row.movements.to_string()));
+        let (currency, movements) = v2.get(*account).map_or(("", String::new()), |row| {
+            (row.currency.code(), row.movements.to_string())
+        });
         let (one, two) = (cell(one), cell(two));
-        writeln!(out, "  {account:18}{one:>14}{two:>14} {currency:3}{movements:>11}")?;
+        writeln!(
+            out,
+            "  {account:18}{one:>14}{two:>14} {currency:3}{movements:>11}"
+        )?;
     }
     for (id, state) in bank.accounts.store().projections().await? {
         if id.kind == ProjectionKind::ReadModel && id.name == "balances" {
@@ -87,8 +123,14 @@ async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
 async fn all<P: Projection>(bank: &Bank) -> Result<BTreeMap<String, P>> {
     let mut rows = BTreeMap::new();
     loop {
-        let after = rows.last_key_value().map(|(key, _): (&String, &P)| key.clone());
-        let page = bank.accounts.view::<P>().page(after.as_deref(), 1000).await?;
+        let after = rows
+            .last_key_value()
+            .map(|(key, _): (&String, &P)| key.clone());
+        let page = bank
+            .accounts
+            .view::<P>()
+            .page(after.as_deref(), 1000)
+            .await?;
         if page.is_empty() {
             return Ok(rows);
         }
@@ -103,7 +145,11 @@ async fn money(out: &mut String, bank: &Bank) -> Result<()> {
     }
     let mut db = notifications::connect(&accounts_db(&bank.data)).await?;
     let held = "SELECT currency, sum(amount) FROM balances GROUP BY currency";
-    let held: BTreeMap<String, i64> = query_as(held).fetch_all(&mut db).await?.into_iter().collect();
+    let held: BTreeMap<String, i64> = query_as(held)
+        .fetch_all(&mut db)
+        .await?
+        .into_iter()
+        .collect();
     writeln!(out, "\nMoney: balances + in transit = paid in − paid out")?;
     for (currency, cash) in all::<Cash>(bank).await? {
         let held = held.get(&currency).copied().unwrap_or_default();
@@ -111,7 +157,10 @@ async fn money(out: &mut String, bank: &Bank) -> Result<()> {
         let [held, transit, paid_in, paid_out] =
             [held, cash.in_transit, cash.paid_in, cash.paid_out].map(decimal);
         let sign = if holds { "=" } else { "≠" };
-        writeln!(out, "  {currency} {held:>15} + {transit} {sign} {paid_in:>15} − {paid_out:>15}")?;
+        writeln!(
+            out,
+            "  {currency} {held:>15} + {transit} {sign} {paid_in:>15} − {paid_out:>15}"
+        )?;
     }
     Ok(())
 }
@@ -121,10 +170,19 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
     let (store, stream) = (bank.accounts.store(), stream_of::<E>());
     let head = store.published_head(&stream).await?;
     let hash = StreamHash::from_bytes(head.hash).to_string();
-    writeln!(out, "  {stream}  {} events, running hash {}…", head.position, &hash[..16])?;
+    writeln!(
+        out,
+        "  {stream}  {} events, running hash {}…",
+        head.position,
+        &hash[..16]
+    )?;
     let few = Position::new(head.position.get().saturating_sub(2));
     for event in store.read_published(&stream, few, FEW).await? {
-        writeln!(out, "    {:>6}  {}  {}", event.position, event.event_type, event.payload)?;
+        writeln!(
+            out,
+            "    {:>6}  {}  {}",
+            event.position, event.event_type, event.payload
+        )?;
     }
     Ok(())
 }
@@ -133,13 +191,29 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
 async fn received(out: &mut String, bank: &Bank) -> Result<()> {
     let service = &bank.notifications;
     let mut db = notifications::connect(&service.database).await?;
-    let warnings: i64 = query_scalar("SELECT count(*) FROM warning").fetch_one(&mut db).await?;
+    let warnings: i64 = query_scalar("SELECT count(*) FROM warning")
+        .fetch_one(&mut db)
+        .await?;
     let texts = "SELECT text FROM notification ORDER BY position DESC LIMIT ?";
-    let texts: Vec<String> = query_scalar(texts).bind(FEW as i64).fetch_all(&mut db).await?;
+    let texts: Vec<String> = query_scalar(texts)
+        .bind(FEW as i64)
+        .fetch_all(&mut db)
+        .await?;
     let (notify, warn) = (service.notify.progress(), service.warn.progress());
-    writeln!(out, "\nWhat the notifications service heard, over HTTP, into its own database")?;
-    writeln!(out, "  `warn` reads accounts@1, is at {}, and wrote {warnings} warnings", warn.position)?;
-    writeln!(out, "  `notify` reads accounts@2, is at {}, and wrote last:", notify.position)?;
+    writeln!(
+        out,
+        "\nWhat the notifications service heard, over HTTP, into its own database"
+    )?;
+    writeln!(
+        out,
+        "  `warn` reads accounts@1, is at {}, and wrote {warnings} warnings",
+        warn.position
+    )?;
+    writeln!(
+        out,
+        "  `notify` reads accounts@2, is at {}, and wrote last:",
+        notify.position
+    )?;
     for text in texts.iter().rev() {
         writeln!(out, "    {text}")?;
     }

@@ -1,7 +1,9 @@
 //! The account's rules: allowed, forbidden, nothing to do. No database, no mocks, no async.
 
 use bank::accounts::AccountCommand::*;
-use bank::accounts::AccountEvent::{self, Closed, Deposited, Opened, Received, Returned, Sent, Withdrawn};
+use bank::accounts::AccountEvent::{
+    self, Closed, Deposited, Opened, Received, Returned, Sent, Withdrawn,
+};
 use bank::accounts::{Account, AccountError, Currency, Money, Payment};
 use es_runtime::aggregate::Given;
 use es_runtime::prelude::*;
@@ -11,15 +13,25 @@ fn money(text: &str) -> Money {
 }
 
 fn dkk(amount: &str) -> Payment {
-    Payment { amount: money(amount), currency: Currency::Dkk, text: "Rent".into() }
+    Payment {
+        amount: money(amount),
+        currency: Currency::Dkk,
+        text: "Rent".into(),
+    }
 }
 
 fn eur(amount: &str) -> Payment {
-    Payment { currency: Currency::Eur, ..dkk(amount) }
+    Payment {
+        currency: Currency::Eur,
+        ..dkk(amount)
+    }
 }
 
 fn opened() -> AccountEvent {
-    Opened { owner: "Alice".into(), currency: Currency::Dkk }
+    Opened {
+        owner: "Alice".into(),
+        currency: Currency::Dkk,
+    }
 }
 
 fn open() -> Given<Account> {
@@ -39,33 +51,48 @@ mod allowed {
 
     #[test]
     fn a_customer_opens_an_account() {
-        let open = Open { owner: "Alice".into(), currency: Currency::Dkk };
+        let open = Open {
+            owner: "Alice".into(),
+            currency: Currency::Dkk,
+        };
         let account = given::<Account>([]).when(open).then([opened()]);
-        assert_eq!((account.balance(), account.currency()), (Money::ZERO, Currency::Dkk));
+        assert_eq!(
+            (account.balance(), account.currency()),
+            (Money::ZERO, Currency::Dkk)
+        );
     }
 
     #[test]
     fn money_comes_in() {
-        let account = open().when(Deposit(dkk("100.00"))).then([Deposited(dkk("100.00"))]);
+        let account = open()
+            .when(Deposit(dkk("100.00")))
+            .then([Deposited(dkk("100.00"))]);
         assert_eq!(account.balance(), money("100.00"));
     }
 
     #[test]
     fn money_goes_out() {
-        let account = holding("100.00").when(Withdraw(dkk("30.50"))).then([Withdrawn(dkk("30.50"))]);
+        let account = holding("100.00")
+            .when(Withdraw(dkk("30.50")))
+            .then([Withdrawn(dkk("30.50"))]);
         assert_eq!(account.balance(), money("69.50"));
     }
 
     #[test]
     fn all_of_it_goes_out() {
-        let account = holding("100.00").when(Withdraw(dkk("100.00"))).then([Withdrawn(dkk("100.00"))]);
+        let account = holding("100.00")
+            .when(Withdraw(dkk("100.00")))
+            .then([Withdrawn(dkk("100.00"))]);
         assert_eq!(account.balance(), Money::ZERO);
     }
 
     #[test]
     fn a_transfer_leaves() {
         let (to, payment) = ("bob".to_owned(), dkk("40.00"));
-        let send = Send { to: to.clone(), payment: payment.clone() };
+        let send = Send {
+            to: to.clone(),
+            payment: payment.clone(),
+        };
         let account = holding("100.00").when(send).then([Sent { to, payment }]);
         assert_eq!(account.balance(), money("60.00"));
     }
@@ -73,31 +100,47 @@ mod allowed {
     #[test]
     fn a_transfer_arrives() {
         let (from, payment) = ("bob".to_owned(), dkk("40.00"));
-        let receive = Receive { from: from.clone(), payment: payment.clone() };
+        let receive = Receive {
+            from: from.clone(),
+            payment: payment.clone(),
+        };
         let account = open().when(receive).then([Received { from, payment }]);
         assert_eq!(account.balance(), money("40.00"));
     }
 
     #[test]
     fn a_refused_transfer_comes_back() {
-        let send = Send { to: "bob".into(), payment: dkk("40.00") };
+        let send = Send {
+            to: "bob".into(),
+            payment: dkk("40.00"),
+        };
         let sent = holding("100.00").and(send);
-        let account = sent.when(TakeBack(dkk("40.00"))).then([Returned(dkk("40.00"))]);
+        let account = sent
+            .when(TakeBack(dkk("40.00")))
+            .then([Returned(dkk("40.00"))]);
         assert_eq!(account.balance(), money("100.00"));
     }
 
     #[test]
     fn the_limit_itself_is_held() {
         let rest = Account::LIMIT - money("100.00");
-        let rest = Payment { amount: rest, ..dkk("0") };
-        let account = holding("100.00").when(Deposit(rest.clone())).then([Deposited(rest)]);
+        let rest = Payment {
+            amount: rest,
+            ..dkk("0")
+        };
+        let account = holding("100.00")
+            .when(Deposit(rest.clone()))
+            .then([Deposited(rest)]);
         assert_eq!(account.balance(), Account::LIMIT);
     }
 
     #[test]
     fn an_empty_account_is_closed() {
         open().when(Close).then([Closed]);
-        holding("5.00").and(Withdraw(dkk("5.00"))).when(Close).then([Closed]);
+        holding("5.00")
+            .and(Withdraw(dkk("5.00")))
+            .when(Close)
+            .then([Closed]);
     }
 }
 
@@ -106,9 +149,16 @@ mod forbidden {
 
     #[test]
     fn opening_an_account_twice() {
-        let open_again = Open { owner: "Bob".into(), currency: Currency::Eur };
-        open().when(open_again.clone()).then_error(AccountError::AlreadyOpened);
-        closed().when(open_again).then_error(AccountError::AlreadyOpened);
+        let open_again = Open {
+            owner: "Bob".into(),
+            currency: Currency::Eur,
+        };
+        open()
+            .when(open_again.clone())
+            .then_error(AccountError::AlreadyOpened);
+        closed()
+            .when(open_again)
+            .then_error(AccountError::AlreadyOpened);
     }
 
     #[test]
@@ -117,78 +167,122 @@ mod forbidden {
         for command in [
             Deposit(payment()),
             Withdraw(payment()),
-            Send { to: "bob".into(), payment: payment() },
-            Receive { from: "bob".into(), payment: payment() },
+            Send {
+                to: "bob".into(),
+                payment: payment(),
+            },
+            Receive {
+                from: "bob".into(),
+                payment: payment(),
+            },
             TakeBack(payment()),
             Close,
         ] {
-            given::<Account>([]).when(command).then_error(AccountError::NotOpened);
+            given::<Account>([])
+                .when(command)
+                .then_error(AccountError::NotOpened);
         }
     }
 
     #[test]
     fn depositing_into_a_closed_account() {
-        closed().when(Deposit(dkk("1.00"))).then_error(AccountError::Closed);
+        closed()
+            .when(Deposit(dkk("1.00")))
+            .then_error(AccountError::Closed);
     }
 
     #[test]
     fn withdrawing_from_a_closed_account() {
-        closed().when(Withdraw(dkk("1.00"))).then_error(AccountError::Closed);
+        closed()
+            .when(Withdraw(dkk("1.00")))
+            .then_error(AccountError::Closed);
     }
 
     #[test]
     fn sending_to_a_closed_account() {
-        let receive = Receive { from: "bob".into(), payment: dkk("1.00") };
+        let receive = Receive {
+            from: "bob".into(),
+            payment: dkk("1.00"),
+        };
         closed().when(receive).then_error(AccountError::Closed);
     }
 
     #[test]
     fn withdrawing_more_than_there_is() {
         let short = money("50.00");
-        holding("100.00").when(Withdraw(dkk("150.00"))).then_error(AccountError::Insufficient { short });
+        holding("100.00")
+            .when(Withdraw(dkk("150.00")))
+            .then_error(AccountError::Insufficient { short });
     }
 
     #[test]
     fn sending_more_than_there_is() {
-        let (send, short) = (Send { to: "bob".into(), payment: dkk("100.01") }, money("0.01"));
-        holding("100.00").when(send).then_error(AccountError::Insufficient { short });
+        let (send, short) = (
+            Send {
+                to: "bob".into(),
+                payment: dkk("100.01"),
+            },
+            money("0.01"),
+        );
+        holding("100.00")
+            .when(send)
+            .then_error(AccountError::Insufficient { short });
     }
 
     #[test]
     fn depositing_nothing_or_less() {
-        open().when(Deposit(dkk("0"))).then_error(AccountError::NotPositive);
-        open().when(Deposit(dkk("-1.00"))).then_error(AccountError::NotPositive);
+        open()
+            .when(Deposit(dkk("0")))
+            .then_error(AccountError::NotPositive);
+        open()
+            .when(Deposit(dkk("-1.00")))
+            .then_error(AccountError::NotPositive);
     }
 
     #[test]
     fn withdrawing_less_than_nothing() {
-        holding("10.00").when(Withdraw(dkk("-1.00"))).then_error(AccountError::NotPositive);
+        holding("10.00")
+            .when(Withdraw(dkk("-1.00")))
+            .then_error(AccountError::NotPositive);
     }
 
     #[test]
     fn paying_in_another_currency() {
-        open().when(Deposit(eur("1.00"))).then_error(AccountError::KeptIn(Currency::Dkk));
-        holding("10.00").when(Withdraw(eur("1.00"))).then_error(AccountError::KeptIn(Currency::Dkk));
+        open()
+            .when(Deposit(eur("1.00")))
+            .then_error(AccountError::KeptIn(Currency::Dkk));
+        holding("10.00")
+            .when(Withdraw(eur("1.00")))
+            .then_error(AccountError::KeptIn(Currency::Dkk));
     }
 
     #[test]
     fn sending_into_another_currency() {
-        let receive = Receive { from: "bob".into(), payment: eur("1.00") };
-        open().when(receive).then_error(AccountError::KeptIn(Currency::Dkk));
+        let receive = Receive {
+            from: "bob".into(),
+            payment: eur("1.00"),
+        };
+        open()
+            .when(receive)
+            .then_error(AccountError::KeptIn(Currency::Dkk));
     }
 
     #[test]
     fn holding_more_than_the_limit() {
         for amount in [Account::LIMIT, Money::MAX] {
             let all = Payment { amount, ..dkk("0") };
-            holding("0.01").when(Deposit(all)).then_error(AccountError::TooMuch);
+            holding("0.01")
+                .when(Deposit(all))
+                .then_error(AccountError::TooMuch);
         }
     }
 
     #[test]
     fn closing_an_account_that_holds_money() {
         let balance = money("0.01");
-        holding("0.01").when(Close).then_error(AccountError::NotEmpty { balance });
+        holding("0.01")
+            .when(Close)
+            .then_error(AccountError::NotEmpty { balance });
     }
 }
 
@@ -203,9 +297,14 @@ mod nothing_to_do {
     #[test]
     fn refusing_a_line_twice_keeps_the_first_reason() {
         use bank::import::{Import, ImportCommand, ImportEvent, Refused};
-        let refused = |reason: &str| Refused { line: 7, reason: reason.into() };
+        let refused = |reason: &str| Refused {
+            line: 7,
+            reason: reason.into(),
+        };
         let before = given::<Import>([ImportEvent::LineRefused(refused("first"))]);
-        let import = before.when(ImportCommand::Refuse(refused("second"))).then_nothing();
+        let import = before
+            .when(ImportCommand::Refuse(refused("second")))
+            .then_nothing();
         assert_eq!((import.reason(7), import.reason(8)), (Some("first"), None));
     }
 }

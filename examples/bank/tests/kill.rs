@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -26,7 +26,8 @@ type Acks = BTreeMap<u64, Vec<Position>>;
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
-    let seed = std::env::var("ES_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed =
+        std::env::var("ES_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("the seed is {seed}; say ES_SEED={seed} to run it again");
     let mut random = fastrand::Rng::with_seed(seed);
     let dir = tempfile::tempdir().unwrap();
@@ -62,8 +63,20 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
 
 fn start(dir: &Path) -> Child {
     let mut bank = Command::new(env!("CARGO_BIN_EXE_bank"));
-    bank.args(["--acks", "--exit", "--listen", "127.0.0.1:0", "--data", "data", "--input", INPUT]);
-    bank.current_dir(dir).stdout(Stdio::piped()).spawn().unwrap()
+    bank.args([
+        "--acks",
+        "--exit",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        "data",
+        "--input",
+        INPUT,
+    ]);
+    bank.current_dir(dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Reads a line of output; one that is not complete was not said. A line that is acknowledged again
@@ -71,14 +84,23 @@ fn start(dir: &Path) -> Child {
 fn read(out: &mut impl BufRead, acks: &mut Acks) -> bool {
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
-    let Some(line) = line.strip_suffix('\n') else { return false };
-    let Some(ack) = line.strip_prefix("ack ") else { return true };
+    let Some(line) = line.strip_suffix('\n') else {
+        return false;
+    };
+    let Some(ack) = line.strip_prefix("ack ") else {
+        return true;
+    };
     let (number, outcome) = ack.split_once(' ').unwrap();
     let positions = match outcome {
         "refused" => Vec::new(),
-        positions => positions.split(' ').map(|n| Position::new(n.parse().unwrap())).collect(),
+        positions => positions
+            .split(' ')
+            .map(|n| Position::new(n.parse().unwrap()))
+            .collect(),
     };
-    let first = acks.entry(number.parse().unwrap()).or_insert_with(|| positions.clone());
+    let first = acks
+        .entry(number.parse().unwrap())
+        .or_insert_with(|| positions.clone());
     assert_eq!(*first, positions, "line {number} had another outcome first");
     true
 }
@@ -89,12 +111,16 @@ async fn check(dir: &Path, input: &[u8], acks: &Acks) {
     let store = accounts(&dir.join("data")).await;
     let mut commands = BTreeMap::<_, u32>::new();
     for event in log(&store).await {
-        *commands.entry((event.stream.to_string(), event.command_id)).or_default() += 1;
+        *commands
+            .entry((event.stream.to_string(), event.command_id))
+            .or_default() += 1;
     }
     let mut checked = 0;
     for line in Lines::new(input).unwrap() {
         let Line { number, request } = line.unwrap();
-        let positions = acks.get(&number).unwrap_or_else(|| panic!("line {number} is lost"));
+        let positions = acks
+            .get(&number)
+            .unwrap_or_else(|| panic!("line {number} is lost"));
         let Ok(request) = request else {
             assert!(positions.is_empty(), "line {number}");
             continue;
@@ -109,7 +135,11 @@ async fn check(dir: &Path, input: &[u8], acks: &Acks) {
             let stream = StreamId::new("account", accounts[0]).unwrap();
             let out = store.outcome(&stream, id("/out")).await.unwrap();
             let back = store.outcome(&stream, id("/back")).await.unwrap();
-            assert_eq!(out.is_some(), back.is_some(), "line {number}: money is in transit");
+            assert_eq!(
+                out.is_some(),
+                back.is_some(),
+                "line {number}: money is in transit"
+            );
         }
         for (place, (account, command)) in steps.into_iter().enumerate() {
             let stream = StreamId::new("account", account).unwrap();
@@ -120,7 +150,11 @@ async fn check(dir: &Path, input: &[u8], acks: &Acks) {
             }
             assert_eq!(position, positions.get(place).copied(), "line {number}");
             let events = commands.get(&(stream.to_string(), Some(command))).copied();
-            assert_eq!(events, outcome.map(|outcome| outcome.count), "line {number}");
+            assert_eq!(
+                events,
+                outcome.map(|outcome| outcome.count),
+                "line {number}"
+            );
             checked += 1;
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bank::accounts::balances::{v1, v2};
 use bank::accounts::cash::Cash;
-use bank::accounts::{Account, AccountCommand, AccountError, AccountEvent, Currency, Money, Payment, contract};
+use bank::accounts::{
+    Account, AccountCommand, AccountError, AccountEvent, Currency, Money, Payment, contract,
+};
 use bank::generate::{COMMITTED, generate};
 use bank::import::{HEADER, Lines};
 use es_runtime::prelude::*;
@@ -13,12 +15,17 @@ use proptest::prelude::*;
 
 fn money() -> impl Strategy<Value = Money> {
     let most = Money::MAX.minor();
-    prop_oneof![-100_00..=500_00i64, -most..=most].prop_map(|minor| Money::from_minor(minor).unwrap())
+    prop_oneof![-100_00..=500_00i64, -most..=most]
+        .prop_map(|minor| Money::from_minor(minor).unwrap())
 }
 
 fn payment() -> impl Strategy<Value = Payment> {
     let currency = prop_oneof![9 => Just(Currency::Dkk), 1 => Just(Currency::Eur)];
-    let payment = |(amount, currency, text)| Payment { amount, currency, text };
+    let payment = |(amount, currency, text)| Payment {
+        amount,
+        currency,
+        text,
+    };
     (money(), currency, ".{0,8}").prop_map(payment)
 }
 
@@ -37,7 +44,10 @@ fn command() -> impl Strategy<Value = AccountCommand> {
 
 /// The events of an account that was opened and then asked for all of `commands`.
 fn life(commands: Vec<AccountCommand>) -> Vec<Recorded<AccountEvent>> {
-    let open = AccountCommand::Open { owner: "Alice".into(), currency: Currency::Dkk };
+    let open = AccountCommand::Open {
+        owner: "Alice".into(),
+        currency: Currency::Dkk,
+    };
     let (mut account, mut events) = (Account::default(), Vec::new());
     for command in std::iter::once(open).chain(commands) {
         for event in account.decide(command).unwrap_or_default() {
@@ -62,9 +72,23 @@ struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        let mut model = Self { accounts: Default::default(), cash: BTreeMap::new() };
-        for (number, currency) in [Currency::Dkk, Currency::Dkk, Currency::Dkk, Currency::Eur].into_iter().enumerate() {
-            model.execute(number, AccountCommand::Open { owner: "Alice".into(), currency }).unwrap();
+        let mut model = Self {
+            accounts: Default::default(),
+            cash: BTreeMap::new(),
+        };
+        for (number, currency) in [Currency::Dkk, Currency::Dkk, Currency::Dkk, Currency::Eur]
+            .into_iter()
+            .enumerate()
+        {
+            model
+                .execute(
+                    number,
+                    AccountCommand::Open {
+                        owner: "Alice".into(),
+                        currency,
+                    },
+                )
+                .unwrap();
         }
         model
     }
@@ -94,7 +118,10 @@ fn generated(seed: u64, lines: usize) -> Vec<u8> {
 fn the_committed_input_is_what_the_generator_makes() {
     let committed = include_bytes!("../data/transactions.csv");
     let (seed, lines) = COMMITTED;
-    assert!(generated(seed, lines) == committed, "run `bank generate` again");
+    assert!(
+        generated(seed, lines) == committed,
+        "run `bank generate` again"
+    );
 }
 
 proptest! {

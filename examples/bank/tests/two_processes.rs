@@ -11,13 +11,23 @@ use bank::accounts::balances::{v1, v2};
 use bank::generate::generate;
 use common::{accounts, audit};
 use es_runtime::Service;
-use es_runtime::prelude::*;
 use es_runtime::store::EventStore;
 
 fn start(dir: &Path, args: &[&str]) -> Child {
     let mut bank = Command::new(env!("CARGO_BIN_EXE_bank"));
-    bank.args(["--listen", "127.0.0.1:0", "--data", "data", "--input", "transactions.csv"]);
-    bank.args(args).current_dir(dir).stdout(Stdio::null()).spawn().unwrap()
+    bank.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        "data",
+        "--input",
+        "transactions.csv",
+    ]);
+    bank.args(args)
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -34,18 +44,49 @@ async fn each_keeps_its_version_and_both_agree() {
     // A third reader, which keeps nothing up to date itself, waits for what the others write.
     let data = dir.path().join("data");
     let store = accounts(&data).await;
-    let reader = Service::builder("reader").store(store.clone()).start().await.unwrap();
+    let reader = Service::builder("reader")
+        .store(store.clone())
+        .start()
+        .await
+        .unwrap();
     let (head, patience) = (store.head().await.unwrap(), Duration::from_secs(30));
-    let one = reader.view::<v1::Balance>().after(head).within(patience).page(None, 1000).await.unwrap();
-    let two = reader.view::<v2::Balance>().after(head).within(patience).page(None, 1000).await.unwrap();
-    let one: Vec<_> = one.into_iter().map(|(account, row)| (account, row.amount)).collect();
-    let two: Vec<_> = two.into_iter().map(|(account, row)| (account, row.amount)).collect();
+    let one = reader
+        .view::<v1::Balance>()
+        .after(head)
+        .within(patience)
+        .page(None, 1000)
+        .await
+        .unwrap();
+    let two = reader
+        .view::<v2::Balance>()
+        .after(head)
+        .within(patience)
+        .page(None, 1000)
+        .await
+        .unwrap();
+    let one: Vec<_> = one
+        .into_iter()
+        .map(|(account, row)| (account, row.amount))
+        .collect();
+    let two: Vec<_> = two
+        .into_iter()
+        .map(|(account, row)| (account, row.amount))
+        .collect();
     assert!(one.len() > 20 && one == two);
     reader.shutdown().await.unwrap();
     store.close().await;
 
     let pid = other.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    assert!(other.wait().unwrap().success(), "asked to stop, it stops in order");
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(
+        other.wait().unwrap().success(),
+        "asked to stop, it stops in order"
+    );
     audit(&data).await;
 }

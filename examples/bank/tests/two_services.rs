@@ -73,8 +73,14 @@ async fn what_happens_is_told_over_http_and_heard() {
     }
     let mut db = sql(data.path(), "notifications.db").await;
     let heard: Vec<(String, String)> =
-        query_as("SELECT event, account FROM notification ORDER BY position").fetch_all(&mut db).await.unwrap();
-    let told: Vec<_> = events.into_iter().map(|event| (event.id, event.subject)).collect();
+        query_as("SELECT event, account FROM notification ORDER BY position")
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
+    let told: Vec<_> = events
+        .into_iter()
+        .map(|event| (event.id, event.subject))
+        .collect();
     assert_eq!(heard, told);
     let last = "SELECT text FROM notification WHERE account = 'bob' ORDER BY position DESC LIMIT 1";
     let last: String = query_scalar(last).fetch_one(&mut db).await.unwrap();
@@ -91,7 +97,13 @@ async fn importing_a_file_again_changes_nothing() {
     let head = bank.accounts.store().head().await.unwrap();
     // Bob could withdraw by now what he could not then; the line stays refused all the same.
     let second = import_into(&bank).await;
-    assert_eq!(second, Summary { repeated: first.accepted, ..first });
+    assert_eq!(
+        second,
+        Summary {
+            repeated: first.accepted,
+            ..first
+        }
+    );
     assert_eq!(bank.accounts.store().head().await.unwrap(), head);
     bank.shutdown().await.unwrap();
     audit(data.path()).await;
@@ -102,7 +114,11 @@ async fn a_version_added_later_is_filled_from_the_first_event_and_takes_over() {
     let data = tempfile::tempdir().unwrap();
     let columns = async || {
         let mut db = sql(data.path(), "accounts.db").await;
-        query("SELECT * FROM balances LIMIT 1").fetch_one(&mut db).await.unwrap().len()
+        query("SELECT * FROM balances LIMIT 1")
+            .fetch_one(&mut db)
+            .await
+            .unwrap()
+            .len()
     };
     let bank = start(data.path(), Versions::One).await;
     import_into(&bank).await;
@@ -111,8 +127,17 @@ async fn a_version_added_later_is_filled_from_the_first_event_and_takes_over() {
 
     let bank = start(data.path(), Versions::Both).await;
     bank.accounts.caught_up().await.unwrap();
-    let alice = bank.accounts.view::<v2::Balance>().get("alice").await.unwrap().unwrap();
-    assert_eq!((alice.amount.to_string().as_str(), alice.movements), ("74.50", 4));
+    let alice = bank
+        .accounts
+        .view::<v2::Balance>()
+        .get("alice")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (alice.amount.to_string().as_str(), alice.movements),
+        ("74.50", 4)
+    );
     assert_eq!(columns().await, 3, "version 2 is built beside the live one");
     bank.settle().await.unwrap();
     assert_eq!(columns().await, 6, "version 2 is live");
@@ -123,19 +148,43 @@ async fn a_version_added_later_is_filled_from_the_first_event_and_takes_over() {
 #[tokio::test]
 async fn a_stream_added_later_is_filled_from_the_first_event() {
     let store = Store::connect("memory:").await.unwrap();
-    let service = || Service::builder("bank").store(store.clone()).aggregate::<Account>();
-    let bank = service().publish::<Account, contract::v1::Accounts>().start().await.unwrap();
-    let open = AccountCommand::Open { owner: "Alice".into(), currency: Currency::Dkk };
-    bank.execute::<Account>("alice", open).id(CommandId::of("1")).await.unwrap();
+    let service = || {
+        Service::builder("bank")
+            .store(store.clone())
+            .aggregate::<Account>()
+    };
+    let bank = service()
+        .publish::<Account, contract::v1::Accounts>()
+        .start()
+        .await
+        .unwrap();
+    let open = AccountCommand::Open {
+        owner: "Alice".into(),
+        currency: Currency::Dkk,
+    };
+    bank.execute::<Account>("alice", open)
+        .id(CommandId::of("1"))
+        .await
+        .unwrap();
     bank.caught_up().await.unwrap();
     bank.shutdown().await.unwrap();
 
     let bank = service().publish::<Account, contract::v1::Accounts>();
-    let bank = bank.publish::<Account, contract::v2::Accounts>().start().await.unwrap();
+    let bank = bank
+        .publish::<Account, contract::v2::Accounts>()
+        .start()
+        .await
+        .unwrap();
     bank.caught_up().await.unwrap();
     let stream = stream_of::<contract::v2::Accounts>();
-    let events = store.read_published(&stream, Position::START, 10).await.unwrap();
+    let events = store
+        .read_published(&stream, Position::START, 10)
+        .await
+        .unwrap();
     assert_eq!(events.len(), 1);
-    assert_eq!(events[0].payload, r#"{"account":"alice","owner":"Alice","currency":"DKK"}"#);
+    assert_eq!(
+        events[0].payload,
+        r#"{"account":"alice","owner":"Alice","currency":"DKK"}"#
+    );
     bank.shutdown().await.unwrap();
 }

@@ -11,18 +11,19 @@ use super::types::{Moment, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::store::group::{Commit, DOING, Failed};
-use crate::store::wake::Wake;
+use crate::store::wake::{Heads, Wake};
 use crate::store::{Append, Appended, Outcome};
 
 /// Hands batches to `es.append_1`.
 pub(super) struct Calls {
     writer: PgPool,
     wake: Arc<Wake>,
+    own: Arc<Heads>,
 }
 
 impl Calls {
-    pub(super) fn new(writer: PgPool, wake: Arc<Wake>) -> Self {
-        Self { writer, wake }
+    pub(super) fn new(writer: PgPool, wake: Arc<Wake>, own: Arc<Heads>) -> Self {
+        Self { writer, wake, own }
     }
 }
 
@@ -114,6 +115,7 @@ impl Commit for Calls {
         };
         if let Some(head) = results.iter().filter_map(new).max() {
             self.wake.log_grew(head);
+            self.own.log_grew(head);
         }
         Ok(results)
     }

@@ -5,6 +5,7 @@
 
 mod committer;
 mod log;
+mod notify;
 mod projections;
 mod schema;
 mod streams;
@@ -23,7 +24,7 @@ use sqlx::{ConnectOptions, Postgres, Transaction};
 use self::committer::Calls;
 use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
-use super::wake::Wake;
+use super::wake::{Heads, Wake};
 use super::{
     Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
     ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
@@ -33,8 +34,8 @@ use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
 
 /// How long a call waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Other processes' appends are noticed after at most this long.
-const POLL: Duration = Duration::from_millis(50);
+/// Where news get lost, other processes' appends are noticed after at most this long.
+const POLL: Duration = Duration::from_millis(250);
 const CONNECTIONS: u32 = 8;
 
 /// A store in one PostgreSQL database. Clones share its connections.
@@ -45,7 +46,10 @@ pub struct PostgresStore {
     /// One connection for all appends of this process.
     writer: PgPool,
     committer: Committer,
+    /// What wakes the readers of this process.
     wake: Arc<Wake>,
+    /// What this process wrote: news for the others.
+    own: Arc<Heads>,
 }
 
 impl PostgresStore {
@@ -75,14 +79,17 @@ impl PostgresStore {
         let pool = pool()
             .max_connections(CONNECTIONS)
             .connect_lazy_with(options);
-        let wake = Arc::new(Wake::new(POLL));
-        let committer = Committer::start(Calls::new(writer.clone(), wake.clone()));
+        let (wake, own) = (Arc::new(Wake::new(POLL)), Arc::new(Heads::default()));
+        notify::start(&pool, &own, &wake);
+        let calls = Calls::new(writer.clone(), wake.clone(), own.clone());
+        let committer = Committer::start(calls);
         Ok(Self {
             identity,
             pool,
             writer,
             committer,
             wake,
+            own,
         })
     }
 
@@ -214,6 +221,7 @@ impl EventStore for PostgresStore {
             tx.commit().await.map_err(failed(DOING))?;
             if let Some(last) = events.last() {
                 self.wake.stream_grew(stream, last.position);
+                self.own.stream_grew(stream, last.position);
             }
         }
         Ok(advanced)

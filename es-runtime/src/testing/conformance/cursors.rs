@@ -239,17 +239,17 @@ pub(super) async fn inboxes_commit_with_their_effects<S: Subject>(subject: &S) -
     let tx = store.begin().await?;
     let again = store.commit_inbox(tx, &inbox, start, at(9)).await?;
     law!(LAW, again == Advanced::Fenced, "a stale move was {again:?}");
-    let forked = StreamCursor {
-        hash: [7; 32],
-        ..at(2)
-    };
-    let tx = store.begin().await?;
-    let other = store.commit_inbox(tx, &inbox, forked, at(9)).await?;
-    law!(
-        LAW,
-        other == Advanced::Fenced,
-        "a move from another history was {other:?}"
-    );
+    for other in [(at(2).position, [7; 32]), (Position::new(1), at(2).hash)] {
+        let (position, hash) = other;
+        let tx = store.begin().await?;
+        let from = StreamCursor { position, hash };
+        let moved = store.commit_inbox(tx, &inbox, from, at(9)).await?;
+        law!(
+            LAW,
+            moved == Advanced::Fenced,
+            "a move from another history was {moved:?}"
+        );
+    }
     let store = subject.reopen(store).await;
     let cursor = store.inbox(&inbox).await?;
     law!(

@@ -32,7 +32,9 @@ impl Fold<AccountEvent> for Cash {
             Deposited(payment) => cash.paid_in += payment.amount.minor(),
             Withdrawn(payment) => cash.paid_out += payment.amount.minor(),
             Sent { payment, .. } => cash.in_transit += payment.amount.minor(),
-            Received { payment, .. } | Returned(payment) => cash.in_transit -= payment.amount.minor(),
+            Received { payment, .. } | Returned(payment) => {
+                cash.in_transit -= payment.amount.minor()
+            }
             Opened { .. } | Closed => {}
         }
         Some(cash)

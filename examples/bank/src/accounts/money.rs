@@ -129,7 +129,10 @@ fn parse(text: &str) -> Option<i64> {
         2 => number(cents)?,
         _ => return None,
     };
-    number(whole)?.checked_mul(100)?.checked_add(cents)?.checked_mul(sign)
+    number(whole)?
+        .checked_mul(100)?
+        .checked_add(cents)?
+        .checked_mul(sign)
 }
 
 impl TryFrom<i64> for Money {
@@ -212,7 +215,8 @@ impl FromStr for Currency {
 
     fn from_str(code: &str) -> Result<Self, NotACurrency> {
         let mut all = Self::ALL.into_iter();
-        all.find(|currency| currency.code() == code).ok_or(NotACurrency)
+        all.find(|currency| currency.code() == code)
+            .ok_or(NotACurrency)
     }
 }
 
@@ -224,6 +228,7 @@ impl Column for Currency {
     }
 
     fn from_stored(code: String) -> Result<Self, OutOfRange> {
-        code.parse().map_err(|_| OutOfRange::new(format!("`{code}` is no currency")))
+        code.parse()
+            .map_err(|_| OutOfRange::new(format!("`{code}` is no currency")))
     }
 }

@@ -21,11 +21,20 @@ pub async fn transfer(
 ) -> Result<[Receipt; 2]> {
     let step = async |name, account, command| {
         let step = CommandId::of(format!("{id}/{name}"));
-        bank.execute::<Account>(account, command).id(step).correlation(id).await
+        bank.execute::<Account>(account, command)
+            .id(step)
+            .correlation(id)
+            .await
     };
     let (sent, received) = (payment.clone(), payment.clone());
-    let send = AccountCommand::Send { to: to.to_owned(), payment: sent };
-    let receive = AccountCommand::Receive { from: from.to_owned(), payment: received };
+    let send = AccountCommand::Send {
+        to: to.to_owned(),
+        payment: sent,
+    };
+    let receive = AccountCommand::Receive {
+        from: from.to_owned(),
+        payment: received,
+    };
 
     let out = step("out", from, send).await?;
     match step("in", to, receive).await {

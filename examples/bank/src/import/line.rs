@@ -23,13 +23,32 @@ pub struct Line {
 
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the words of the input, as its reader knows them")]
+#[expect(
+    missing_docs,
+    reason = "the words of the input, as its reader knows them"
+)]
 pub enum Request {
-    Open { account: String, owner: String, currency: Currency },
-    Deposit { account: String, payment: Payment },
-    Withdraw { account: String, payment: Payment },
-    Transfer { from: String, to: String, payment: Payment },
-    Close { account: String },
+    Open {
+        account: String,
+        owner: String,
+        currency: Currency,
+    },
+    Deposit {
+        account: String,
+        payment: Payment,
+    },
+    Withdraw {
+        account: String,
+        payment: Payment,
+    },
+    Transfer {
+        from: String,
+        to: String,
+        payment: Payment,
+    },
+    Close {
+        account: String,
+    },
 }
 
 /// The lines of an input after its header. A broken line costs itself and no other: a text holds no
@@ -86,35 +105,61 @@ fn parse(bytes: &[u8]) -> Result<Request, String> {
         return Err("a quote is not closed".to_owned());
     }
     let mut csv = csv::ReaderBuilder::new();
-    let mut csv = csv.has_headers(false).flexible(true).from_reader(line.as_bytes());
+    let mut csv = csv
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(line.as_bytes());
     let mut record = csv::StringRecord::new();
-    csv.read_record(&mut record).map_err(|error| error.to_string())?;
+    csv.read_record(&mut record)
+        .map_err(|error| error.to_string())?;
     let fields: Vec<_> = record.iter().map(str::trim).collect();
     let Ok([kind, account, to, amount, currency, text]) = <[&str; 6]>::try_from(&fields[..]) else {
-        return Err(format!("the line has {} columns instead of 6", fields.len()));
+        return Err(format!(
+            "the line has {} columns instead of 6",
+            fields.len()
+        ));
     };
     let payment = || {
         let (amount, currency) = (field("amount", amount)?, field("currency", currency)?);
-        Ok::<_, String>(Payment { amount, currency, text: text.to_owned() })
+        Ok::<_, String>(Payment {
+            amount,
+            currency,
+            text: text.to_owned(),
+        })
     };
     let account = named("account", account)?;
     Ok(match kind {
         "open" if text.is_empty() => return Err("the owner's name is missing in `text`".to_owned()),
-        "open" => {
-            Request::Open { account, owner: text.to_owned(), currency: field("currency", currency)? }
-        }
-        "deposit" => Request::Deposit { account, payment: payment()? },
-        "withdraw" => Request::Withdraw { account, payment: payment()? },
-        "transfer" => {
-            Request::Transfer { from: account, to: named("to", to)?, payment: payment()? }
-        }
+        "open" => Request::Open {
+            account,
+            owner: text.to_owned(),
+            currency: field("currency", currency)?,
+        },
+        "deposit" => Request::Deposit {
+            account,
+            payment: payment()?,
+        },
+        "withdraw" => Request::Withdraw {
+            account,
+            payment: payment()?,
+        },
+        "transfer" => Request::Transfer {
+            from: account,
+            to: named("to", to)?,
+            payment: payment()?,
+        },
         "close" => Request::Close { account },
-        _ => return Err(format!("`{kind}` is none of open, deposit, withdraw, transfer, close")),
+        _ => {
+            return Err(format!(
+                "`{kind}` is none of open, deposit, withdraw, transfer, close"
+            ));
+        }
     })
 }
 
 fn field<T: FromStr<Err: std::fmt::Display>>(column: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| format!("`{text}` in `{column}`: {error}"))
+    text.parse()
+        .map_err(|error| format!("`{text}` in `{column}`: {error}"))
 }
 
 /// An account's id, if it can be one.
@@ -143,16 +188,22 @@ impl Request {
     pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<Receipt>> {
         let (account, command) = match self.clone() {
             Self::Transfer { from, to, payment } => {
-                return transfer(bank, id, (&from, &to), payment).await.map(Vec::from);
+                return transfer(bank, id, (&from, &to), payment)
+                    .await
+                    .map(Vec::from);
             }
-            Self::Open { account, owner, currency } => {
-                (account, AccountCommand::Open { owner, currency })
-            }
+            Self::Open {
+                account,
+                owner,
+                currency,
+            } => (account, AccountCommand::Open { owner, currency }),
             Self::Deposit { account, payment } => (account, AccountCommand::Deposit(payment)),
             Self::Withdraw { account, payment } => (account, AccountCommand::Withdraw(payment)),
             Self::Close { account } => (account, AccountCommand::Close),
         };
-        let execute = bank.execute::<Account>(account, command).id(CommandId::of(id));
+        let execute = bank
+            .execute::<Account>(account, command)
+            .id(CommandId::of(id));
         Ok(vec![execute.correlation(id).await?])
     }
 }

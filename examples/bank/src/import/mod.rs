@@ -56,14 +56,25 @@ pub async fn import(
 ) -> Result<Summary> {
     let unreadable = |error| format!("cannot import `{}`: {error}", file.display());
     let input = BufReader::new(File::open(file).map_err(unreadable)?);
-    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let name = file
+        .file_name()
+        .unwrap_or(file.as_os_str())
+        .to_string_lossy();
     let past = bank.load::<Import>(name.as_ref()).await?;
-    let mut tally = Tally { summary: Summary::default(), done };
+    let mut tally = Tally {
+        summary: Summary::default(),
+        done,
+    };
     let mut lines = Lines::new(input).map_err(unreadable)?;
     let (mut queue, mut running) = (Queue::default(), JoinSet::new());
     loop {
-        while queue.len() < WINDOW && let Some(line) = lines.next() {
-            let Line { number: line, request } = line.map_err(unreadable)?;
+        while queue.len() < WINDOW
+            && let Some(line) = lines.next()
+        {
+            let Line {
+                number: line,
+                request,
+            } = line.map_err(unreadable)?;
             let refused = past.state().reason(line).map(str::to_owned);
             match refused.map_or(request, Err) {
                 Ok(request) => queue.push((line, request)),
@@ -78,14 +89,19 @@ pub async fn import(
             });
         }
         // Where nothing runs, nothing waits, and the input is at its end.
-        let Some(ended) = running.join_next().await else { break };
+        let Some(ended) = running.join_next().await else {
+            break;
+        };
         let (line, request, executed) = ended?;
         match executed {
             Ok(receipts) => tally.accepted(line, receipts)?,
             Err(error) if error.is_rejected() => {
                 // Kept before a later line of the account starts: until then, asking again gives
                 // the same answer.
-                let refused = Refused { line, reason: error.to_string() };
+                let refused = Refused {
+                    line,
+                    reason: error.to_string(),
+                };
                 let refuse = ImportCommand::Refuse(refused.clone());
                 bank.execute::<Import>(name.as_ref(), refuse).await?;
                 tally.refused(refused)?;
@@ -107,7 +123,10 @@ impl<F: FnMut(&Done) -> io::Result<()>> Tally<F> {
     fn accepted(&mut self, line: u64, receipts: Vec<Receipt>) -> io::Result<()> {
         self.summary.accepted += 1;
         self.summary.repeated += u64::from(receipts.iter().all(|receipt| receipt.repeated));
-        (self.done)(&Done { line, outcome: Ok(receipts) })
+        (self.done)(&Done {
+            line,
+            outcome: Ok(receipts),
+        })
     }
 
     fn refused(&mut self, refused: Refused) -> io::Result<()> {

@@ -33,7 +33,9 @@ impl Queue {
             taken.extend(request.accounts().map(str::to_owned));
             free
         };
-        let (start, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(may_start);
+        let (start, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(may_start);
         self.waiting = waiting;
         for (_, request) in &start {
             self.busy.extend(request.accounts().map(str::to_owned));
@@ -59,7 +61,11 @@ mod tests {
             currency: crate::accounts::Currency::Dkk,
             text: String::new(),
         };
-        Request::Transfer { from: from.into(), to: to.into(), payment }
+        Request::Transfer {
+            from: from.into(),
+            to: to.into(),
+            payment,
+        }
     }
 
     fn numbers(lines: &[Numbered]) -> Vec<u64> {

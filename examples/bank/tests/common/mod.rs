@@ -39,9 +39,21 @@ pub(crate) async fn audit(data: &Path) {
     for (event, n) in log.iter().zip(1..) {
         assert_eq!(event.position, Position::new(n), "the log is dense");
     }
-    let events: Vec<_> = log.iter().filter(|event| event.aggregate() == Account::NAME).map(decode).collect();
-    assert_eq!(rows::<v1::Balance>(&store).await, fold(&events), "balances@1");
-    assert_eq!(rows::<v2::Balance>(&store).await, fold(&events), "balances@2");
+    let events: Vec<_> = log
+        .iter()
+        .filter(|event| event.aggregate() == Account::NAME)
+        .map(decode)
+        .collect();
+    assert_eq!(
+        rows::<v1::Balance>(&store).await,
+        fold(&events),
+        "balances@1"
+    );
+    assert_eq!(
+        rows::<v2::Balance>(&store).await,
+        fold(&events),
+        "balances@2"
+    );
     let one = published::<contract::v1::Accounts>(&store).await;
     let two = published::<contract::v2::Accounts>(&store).await;
     assert_eq!(one, mapped(&events), "accounts@1");
@@ -52,7 +64,10 @@ pub(crate) async fn audit(data: &Path) {
 
 /// A stored event, by way of the enum's own `Deserialize`.
 fn decode(stored: &StoredEvent) -> Recorded<AccountEvent> {
-    let known = AccountEvent::TYPES.iter().find(|known| known.name == stored.event_type).unwrap();
+    let known = AccountEvent::TYPES
+        .iter()
+        .find(|known| known.name == stored.event_type)
+        .unwrap();
     Recorded {
         data: tagged(known.variant, &stored.payload),
         position: stored.position,
@@ -68,14 +83,17 @@ fn tagged<T: serde::de::DeserializeOwned>(variant: &str, payload: &str) -> T {
     let payload: Value = serde_json::from_str(payload).unwrap();
     // A variant without fields is written `{}`.
     let unit = serde_json::from_value(json!(variant));
-    unit.or_else(|_| serde_json::from_value(json!({ variant: payload }))).unwrap()
+    unit.or_else(|_| serde_json::from_value(json!({ variant: payload })))
+        .unwrap()
 }
 
 type Rows<P> = BTreeMap<String, P>;
 
 async fn rows<P: Projection>(store: &Store) -> Rows<P> {
     let rows = store.scan_rows(&P::TABLE, None, 1_000_000).await.unwrap();
-    rows.into_iter().map(|(key, row)| (key, P::from_row(row).unwrap())).collect()
+    rows.into_iter()
+        .map(|(key, row)| (key, P::from_row(row).unwrap()))
+        .collect()
 }
 
 fn fold<P: Fold<AccountEvent>>(events: &[Recorded<AccountEvent>]) -> Rows<P> {
@@ -95,7 +113,10 @@ type Told<I> = (Position, String, I);
 /// The whole stream, its numbers and its chain checked.
 async fn published<I: IntegrationEvent>(store: &Store) -> Vec<Told<I>> {
     let stream = stream_of::<I>();
-    let events = store.read_published(&stream, Position::START, 1_000_000).await.unwrap();
+    let events = store
+        .read_published(&stream, Position::START, 1_000_000)
+        .await
+        .unwrap();
     let (mut hash, mut told) = (StreamHash::START, Vec::new());
     for (event, n) in events.into_iter().zip(1..) {
         assert_eq!(event.position, Position::new(n), "{stream} is dense");
@@ -108,7 +129,11 @@ async fn published<I: IntegrationEvent>(store: &Store) -> Vec<Told<I>> {
         told.push((source, subject, tagged(known.variant, cloud.data.get())));
     }
     let head = store.published_head(&stream).await.unwrap();
-    assert_eq!(StreamHash::from_bytes(head.hash), hash, "the head of {stream}");
+    assert_eq!(
+        StreamHash::from_bytes(head.hash),
+        hash,
+        "the head of {stream}"
+    );
     told
 }
 
@@ -118,7 +143,10 @@ fn mapped<I: Publish<Account>>(events: &[Recorded<AccountEvent>]) -> Vec<Told<I>
         let account = accounts.entry(event.id()).or_default();
         account.evolve(&event.data);
         let made = I::publish(event, account).into_events();
-        told.extend(made.into_iter().map(|made| (event.position, event.id().to_owned(), made)));
+        told.extend(
+            made.into_iter()
+                .map(|made| (event.position, event.id().to_owned(), made)),
+        );
     }
     told
 }
@@ -133,7 +161,8 @@ async fn notified(
     let select = "SELECT position, event, account FROM notification ORDER BY position";
     let rows: Vec<(i64, String, String)> = query_as(select).fetch_all(&mut db).await.unwrap();
     let events = two.iter().zip(1i64..);
-    let expected = events.map(|((_, account, _), n)| (n, format!("accounts.v2-{n}"), account.clone()));
+    let expected =
+        events.map(|((_, account, _), n)| (n, format!("accounts.v2-{n}"), account.clone()));
     same("notifications", &rows, &expected.collect());
 
     let select = "SELECT position, account, balance FROM warning ORDER BY position";
@@ -146,12 +175,19 @@ async fn notified(
         }
         _ => None,
     };
-    same("warnings", &rows, &one.iter().zip(1i64..).filter_map(low).collect());
+    same(
+        "warnings",
+        &rows,
+        &one.iter().zip(1i64..).filter_map(low).collect(),
+    );
 }
 
 /// As `assert_eq`, but shows the first difference alone.
 fn same<T: PartialEq + Debug>(what: &str, found: &Vec<T>, expected: &Vec<T>) {
-    let differ = found.iter().zip(expected).find(|(found, expected)| found != expected);
+    let differ = found
+        .iter()
+        .zip(expected)
+        .find(|(found, expected)| found != expected);
     assert!(differ.is_none(), "{what}: {differ:?}");
     assert_eq!(found.len(), expected.len(), "{what}");
 }
