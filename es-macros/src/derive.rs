@@ -36,6 +36,12 @@ pub(crate) fn run<D: Derive>(tokens: TokenStream) -> Output {
     let typing = is_typing(tokens.clone());
     let input: DeriveInput = match syn::parse2(tokens) {
         Ok(input) => input,
+        Err(_) if typing => {
+            return Output {
+                errors: Vec::new(),
+                code: TokenStream::new(),
+            };
+        }
         Err(error) => {
             return Output {
                 errors: vec![error],

@@ -33,7 +33,7 @@ pub const fn same(a: &str, b: &str) -> bool {
 /// there for those alone.
 pub struct Probe<T: ?Sized>(PhantomData<T>);
 
-impl<T: ?Sized + Event> Probe<T> {
+impl<T: Event> Probe<T> {
     pub const INTERNAL: bool = true;
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     said: Vec<(&'static str, Value)>,
     /// Names that were said, but not so that they could be read. They are not missing.
     broken: Vec<&'static str>,
+    /// Whether something was said that may have been any option. None is missing after that.
+    unreadable: bool,
 }
 
 enum Value {
@@ -56,6 +58,7 @@ impl Options {
             place: span,
             said: Vec::new(),
             broken: Vec::new(),
+            unreadable: false,
         };
         let mut reader = Reader {
             errors,
@@ -104,13 +107,16 @@ impl Options {
         self.values(name).next().is_some()
     }
 
+    /// Whether an option was meant, however it was said.
+    pub(crate) fn attempts(&self, name: &str) -> bool {
+        self.has(name) || self.broken.contains(&name)
+    }
+
     /// Reports those of `names` that were not said, in one error: they go into one attribute.
     pub(crate) fn require(&self, errors: &Errors, names: &[&str]) {
-        let silent = |spec: &&Spec| {
-            names.contains(&spec.name) && !self.has(spec.name) && !self.broken.contains(&spec.name)
-        };
+        let silent = |spec: &&Spec| names.contains(&spec.name) && !self.attempts(spec.name);
         let missing: Vec<&Spec> = self.inventory.item.iter().filter(silent).collect();
-        if !missing.is_empty() {
+        if !missing.is_empty() && !self.unreadable {
             errors.push(diag::missing_options(self.inventory, &missing, self.place));
         }
     }
@@ -160,7 +166,7 @@ impl Reader<'_> {
             });
         };
         let options = &mut self.options;
-        if !spec.repeats && (options.has(spec.name) || options.broken.contains(&spec.name)) {
+        if !spec.repeats && options.attempts(spec.name) {
             return self.errors.push(diag::duplicate_option(inventory, key));
         }
         match value_of(spec, key, part) {
@@ -179,12 +185,9 @@ impl Reader<'_> {
         }
     }
 
-    /// What cannot be read may have been any option: none is missing after that.
     fn malformed(&mut self, at: &impl ToTokens) {
         let inventory = self.options.inventory;
-        self.options
-            .broken
-            .extend(inventory.item.iter().map(|spec| spec.name));
+        self.options.unreadable = true;
         self.errors.push(diag::malformed(inventory, self.place, at));
     }
 }

@@ -61,19 +61,16 @@ impl Part {
         let equals = |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == '=');
         let valued = key.is_some() && part.next_if(equals).is_some();
         let rest = part.collect::<TokenStream>();
-        match valued {
-            true => Self {
-                key,
-                value: Some(rest),
-                rest: TokenStream::new(),
-                tokens,
-            },
-            false => Self {
-                key,
-                value: None,
-                rest,
-                tokens,
-            },
+        let (value, rest) = if valued {
+            (Some(rest), TokenStream::new())
+        } else {
+            (None, rest)
+        };
+        Self {
+            key,
+            value,
+            rest,
+            tokens,
         }
     }
 }

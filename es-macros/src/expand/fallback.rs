@@ -84,7 +84,7 @@ pub(crate) fn aggregate(input: &DeriveInput, options: &Options) -> TokenStream {
 fn dispatch(kind: Kind, input: &DeriveInput, options: &Options) -> Option<TokenStream> {
     let aggregate = options
         .ty("aggregate")
-        .filter(|_| !options.has("dispatch"))?;
+        .filter(|_| !options.attempts("dispatch"))?;
     Some(handlers::implementation(
         kind,
         input,

@@ -1,6 +1,6 @@
 //! From Rust's names to stored names and handlers, and what a stored name may be.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens as _;
 use syn::LitStr;
 use syn::ext::IdentExt as _;
@@ -58,7 +58,9 @@ impl Grammar {
         if self == Self::Old {
             return !name.is_empty() && !name.chars().any(char::is_control);
         }
-        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| self.allows(c))
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| self.allows(c))
+            && !name.split('.').any(str::is_empty)
     }
 
     fn allows(self, c: char) -> bool {
@@ -76,7 +78,9 @@ impl Grammar {
         match self {
             Self::Family => "lower-case letters, digits and `_`, a letter first",
             Self::Kebab => "lower-case letters, digits, `-` and `_`, a letter first",
-            Self::Dotted => "lower-case letters, digits, `-`, `_` and `.`, a letter first",
+            Self::Dotted => {
+                "lower-case letters, digits, `-`, `_` and single dots between them, a letter first"
+            }
             Self::Old => "at least one character, and no control characters",
         }
     }
@@ -104,26 +108,20 @@ fn kebab(ident: &Ident) -> String {
     words(&ident.unraw().to_string()).join("-")
 }
 
-/// `Withdraw` → `withdraw`, a method's name. Keywords become raw, `Move` → `r#move`; those that
-/// cannot be raw get an underscore, `Super` → `super_`.
+/// `Withdraw` → `withdraw`, a method's name. Keywords become raw, `Move` → `r#move`; what can be no
+/// name even so gets an underscore, `Super` → `super_`, `_1` → `_1`, `__` → `__`.
 pub(crate) fn method(prefix: &str, ident: &Ident) -> Ident {
-    let name = words(&ident.unraw().to_string()).join("_");
-    let (name, span) = (format!("{prefix}{name}"), ident.span());
-    if matches!(&*name, "self" | "super" | "crate") {
-        Ident::new(&format!("{name}_"), span)
-    } else if name == "gen" || syn::parse_str::<Ident>(&name).is_err() {
-        raw(&name, span)
-    } else {
-        Ident::new(&name, span)
-    }
-}
-
-fn raw(name: &str, span: Span) -> Ident {
-    // A name without any letter, as of the variant `__`, is `_`: no identifier, raw or not.
-    if name.is_empty() {
-        Ident::new("__", span)
-    } else {
-        Ident::new_raw(name, span)
+    let span = ident.span();
+    let name = format!("{prefix}{}", words(&ident.unraw().to_string()).join("_"));
+    match &*name {
+        "self" | "super" | "crate" => Ident::new(&format!("{name}_"), span),
+        "" => Ident::new("__", span),
+        _ if name.starts_with(|c: char| c.is_numeric()) => Ident::new(&format!("_{name}"), span),
+        // `gen` is a keyword since edition 2024, which syn leaves to its users.
+        _ if name == "gen" || syn::parse_str::<Ident>(&name).is_err() => {
+            Ident::new_raw(&name, span)
+        }
+        _ => Ident::new(&name, span),
     }
 }
 
@@ -192,6 +190,7 @@ mod tests {
             ("Crate", "crate_"),
             ("Self_", "self_"),
             ("__", "__"),
+            ("_1", "_1"),
         ] {
             assert_eq!(self::method("", &ident(variant)).to_string(), method);
         }
@@ -219,6 +218,30 @@ mod tests {
         ] {
             assert!(!grammar.accepts(name), "{name}");
             assert_eq!(grammar.fix(name).as_deref(), fixed, "{name}");
+        }
+    }
+
+    /// All words of up to five letters out of six that are different in kind.
+    #[test]
+    fn what_is_mended_is_allowed_and_what_is_allowed_is_left_alone() {
+        let longer = |word: &String| ["a", "B", "1", "_", "-", "."].map(|c| format!("{word}{c}"));
+        let mut names = vec![String::new()];
+        for _ in 0..5 {
+            names.extend(names.iter().flat_map(longer).collect::<Vec<_>>());
+        }
+        for grammar in [Grammar::Family, Grammar::Kebab, Grammar::Dotted] {
+            for fixed in names.iter().filter_map(|name| grammar.fix(name)) {
+                assert!(grammar.accepts(&fixed), "{fixed}");
+                assert_eq!(grammar.fix(&fixed).as_ref(), Some(&fixed));
+            }
+        }
+        for name in names
+            .iter()
+            .filter_map(|name| syn::parse_str::<Ident>(name).ok())
+        {
+            let derived = kebab(&name);
+            assert!(!derived.starts_with(char::is_lowercase) || Grammar::Kebab.accepts(&derived));
+            method("", &name);
         }
     }
 

@@ -51,15 +51,10 @@ pub(crate) struct Committer {
 
 struct Waiting {
     append: Append,
-    answer: oneshot::Sender<Result<Appended>>,
+    answer: Answer,
 }
 
-impl Waiting {
-    /// A caller that is gone does not want its answer.
-    fn tell(self, result: Result<Appended>) {
-        self.answer.send(result).ok();
-    }
-}
+type Answer = oneshot::Sender<Result<Appended>>;
 
 impl Committer {
     pub(crate) fn start(commit: impl Commit) -> Self {
@@ -115,27 +110,35 @@ fn take<C: Commit>(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
 }
 
 async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
-    let appends: Vec<_> = batch.iter().map(|waiting| waiting.append.clone()).collect();
+    let (appends, answers): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|waiting| (waiting.append, waiting.answer))
+        .unzip();
+    // A caller that is gone does not want its answer.
+    let tell = |answer: Answer, result| drop(answer.send(result));
     match commit.commit(&appends).await {
         Ok(results) => {
-            for (waiting, result) in batch.into_iter().zip(results) {
-                waiting.tell(Ok(result));
+            for (answer, result) in answers.into_iter().zip(results) {
+                tell(answer, Ok(result));
             }
         }
         // Nobody's fault: the patience that it cost is not spent again for each of them.
         Err(Failed::Before(error)) => {
             let error = error.to_string();
-            for waiting in batch {
-                waiting.tell(Err(Error::database(DOING, error.clone())));
+            for answer in answers {
+                tell(answer, Err(Error::database(DOING, error.clone())));
             }
         }
         // One append that the database refuses must not fail its neighbours. If the commit itself
         // was in doubt, the command ids answer with what it did.
         Err(Failed::Within(error)) => {
-            tracing::warn!(%error, appends = batch.len(), "a batch of appends failed");
-            for waiting in batch {
-                let result = commit.commit(std::slice::from_ref(&waiting.append)).await;
-                waiting.tell(result.map(|results| results[0]).map_err(Error::from));
+            tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
+            for (answer, append) in answers.into_iter().zip(appends) {
+                let result = commit.commit(&[append]).await;
+                tell(
+                    answer,
+                    result.map(|results| results[0]).map_err(Error::from),
+                );
             }
         }
     }

@@ -11,17 +11,17 @@ pub(crate) const HELP: &str = "\
 A bank of two event-sourced services: imports transactions, shows what became of them, and serves.
 
 usage: bank [options]
-       bank generate [--seed N] [--lines N]    prints an input like the one that is built in
+       bank generate [--seed N] [--lines N]    prints an input like the built-in one
 
-  --input FILE        imports FILE instead; its name and its lines' numbers name the commands, so
-                      a line is executed once, however often it is imported
-  --no-import         only serves and projects
-  --data DIR          keeps the databases in DIR                              [bank-data]
-  --listen ADDRESS    serves the feed there                [127.0.0.1:8080, or a free port]
-  --balances 1|2|both the versions of the read model to keep up to date            [both]
-  --acks              prints a line for every line of the input, right after its commit
-  --exit              stops by itself when everything is shown
-  --log LEVEL         error, warn, info, debug or trace, to stderr                  [warn]
+  --input FILE         imports FILE instead; its name and its lines' numbers name the commands,
+                       so a line is executed once, however often it is imported
+  --no-import          only projects and serves
+  --data DIR           keeps the databases in DIR                             [bank-data]
+  --listen ADDRESS     serves the feed there               [127.0.0.1:8080, or a free port]
+  --balances VERSIONS  of the read model, to keep up to date: 1, 2 or both         [both]
+  --acks               prints a line for every line of the input, right after its commit
+  --exit               stops by itself when everything is shown
+  --log LEVEL          error, warn, info, debug or trace, to stderr                [warn]
 ";
 
 pub(crate) enum Command {

@@ -52,25 +52,33 @@ async fn run(args: Run) -> Result<()> {
         args.data.display()
     )?;
 
-    if let Some(input) = &args.input {
-        let summary = import_alone(&bank, input, &args).await?;
-        out.write_all(report::imported(input, &summary).as_bytes())?;
-    }
-    bank.settle().await?;
-    out.write_all(report::report(&bank).await?.as_bytes())?;
-    let feed = bank.feed();
-    writeln!(out, "\nThe feed is at {feed}, and you may try")?;
-    writeln!(out, "  curl {feed}/streams")?;
-    writeln!(out, "  curl '{feed}/streams/accounts/v1/events?limit=2'")?;
-    writeln!(
-        out,
-        "  curl '{feed}/streams/accounts/v2/events?after=100&limit=2'"
-    )?;
-    if args.exit {
-        return bank.shutdown().await;
+    let shown = import_and_show(&bank, &args).await;
+    if args.exit || shown.is_err() {
+        bank.shutdown().await?;
+        return shown;
     }
     writeln!(out, "Ctrl-C stops it.")?;
     bank.until_shutdown().await
+}
+
+async fn import_and_show(bank: &Bank, args: &Run) -> Result<()> {
+    let mut out = io::stdout();
+    if let Some(input) = &args.input {
+        let summary = import_alone(bank, input, args).await?;
+        out.write_all(report::imported(input, &summary).as_bytes())?;
+    }
+    bank.settle().await?;
+    out.write_all(report::report(bank).await?.as_bytes())?;
+    let feed = bank.feed();
+    writeln!(out, "\nThe feed is at {feed}; try")?;
+    for path in [
+        "",
+        "/accounts/v1/events?limit=2",
+        "/accounts/v2/events?after=100&limit=2",
+    ] {
+        writeln!(out, "  curl '{feed}/streams{path}'")?;
+    }
+    Ok(())
 }
 
 fn usual_or_free() -> &'static str {

@@ -136,7 +136,7 @@ async fn owner(db: &mut SqliteConnection, account: &str) -> sqlx::Result<String>
 }
 
 /// Less than this is worth a warning.
-const LOW: Money = Money::from_minor(100_00).unwrap();
+const LOW: Money = Money::units(100);
 
 /// Warns of low balances. It reads version 1, and moves to version 2 when it likes.
 struct Warn;

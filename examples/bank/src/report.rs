@@ -1,24 +1,24 @@
 //! What the bank looks like, for people. Everything is read with the queries that anybody would
 //! use.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use es_runtime::integration::{StreamHash, stream_of};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::sqlx::{query_as, query_scalar};
 use es_runtime::store::{EventStore, Phase, ProjectionKind};
+use indicatif::HumanCount;
 
 use crate::accounts::balances::{v1, v2};
 use crate::accounts::cash::Cash;
 use crate::accounts::{Money, contract};
-use crate::import::Summary;
+use crate::import::{Refused, Summary};
 use crate::{Bank, Result, accounts_db, notifications};
 
 /// So much is shown of what there is more of.
-const FEW: usize = 5;
+const FEW: u32 = 5;
 
 /// The whole report.
 ///
@@ -28,10 +28,7 @@ pub async fn report(bank: &Bank) -> Result<String> {
     let mut out = String::new();
     balances(&mut out, bank).await?;
     money(&mut out, bank).await?;
-    writeln!(
-        out,
-        "\nWhat the world is told: one integration stream per version of the contract"
-    )?;
+    out += "\nWhat the world is told: a stream per version of the contract\n";
     stream::<contract::v1::Accounts>(&mut out, bank).await?;
     stream::<contract::v2::Accounts>(&mut out, bank).await?;
     received(&mut out, bank).await?;
@@ -40,74 +37,51 @@ pub async fn report(bank: &Bank) -> Result<String> {
 
 /// What became of an input.
 pub fn imported(input: &Path, summary: &Summary) -> String {
-    let Summary {
-        accepted,
-        repeated,
-        refused,
-    } = summary;
-    let (file, known) = (
-        input.display(),
-        if *repeated > 0 {
-            format!(" ({repeated} of them before)")
-        } else {
-            String::new()
-        },
-    );
-    let refusals = refused
-        .iter()
-        .map(|refused| format!("\n  line {:5}  {}", refused.line, refused.reason));
-    format!(
-        "Imported `{file}`: {accepted} lines accepted{known}, {} refused{}\n",
-        refused.len(),
-        refusals.collect::<String>()
-    )
+    let (file, accepted) = (input.display(), summary.accepted);
+    let mut out = format!("Imported `{file}`: {accepted} lines were accepted");
+    if summary.repeated > 0 {
+        out += &format!(" ({} of them before)", summary.repeated);
+    }
+    out += &format!(", and {} refused\n", summary.refused.len());
+    for Refused { line, reason } in &summary.refused {
+        out += &format!("  line {line:<5} {reason}\n");
+    }
+    out
 }
 
-/// Both versions of the read model, side by side.
+/// Both versions of the read model, side by side, with the largest amounts.
 async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
-    let (mut v1, mut v2) = (BTreeMap::new(), BTreeMap::new());
+    let (mut one, mut two) = (BTreeMap::new(), BTreeMap::new());
     if bank.versions.has_v1() {
-        v1 = all::<v1::Balance>(bank).await?;
+        one = all::<v1::Balance>(bank).await?;
     }
     if bank.versions.has_v2() {
-        v2 = all::<v2::Balance>(bank).await?;
+        two = all::<v2::Balance>(bank).await?;
     }
-    let amounts = |account: &str| {
-        let (v1, v2) = (v1.get(account), v2.get(account));
-        (v1.map(|row| row.amount), v2.map(|row| row.amount))
-    };
-    let mut accounts: Vec<_> = v1
-        .keys()
-        .chain(v2.keys())
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    accounts.sort_by_key(|account| Reverse(amounts(account)));
+    let mut rows = BTreeMap::<&str, Row<'_>>::new();
+    for (account, row) in &one {
+        rows.entry(account).or_default().one = Some(row);
+    }
+    for (account, row) in &two {
+        rows.entry(account).or_default().two = Some(row);
+    }
+    let count = rows.len();
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.amount()));
 
-    let few = FEW.min(accounts.len());
     writeln!(
         out,
-        "\nBalances: both versions of the read model, {few} of {} accounts",
-        accounts.len()
+        "\nBalances: a table per version of the read model, the largest of {count}"
     )?;
     writeln!(
         out,
-        "  {:18}{:>14}{:>14}    {:>11}",
-        "account", "balances@1", "balances@2", "movements"
+        "  account               balances@1     balances@2       movements"
     )?;
-    for account in &accounts[..few] {
-        let (one, two) = amounts(account);
-        let (currency, movements) = v2.get(*account).map_or(("", String::new()), |row| {
-            (row.currency.code(), row.movements.to_string())
-        });
-        let (one, two) = (cell(one), cell(two));
-        writeln!(
-            out,
-            "  {account:18}{one:>14}{two:>14} {currency:3}{movements:>11}"
-        )?;
+    for (account, row) in rows.iter().take(FEW as usize) {
+        writeln!(out, "  {account:18}{row}")?;
     }
     for (id, state) in bank.accounts.store().projections().await? {
-        if id.kind == ProjectionKind::ReadModel && id.name == "balances" {
+        if id.kind == ProjectionKind::ReadModel && id.name == v2::Balance::NAME {
             let phase = match state.phase {
                 Phase::Live => "live: what `SELECT … FROM balances` reads",
                 Phase::Shadow => "complete, beside the live one",
@@ -119,18 +93,44 @@ async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
     Ok(())
 }
 
+/// One account in both versions.
+#[derive(Default)]
+struct Row<'a> {
+    one: Option<&'a v1::Balance>,
+    two: Option<&'a v2::Balance>,
+}
+
+impl Row<'_> {
+    fn amount(&self) -> Option<Money> {
+        let (one, two) = (
+            self.one.map(|row| row.amount),
+            self.two.map(|row| row.amount),
+        );
+        one.max(two)
+    }
+}
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = self
+            .one
+            .map_or_else(String::new, |row| decimal(row.amount.minor()));
+        write!(f, "{amount:>14}")?;
+        if let Some(row) = self.two {
+            let (amount, currency) = (decimal(row.amount.minor()), row.currency);
+            write!(f, "{amount:>15} {currency}{:>12}", row.movements)?;
+        }
+        Ok(())
+    }
+}
+
 /// Every row of a version of a read model.
 async fn all<P: Projection>(bank: &Bank) -> Result<BTreeMap<String, P>> {
-    let mut rows = BTreeMap::new();
+    let mut rows: BTreeMap<String, P> = BTreeMap::new();
     loop {
-        let after = rows
-            .last_key_value()
-            .map(|(key, _): (&String, &P)| key.clone());
-        let page = bank
-            .accounts
-            .view::<P>()
-            .page(after.as_deref(), 1000)
-            .await?;
+        let after = rows.keys().next_back().cloned();
+        let view = bank.accounts.view::<P>();
+        let page = view.page(after.as_deref(), 1000).await?;
         if page.is_empty() {
             return Ok(rows);
         }
@@ -138,28 +138,25 @@ async fn all<P: Projection>(bank: &Bank) -> Result<BTreeMap<String, P>> {
     }
 }
 
-/// The law of the bank, checked with SQL on the live version of `balances`.
+/// The law of the bank, with SQL on whatever version of `balances` is live.
 async fn money(out: &mut String, bank: &Bank) -> Result<()> {
     if !bank.versions.has_v2() {
         return Ok(());
     }
     let mut db = notifications::connect(&accounts_db(&bank.data)).await?;
     let held = "SELECT currency, sum(amount) FROM balances GROUP BY currency";
-    let held: BTreeMap<String, i64> = query_as(held)
-        .fetch_all(&mut db)
-        .await?
-        .into_iter()
-        .collect();
-    writeln!(out, "\nMoney: balances + in transit = paid in − paid out")?;
+    let held: Vec<(String, i64)> = query_as(held).fetch_all(&mut db).await?;
+    let held: BTreeMap<_, _> = held.into_iter().collect();
+    out.push_str("\nMoney: balances + in transit = paid in − paid out\n");
     for (currency, cash) in all::<Cash>(bank).await? {
         let held = held.get(&currency).copied().unwrap_or_default();
         let holds = held + cash.in_transit == cash.paid_in - cash.paid_out;
-        let [held, transit, paid_in, paid_out] =
-            [held, cash.in_transit, cash.paid_in, cash.paid_out].map(decimal);
-        let sign = if holds { "=" } else { "≠" };
+        let sign = if holds { '=' } else { '≠' };
+        let all = [held, cash.in_transit, cash.paid_in, cash.paid_out];
+        let [held, transit, paid_in, paid_out] = all.map(decimal);
         writeln!(
             out,
-            "  {currency} {held:>15} + {transit} {sign} {paid_in:>15} − {paid_out:>15}"
+            "  {currency}{held:>15} + {transit} {sign} {paid_in:>14} − {paid_out:>14}"
         )?;
     }
     Ok(())
@@ -172,15 +169,14 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
     let hash = StreamHash::from_bytes(head.hash).to_string();
     writeln!(
         out,
-        "  {stream}  {} events, running hash {}…",
-        head.position,
-        &hash[..16]
+        "  {stream}: {} events, running hash {hash:.16}…",
+        head.position
     )?;
-    let few = Position::new(head.position.get().saturating_sub(2));
-    for event in store.read_published(&stream, few, FEW).await? {
+    let before = Position::new(head.position.get().saturating_sub(2));
+    for event in store.read_published(&stream, before, 2).await? {
         writeln!(
             out,
-            "    {:>6}  {}  {}",
+            "    {} {} {}",
             event.position, event.event_type, event.payload
         )?;
     }
@@ -191,27 +187,20 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
 async fn received(out: &mut String, bank: &Bank) -> Result<()> {
     let service = &bank.notifications;
     let mut db = notifications::connect(&service.database).await?;
-    let warnings: i64 = query_scalar("SELECT count(*) FROM warning")
-        .fetch_one(&mut db)
-        .await?;
-    let texts = "SELECT text FROM notification ORDER BY position DESC LIMIT ?";
-    let texts: Vec<String> = query_scalar(texts)
-        .bind(FEW as i64)
-        .fetch_all(&mut db)
-        .await?;
-    let (notify, warn) = (service.notify.progress(), service.warn.progress());
+    let warnings = query_scalar("SELECT count(*) FROM warning");
+    let warnings: i64 = warnings.fetch_one(&mut db).await?;
+    let texts = query_scalar("SELECT text FROM notification ORDER BY position DESC LIMIT ?");
+    let texts: Vec<String> = texts.bind(FEW).fetch_all(&mut db).await?;
+    let (warn, notify) = (service.warn.progress(), service.notify.progress());
+    out.push_str("\nWhat the notifications service heard, over HTTP, and keeps in its database\n");
     writeln!(
         out,
-        "\nWhat the notifications service heard, over HTTP, into its own database"
-    )?;
-    writeln!(
-        out,
-        "  `warn` reads accounts@1, is at {}, and wrote {warnings} warnings",
+        "  from accounts@1, up to {}: {warnings} warnings",
         warn.position
     )?;
     writeln!(
         out,
-        "  `notify` reads accounts@2, is at {}, and wrote last:",
+        "  from accounts@2, up to {}: a notification each, the last",
         notify.position
     )?;
     for text in texts.iter().rev() {
@@ -220,13 +209,9 @@ async fn received(out: &mut String, bank: &Bank) -> Result<()> {
     Ok(())
 }
 
-fn cell(amount: Option<Money>) -> String {
-    amount.map_or_else(String::new, |amount| decimal(amount.minor()))
-}
-
 /// Minor units as `1,234,567.89`.
 fn decimal(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
-    let (whole, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    format!("{sign}{}.{cents:02}", indicatif::HumanCount(whole))
+    let (units, rest) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+    format!("{sign}{}.{rest:02}", HumanCount(units))
 }

@@ -3,17 +3,19 @@
 
 mod common;
 
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bank::accounts::balances::{v1, v2};
 use bank::generate::generate;
+use bank::import::HEADER;
 use common::{accounts, audit};
 use es_runtime::Service;
 use es_runtime::store::EventStore;
 
-fn start(dir: &Path, args: &[&str]) -> Child {
+fn bank(dir: &Path, args: &[&str]) -> Command {
     let mut bank = Command::new(env!("CARGO_BIN_EXE_bank"));
     bank.args([
         "--listen",
@@ -23,11 +25,8 @@ fn start(dir: &Path, args: &[&str]) -> Child {
         "--input",
         "transactions.csv",
     ]);
-    bank.args(args)
-        .current_dir(dir)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+    bank.args(args).current_dir(dir).stdout(Stdio::null());
+    bank
 }
 
 #[tokio::test]
@@ -35,10 +34,14 @@ async fn each_keeps_its_version_and_both_agree() {
     let dir = tempfile::tempdir().unwrap();
     let mut input = Vec::new();
     generate(1, 300, &mut input).unwrap();
-    std::fs::write(dir.path().join("transactions.csv"), input).unwrap();
+    fs::write(dir.path().join("transactions.csv"), input).unwrap();
 
-    let mut other = start(dir.path(), &["--balances", "2", "--no-import"]);
-    let mut importing = start(dir.path(), &["--balances", "1", "--exit"]);
+    let mut other = bank(dir.path(), &["--balances", "2", "--no-import"])
+        .spawn()
+        .unwrap();
+    let mut importing = bank(dir.path(), &["--balances", "1", "--exit"])
+        .spawn()
+        .unwrap();
     assert!(importing.wait().unwrap().success());
 
     // A third reader, which keeps nothing up to date itself, waits for what the others write.
@@ -89,4 +92,22 @@ async fn each_keeps_its_version_and_both_agree() {
         "asked to stop, it stops in order"
     );
     audit(&data).await;
+}
+
+#[test]
+fn a_second_import_is_told_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(dir.path().join("transactions.csv"), HEADER).unwrap();
+    let lock = fs::File::create(data.join("import.lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = bank(dir.path(), &["--exit"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("another process imports into the same data"),
+        "{said}"
+    );
+    lock.unlock().unwrap();
+    assert!(bank(dir.path(), &["--exit"]).status().unwrap().success());
 }

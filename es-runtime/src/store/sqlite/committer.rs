@@ -1,137 +1,58 @@
-//! Group commit: everything that waits while the previous commit is under way goes into the next
-//! transaction, in five statements, however many appends that are.
+//! A batch of appends in one transaction of five statements, however many appends that are.
 
 use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
-use tokio::sync::{mpsc, oneshot};
 
 use super::log::outcome_of;
 use super::{begin_immediate, failed, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::{Position, StoredEvent};
+use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
 use crate::store::{Append, Appended, Found, plan};
 
-const DOING: &str = "appending events";
-/// Appends that may wait; the next caller waits for room.
-const QUEUE: usize = 1024;
-/// Appends in one transaction.
-const BATCH: usize = 512;
-
-/// The way to the task that writes all appends of this process.
-#[derive(Clone, Debug)]
-pub(super) struct Committer {
-    queue: mpsc::Sender<Waiting>,
+/// Writes batches with the one writer.
+pub(super) struct Batches {
+    writer: SqlitePool,
+    wake: Arc<Wake>,
 }
 
-struct Waiting {
-    append: Append,
-    answer: Answer,
-}
-
-type Answer = oneshot::Sender<Result<Appended>>;
-
-impl Committer {
-    pub(super) fn start(writer: SqlitePool, wake: Arc<Wake>) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(writer, wake, waiting));
-        Self { queue }
+impl Batches {
+    pub(super) fn new(writer: SqlitePool, wake: Arc<Wake>) -> Self {
+        Self { writer, wake }
     }
 
-    /// Hands the append over and waits for its commit. The commit happens also if the caller does
-    /// not wait.
-    pub(super) async fn append(&self, append: Append) -> Result<Appended> {
-        let gone = || Error::database(DOING, "the store is closed");
-        let (answer, answered) = oneshot::channel();
-        self.queue
-            .send(Waiting { append, answer })
-            .await
-            .map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
-    }
-}
-
-async fn run(writer: SqlitePool, wake: Arc<Wake>, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut waiting, BATCH).await > 0 {
-        let (appends, answers): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|w| (w.append, w.answer)).unzip();
-        // A caller that is gone does not want its answer.
-        let tell = |answer: Answer, result| drop(answer.send(result));
-        match commit(&writer, &wake, &appends).await {
-            Ok(results) => {
-                for (answer, result) in answers.into_iter().zip(results) {
-                    tell(answer, Ok(result));
-                }
-            }
-            // Nobody's fault: the patience that it cost is not spent again for each of them.
-            Err(Failed::Begin(error)) => {
-                let error = error.to_string();
-                for answer in answers {
-                    tell(answer, Err(Error::database(DOING, error.clone())));
-                }
-            }
-            // One append that the database refuses must not fail its neighbours. If the commit
-            // itself was in doubt, the command ids answer with what it did.
-            Err(Failed::Write(error)) => {
-                tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
-                for (answer, append) in answers.into_iter().zip(appends) {
-                    let result = commit(&writer, &wake, &[append]).await;
-                    tell(
-                        answer,
-                        result.map(|results| results[0]).map_err(Error::from),
-                    );
-                }
-            }
+    async fn write(
+        &self,
+        mut tx: Transaction<'static, Sqlite>,
+        batch: &[Append],
+    ) -> Result<Vec<Appended>> {
+        let (found, head) = look_up(&mut tx, batch).await?;
+        let plan = plan(batch, &found, head);
+        if plan
+            .results
+            .iter()
+            .any(|result| matches!(result, Appended::New(_)))
+        {
+            insert(&mut tx, batch, &plan.results).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            self.wake.log_grew(plan.head);
         }
+        Ok(plan.results)
     }
 }
 
-/// Where a batch failed: before any of its appends was looked at, or on account of one.
-enum Failed {
-    Begin(sqlx::Error),
-    Write(Error),
-}
+impl Commit for Batches {
+    const STREAMS_REPEAT: bool = true;
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Begin(error) => Self::database(DOING, error),
-            Failed::Write(error) => error,
-        }
+    async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+        let tx = begin_immediate(&self.writer).await;
+        let tx = tx.map_err(|error| Failed::Before(Error::database(DOING, error)))?;
+        self.write(tx, batch).await.map_err(Failed::Within)
     }
-}
-
-/// Writes a batch in one transaction.
-async fn commit(
-    writer: &SqlitePool,
-    wake: &Wake,
-    batch: &[Append],
-) -> Result<Vec<Appended>, Failed> {
-    let tx = begin_immediate(writer).await.map_err(Failed::Begin)?;
-    write(tx, wake, batch).await.map_err(Failed::Write)
-}
-
-async fn write(
-    mut tx: Transaction<'static, Sqlite>,
-    wake: &Wake,
-    batch: &[Append],
-) -> Result<Vec<Appended>> {
-    let (found, head) = look_up(&mut tx, batch).await?;
-    let plan = plan(batch, &found, head);
-    let new = plan
-        .results
-        .iter()
-        .any(|result| matches!(result, Appended::New(_)));
-    if new {
-        insert(&mut tx, batch, &plan.results).await?;
-        tx.commit().await.map_err(failed(DOING))?;
-        wake.log_grew(plan.head);
-    }
-    Ok(plan.results)
 }
 
 pub(super) const LOOK_UP: &str = "

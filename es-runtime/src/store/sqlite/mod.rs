@@ -24,7 +24,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
 use tokio::time::{Instant, sleep};
 
-use self::committer::Committer;
+use self::committer::Batches;
+use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -90,7 +91,7 @@ impl SqliteStore {
             .await
             .map_err(opening)?;
         let wake = Arc::new(Wake::new(POLL));
-        let committer = Committer::start(writer.clone(), wake.clone());
+        let committer = Committer::start(Batches::new(writer.clone(), wake.clone()));
         Ok(Self {
             identity,
             readers,

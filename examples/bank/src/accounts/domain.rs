@@ -277,7 +277,7 @@ impl Account {
     }
 
     /// The most that it holds: a billion.
-    pub const LIMIT: Money = Money::from_minor(1_000_000_000_00).unwrap();
+    pub const LIMIT: Money = Money::units(1_000_000_000);
 
     /// The money in the account.
     pub fn balance(&self) -> Money {

@@ -19,6 +19,11 @@ impl Money {
     /// The largest amount.
     pub const MAX: Self = Self((1 << 53) - 1);
 
+    /// So many whole units, so a hundred times as many minor ones.
+    pub const fn units(units: i32) -> Self {
+        Self(units as i64 * 100)
+    }
+
     /// So many minor units, if that is not too much.
     pub const fn from_minor(minor: i64) -> Option<Self> {
         if minor.unsigned_abs() <= Self::MAX.0.unsigned_abs() {

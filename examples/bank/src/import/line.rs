@@ -7,7 +7,7 @@ use es_runtime::event::{CommandId, StreamId};
 use es_runtime::prelude::Aggregate;
 use es_runtime::{Receipt, Result, Service};
 
-use crate::accounts::{Account, AccountCommand, Currency, Payment, transfer};
+use crate::accounts::{Account, AccountCommand, Payment, transfer};
 
 /// The columns, in the first line of every input.
 pub const HEADER: &str = "type,account,to,amount,currency,text";
@@ -23,31 +23,22 @@ pub struct Line {
 
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "the words of the input, as its reader knows them"
-)]
 pub enum Request {
-    Open {
+    /// A command to one account.
+    Command {
+        /// The account.
         account: String,
-        owner: String,
-        currency: Currency,
+        /// The command.
+        command: AccountCommand,
     },
-    Deposit {
-        account: String,
-        payment: Payment,
-    },
-    Withdraw {
-        account: String,
-        payment: Payment,
-    },
+    /// Money from one account to another.
     Transfer {
+        /// The sender.
         from: String,
+        /// The receiver.
         to: String,
+        /// The money.
         payment: Payment,
-    },
-    Close {
-        account: String,
     },
 }
 
@@ -104,57 +95,60 @@ fn parse(bytes: &[u8]) -> Result<Request, String> {
     if line.matches('"').count() % 2 == 1 {
         return Err("a quote is not closed".to_owned());
     }
-    let mut csv = csv::ReaderBuilder::new();
-    let mut csv = csv
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(line.as_bytes());
-    let mut record = csv::StringRecord::new();
-    csv.read_record(&mut record)
-        .map_err(|error| error.to_string())?;
-    let fields: Vec<_> = record.iter().map(str::trim).collect();
-    let Ok([kind, account, to, amount, currency, text]) = <[&str; 6]>::try_from(&fields[..]) else {
+    let fields = fields(line).map_err(|error| error.to_string())?;
+    let columns: Vec<_> = fields.iter().map(str::trim).collect();
+    let [kind, account, to, amount, currency, text] = columns[..] else {
         return Err(format!(
             "the line has {} columns instead of 6",
-            fields.len()
+            columns.len()
         ));
     };
-    let payment = || {
-        let (amount, currency) = (field("amount", amount)?, field("currency", currency)?);
+    let account = named("account", account)?;
+    let text = text.to_owned();
+    let currency = || field("currency", currency);
+    let payment = |text| {
+        let (amount, currency) = (field("amount", amount)?, currency()?);
         Ok::<_, String>(Payment {
             amount,
             currency,
-            text: text.to_owned(),
+            text,
         })
     };
-    let account = named("account", account)?;
-    Ok(match kind {
-        "open" if text.is_empty() => return Err("the owner's name is missing in `text`".to_owned()),
-        "open" => Request::Open {
-            account,
-            owner: text.to_owned(),
-            currency: field("currency", currency)?,
+    let command = match kind {
+        "open" if text.is_empty() => return Err("`text` should name the owner".to_owned()),
+        "open" => AccountCommand::Open {
+            owner: text,
+            currency: currency()?,
         },
-        "deposit" => Request::Deposit {
-            account,
-            payment: payment()?,
-        },
-        "withdraw" => Request::Withdraw {
-            account,
-            payment: payment()?,
-        },
-        "transfer" => Request::Transfer {
-            from: account,
-            to: named("to", to)?,
-            payment: payment()?,
-        },
-        "close" => Request::Close { account },
+        "deposit" => AccountCommand::Deposit(payment(text)?),
+        "withdraw" => AccountCommand::Withdraw(payment(text)?),
+        "close" => AccountCommand::Close,
+        "transfer" => {
+            let (to, payment) = (named("to", to)?, payment(text)?);
+            return Ok(Request::Transfer {
+                from: account,
+                to,
+                payment,
+            });
+        }
         _ => {
             return Err(format!(
                 "`{kind}` is none of open, deposit, withdraw, transfer, close"
             ));
         }
-    })
+    };
+    Ok(Request::Command { account, command })
+}
+
+/// The columns of one line, however many there are.
+fn fields(line: &str) -> csv::Result<csv::StringRecord> {
+    let mut csv = csv::ReaderBuilder::new();
+    csv.has_headers(false)
+        .flexible(true)
+        .terminator(csv::Terminator::Any(b'\n'));
+    let mut fields = csv::StringRecord::new();
+    csv.from_reader(line.as_bytes()).read_record(&mut fields)?;
+    Ok(fields)
 }
 
 fn field<T: FromStr<Err: std::fmt::Display>>(column: &str, text: &str) -> Result<T, String> {
@@ -172,11 +166,8 @@ impl Request {
     /// The accounts that it touches.
     pub fn accounts(&self) -> impl Iterator<Item = &str> {
         let (account, other) = match self {
+            Self::Command { account, .. } => (account, None),
             Self::Transfer { from, to, .. } => (from, Some(to)),
-            Self::Open { account, .. }
-            | Self::Deposit { account, .. }
-            | Self::Withdraw { account, .. }
-            | Self::Close { account } => (account, None),
         };
         std::iter::once(account).chain(other).map(String::as_str)
     }
@@ -186,24 +177,15 @@ impl Request {
     /// # Errors
     /// As [`Service::execute`].
     pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<Receipt>> {
-        let (account, command) = match self.clone() {
-            Self::Transfer { from, to, payment } => {
-                return transfer(bank, id, (&from, &to), payment)
-                    .await
-                    .map(Vec::from);
+        match self.clone() {
+            Self::Command { account, command } => {
+                let execute = bank.execute::<Account>(account, command);
+                Ok(vec![execute.id(CommandId::of(id)).correlation(id).await?])
             }
-            Self::Open {
-                account,
-                owner,
-                currency,
-            } => (account, AccountCommand::Open { owner, currency }),
-            Self::Deposit { account, payment } => (account, AccountCommand::Deposit(payment)),
-            Self::Withdraw { account, payment } => (account, AccountCommand::Withdraw(payment)),
-            Self::Close { account } => (account, AccountCommand::Close),
-        };
-        let execute = bank
-            .execute::<Account>(account, command)
-            .id(CommandId::of(id));
-        Ok(vec![execute.correlation(id).await?])
+            Self::Transfer { from, to, payment } => {
+                let transferred = transfer(bank, id, (&from, &to), payment).await?;
+                Ok(transferred.into())
+            }
+        }
     }
 }

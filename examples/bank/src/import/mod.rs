@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 
-/// Lines that wait for others, at most.
-const WINDOW: usize = 100;
+/// Lines at hand, executing or waiting for others, at most.
+const WINDOW: usize = 200;
 
 /// What became of a line.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub async fn import(
     let mut lines = Lines::new(input).map_err(unreadable)?;
     let (mut queue, mut running) = (Queue::default(), JoinSet::new());
     loop {
-        while queue.len() < WINDOW
+        while queue.len() + running.len() < WINDOW
             && let Some(line) = lines.next()
         {
             let Line {
@@ -114,6 +114,7 @@ pub async fn import(
     Ok(tally.summary)
 }
 
+/// Keeps count, and tells of every line.
 struct Tally<F> {
     summary: Summary,
     done: F,

@@ -163,27 +163,24 @@ async fn notified(
     let events = two.iter().zip(1i64..);
     let expected =
         events.map(|((_, account, _), n)| (n, format!("accounts.v2-{n}"), account.clone()));
-    same("notifications", &rows, &expected.collect());
+    same("notifications", &rows, &expected.collect::<Vec<_>>());
 
     let select = "SELECT position, account, balance FROM warning ORDER BY position";
     let rows: Vec<(i64, String, i64)> = query_as(select).fetch_all(&mut db).await.unwrap();
     let low = |((_, _, event), n): (&Told<contract::v1::Accounts>, i64)| match event {
         contract::v1::Accounts::BalanceChanged { account, balance }
-            if *balance < Money::from_minor(100_00).unwrap() =>
+            if *balance < Money::units(100) =>
         {
             Some((n, account.clone(), balance.minor()))
         }
         _ => None,
     };
-    same(
-        "warnings",
-        &rows,
-        &one.iter().zip(1i64..).filter_map(low).collect(),
-    );
+    let expected = one.iter().zip(1i64..).filter_map(low);
+    same("warnings", &rows, &expected.collect::<Vec<_>>());
 }
 
 /// As `assert_eq`, but shows the first difference alone.
-fn same<T: PartialEq + Debug>(what: &str, found: &Vec<T>, expected: &Vec<T>) {
+fn same<T: PartialEq + Debug>(what: &str, found: &[T], expected: &[T]) {
     let differ = found
         .iter()
         .zip(expected)
