@@ -29,6 +29,8 @@ pub(crate) type At = Box<(String, StreamId, u64)>;
 
 /// Every way to fail. Private: users see codes and predicates, so that it can grow.
 #[derive(Debug)]
+// Which of them can happen depends on the features.
+#[allow(dead_code)]
 pub(crate) enum Kind {
     Conflict {
         stream: StreamId,
@@ -303,7 +305,7 @@ impl fmt::Display for Kind {
             ),
             Self::UnknownStore { url } => write!(
                 f,
-                "no store for `{url}`: use `memory:` or `sqlite://path/to/file.db`, and switch the store's feature on"
+                "no store for `{url}`: use `memory:`, `sqlite://path/to/file.db` or `postgres://user@host/database`, and switch the store's feature on"
             ),
             Self::BrokenOrder { after, found } => write!(
                 f,
@@ -407,7 +409,7 @@ impl fmt::Display for Kind {
             Self::WrongTransaction { wanted } => {
                 write!(
                     f,
-                    "this transaction is not one of {wanted}: ask for the store's own kind"
+                    "this transaction is no {wanted} transaction: ask for the store's own kind"
                 )
             }
         }

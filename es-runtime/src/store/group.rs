@@ -30,16 +30,18 @@ pub(crate) trait Commit: Send + 'static {
 
 /// Where a batch failed.
 pub(crate) enum Failed {
-    /// Before any of its appends was looked at.
-    Before(Error),
+    /// Before any of its appends was looked at, and why.
+    Before(String),
     /// On account of one of them, or in the commit.
     Within(Error),
 }
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
-        let (Failed::Before(error) | Failed::Within(error)) = failed;
-        error
+        match failed {
+            Failed::Before(why) => Self::database(DOING, why),
+            Failed::Within(error) => error,
+        }
     }
 }
 
@@ -123,10 +125,9 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
             }
         }
         // Nobody's fault: the patience that it cost is not spent again for each of them.
-        Err(Failed::Before(error)) => {
-            let error = error.to_string();
+        Err(Failed::Before(why)) => {
             for answer in answers {
-                tell(answer, Err(Error::database(DOING, error.clone())));
+                tell(answer, Err(Error::database(DOING, why.clone())));
             }
         }
         // One append that the database refuses must not fail its neighbours. If the commit itself

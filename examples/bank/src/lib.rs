@@ -49,6 +49,8 @@ impl Bank {
         fs::create_dir_all(data).map_err(unusable)?;
         let store = Store::connect(&url(&accounts_db(data))).await?;
         let accounts = accounts::start(store, listen, versions).await?;
+        // A consumer may come first, too: it asks again until the feed has what it wants.
+        accounts.caught_up().await?;
         let notifications = Notifications::start(data, &feed(&accounts)).await?;
         Ok(Self {
             data: data.to_owned(),

@@ -90,6 +90,7 @@ impl Postgres {
             .spawn()
             .expect("postgres runs");
         let log = BufReader::new(child.stderr.take().expect("its log"));
+        self.server = Some(child);
         let mut lines = log.lines();
         let mut said = String::new();
         for line in lines.by_ref() {
@@ -97,7 +98,6 @@ impl Postgres {
             if line.contains("database system is ready to accept connections") {
                 // Whoever writes to a closed pipe dies: somebody must go on reading.
                 std::thread::spawn(move || lines.for_each(drop));
-                self.server = Some(child);
                 return;
             }
             said.push_str(&line);

@@ -90,7 +90,7 @@ impl Commit for Calls {
     async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
         let columns = Columns::of(batch).map_err(Failed::Within)?;
         let connection = self.writer.acquire().await;
-        let mut connection = connection.map_err(|e| Failed::Before(failed(DOING)(e)))?;
+        let mut connection = connection.map_err(|error| Failed::Before(error.to_string()))?;
         let call = sqlx::query(APPEND)
             .bind(&columns.stream)
             .bind(&columns.expected)

@@ -17,6 +17,11 @@ use crate::store::StreamVersion;
 use crate::store::wake::{Heads, Wake};
 
 const CHANNEL: &str = "es";
+/// A notification is a commit. Nobody misses it when it is lost, so it need not wait for the disk.
+const NOTIFY: &str = "
+    SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, news)
+    FROM unnest($2::text[]) news";
+
 /// The least time between two notifications of one process.
 const SPACING: Duration = Duration::from_millis(3);
 /// How long to wait after the database was away.
@@ -49,7 +54,7 @@ async fn tell(
                 news.push(format!("{stream}:{head}"));
             }
         }
-        let notify = sqlx::query("SELECT pg_notify($1, n) FROM unnest($2::text[]) n");
+        let notify = sqlx::query(NOTIFY);
         match notify.bind(CHANNEL).bind(news).execute(&pool).await {
             Ok(_) => sleep(SPACING).await,
             Err(sqlx::Error::PoolClosed) => return,

@@ -8,7 +8,7 @@ use sqlx::{Row, Sqlite, Transaction};
 
 use super::log::outcome_of;
 use super::{begin_immediate, failed, position, signed, unsigned};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Position, StoredEvent};
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
@@ -50,7 +50,7 @@ impl Commit for Batches {
 
     async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
         let tx = begin_immediate(&self.writer).await;
-        let tx = tx.map_err(|error| Failed::Before(Error::database(DOING, error)))?;
+        let tx = tx.map_err(|error| Failed::Before(error.to_string()))?;
         self.write(tx, batch).await.map_err(Failed::Within)
     }
 }

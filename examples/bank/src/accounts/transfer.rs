@@ -21,10 +21,8 @@ pub async fn transfer(
 ) -> Result<[Receipt; 2]> {
     let step = async |name, account, command| {
         let step = CommandId::of(format!("{id}/{name}"));
-        bank.execute::<Account>(account, command)
-            .id(step)
-            .correlation(id)
-            .await
+        let execute = bank.execute::<Account>(account, command).id(step);
+        execute.correlation(id).actor("transfer").await
     };
     let (sent, received) = (payment.clone(), payment.clone());
     let send = AccountCommand::Send {

@@ -180,7 +180,8 @@ impl Request {
         match self.clone() {
             Self::Command { account, command } => {
                 let execute = bank.execute::<Account>(account, command);
-                Ok(vec![execute.id(CommandId::of(id)).correlation(id).await?])
+                let execute = execute.id(CommandId::of(id)).correlation(id);
+                Ok(vec![execute.actor("import").await?])
             }
             Self::Transfer { from, to, payment } => {
                 let transferred = transfer(bank, id, (&from, &to), payment).await?;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the package has a parent").to_owned()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("the package lies in tests/docs").to_owned()
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -188,17 +188,17 @@ fn the_strangers_bank_is_formatted() {
 /// Later pages use the module instead of repeating the block.
 #[test]
 fn the_strangers_bank_is_the_module_that_later_pages_use() {
-    let module = read("tests/src/bank.rs");
+    let module = read("tests/docs/src/bank.rs");
     assert!(
         strangers_bank() == module,
-        "tests/src/bank.rs and the first block of {STRANGERS_BANK} differ"
+        "tests/docs/src/bank.rs and the first block of {STRANGERS_BANK} differ"
     );
 }
 
 /// Every document with Rust in it is a doctest.
 #[test]
 fn every_rust_block_is_tested() {
-    let library = read("tests/src/lib.rs");
+    let library = read("tests/docs/src/lib.rs");
     for document in documents() {
         let markdown = read(&document);
         let shown = document.strip_prefix(root()).expect("below the root");
@@ -212,10 +212,10 @@ fn every_rust_block_is_tested() {
         let rust = blocks(&markdown)
             .iter()
             .any(|(language, _)| language.starts_with("rust"));
-        let tested = library.contains(&format!("\"../../{}\"", shown.display()));
+        let tested = library.contains(&format!("\"../../../{}\"", shown.display()));
         assert!(
             !rust || tested,
-            "{} is not in tests/src/lib.rs",
+            "{} is not in tests/docs/src/lib.rs",
             shown.display()
         );
         for (language, text) in blocks(&markdown) {

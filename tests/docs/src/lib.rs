@@ -1,0 +1,37 @@
+//! The documents, as tests: every Rust block of README and the book is a doctest of this crate.
+//!
+//! The bank that the tutorial's first page shows is [`bank`], so that later pages may use it; a
+//! test holds the two equal.
+
+#[allow(missing_docs)]
+pub mod bank;
+
+/// Makes the Rust blocks of a document doctests, under the document's name.
+#[cfg(doctest)]
+macro_rules! documents {
+    ($($name:ident: $path:literal,)*) => {$(
+        #[doc = include_str!($path)]
+        pub struct $name;
+    )*};
+}
+
+#[cfg(doctest)]
+documents! {
+    Readme: "../../../README.md",
+    TutorialAccount: "../../../docs/tutorial/1-account.md",
+    TutorialService: "../../../docs/tutorial/2-service.md",
+    TutorialReadModel: "../../../docs/tutorial/3-read-model.md",
+    TutorialVersion2: "../../../docs/tutorial/4-version-2.md",
+    TutorialStream: "../../../docs/tutorial/5-stream.md",
+    TutorialConsumer: "../../../docs/tutorial/6-consumer.md",
+    TutorialKilled: "../../../docs/tutorial/7-killed.md",
+    GuideTesting: "../../../docs/guides/testing.md",
+    GuideErrors: "../../../docs/guides/errors.md",
+    GuideStores: "../../../docs/guides/stores.md",
+    GuideSqlite: "../../../docs/guides/sqlite.md",
+    ReferenceAttributes: "../../../docs/reference/attributes.md",
+    ReferenceLog: "../../../docs/reference/log.md",
+    ReferenceEnvelope: "../../../docs/reference/envelope.md",
+    ReferenceFeed: "../../../docs/reference/feed.md",
+    ReferenceMetadata: "../../../docs/reference/metadata.md",
+}
