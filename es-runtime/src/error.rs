@@ -105,6 +105,9 @@ pub(crate) enum Kind {
         url: String,
         why: String,
     },
+    Unprepared {
+        consumer: String,
+    },
     FeedRefused {
         url: String,
         why: String,
@@ -202,6 +205,7 @@ impl Error {
             Kind::Handler { .. } => "ES0134",
             Kind::UnknownIntegrationEvent { .. } => "ES0135",
             Kind::BadEnvelope { .. } => "ES0136",
+            Kind::Unprepared { .. } => "ES0138",
             Kind::FeedRefused { .. } => "ES0137",
         }
     }
@@ -361,6 +365,10 @@ impl fmt::Display for Kind {
             Self::Feed { url, why } => {
                 write!(f, "the feed `{url}` did not answer as it should: {why}")
             }
+            Self::Unprepared { consumer } => write!(
+                f,
+                "the handler of `{consumer}` could not prepare: nothing was read or written; mend it and start again"
+            ),
             Self::FeedRefused { url, why } => {
                 write!(f, "the feed `{url}` refuses this consumer: {why}")
             }

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinError;
 
 /// What a task died of.
@@ -34,4 +35,23 @@ pub(crate) async fn asked_to_stop() {
         return;
     }
     interrupt.await;
+}
+
+/// Tells a task when to stop: when somebody says so, and when nobody is left who could.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    pub(crate) fn new(asked: watch::Receiver<bool>) -> Self {
+        Self(asked)
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    pub(crate) async fn asked(&mut self) {
+        // An error says that nobody is left.
+        self.0.wait_for(|stop| *stop).await.ok();
+    }
 }

@@ -397,3 +397,85 @@ async fn two_instances_of_a_consumer_have_each_effect_once() -> Result<()> {
     assert_eq!(effects(&inbox).await?, (1..=60).collect::<Vec<_>>());
     Ok(())
 }
+
+/// Makes its table itself, and fails when told to.
+struct Prepared {
+    table: &'static str,
+}
+
+impl Handler<v1::Accounts> for Prepared {
+    async fn prepare(&mut self, tx: &mut Tx) -> Result<(), HandlerError> {
+        sqlx::query("CREATE TABLE IF NOT EXISTS seen (position INTEGER)")
+            .execute(tx.sqlite()?)
+            .await?;
+        sqlx::query(self.table).execute(tx.sqlite()?).await?;
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: &Received<v1::Accounts>,
+        tx: &mut Tx,
+    ) -> Result<(), HandlerError> {
+        let position = i64::try_from(event.position.get())?;
+        let insert = sqlx::query("INSERT INTO seen (position) VALUES (?)").bind(position);
+        insert.execute(tx.sqlite()?).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_prepares_before_the_first_event_or_the_consumer_does_not_start() -> Result<()> {
+    let (_bank, upstream) = publisher(3).await?;
+    let (inbox, _folder) = file().await?;
+    let start = |table| {
+        let source = Direct {
+            upstream: upstream.clone(),
+            faults: no_faults,
+        };
+        let consumer = Consumer::new("prepared", inbox.clone()).stream::<v1::Accounts>(source);
+        consumer.handle(Prepared { table }).start()
+    };
+    let error = start("CREATE TABLE mistake").await.unwrap_err();
+    assert_eq!(error.code(), "ES0138");
+    let mut tx = inbox.begin().await?;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'seen'";
+    let tables: i64 = sqlx::query_scalar(tables)
+        .fetch_one(tx.sqlite()?)
+        .await
+        .unwrap();
+    assert_eq!(tables, 0, "what it wrote before its mistake is gone");
+    drop(tx);
+    for _ in 0..2 {
+        let running = start("SELECT 1").await?;
+        running.reached(Position::new(3)).await?;
+        running.stop().await?;
+    }
+    let mut tx = inbox.begin().await?;
+    let seen = sqlx::query_scalar("SELECT position FROM seen ORDER BY rowid");
+    let seen: Vec<i64> = seen.fetch_all(tx.sqlite()?).await.unwrap();
+    assert_eq!(seen, [1, 2, 3]);
+    Ok(())
+}
+
+/// The one that finds the cursor moved follows it, and both know where they stand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_stands_by_knows_how_far_the_other_came() -> Result<()> {
+    let (_bank, upstream) = publisher(30).await?;
+    let (inbox, _folder) = file().await?;
+    let start = || {
+        let source = Direct {
+            upstream: upstream.clone(),
+            faults: no_faults,
+        };
+        let consumer = Consumer::new("rows", inbox.clone()).stream::<v1::Accounts>(source);
+        consumer.handle(Rows(|_| false)).start()
+    };
+    let (one, two) = (start().await?, start().await?);
+    one.reached(Position::new(30)).await?;
+    two.reached(Position::new(30)).await?;
+    one.stop().await?;
+    two.stop().await?;
+    assert_eq!(effects(&inbox).await?, (1..=30).collect::<Vec<_>>());
+    Ok(())
+}

@@ -508,3 +508,53 @@ async fn every_event_says_who_why_and_when() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_service_that_nobody_holds_any_more_stops() -> Result<()> {
+    let store = Store::connect("memory:").await?;
+    let bank = both_versions(bank(&store)).start().await?;
+    bank.execute::<Account>("alice", open("Alice")).await?;
+    bank.caught_up().await?;
+    drop(bank);
+    // Its tasks end one after the other; none of them spins meanwhile.
+    let tasks = tokio::runtime::Handle::current().metrics();
+    while tasks.num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_its_shutdown_a_service_says_so() -> Result<()> {
+    let store = Store::connect("memory:").await?;
+    let bank = both_versions(bank(&store)).start().await?;
+    bank.execute::<Account>("alice", open("Alice")).await?;
+    bank.caught_up().await?;
+    bank.shutdown().await?;
+    bank.shutdown().await?;
+    // What has come far enough is still read; what will not come is an error, not a wait.
+    bank.caught_up().await?;
+    let receipt = bank.execute::<Account>("alice", deposit(1)).await?;
+    let error = bank.caught_up().await.unwrap_err();
+    assert!(
+        error.to_string().contains("the service was shut down"),
+        "{error}"
+    );
+    let view = bank.view::<v1::Balance>().after(receipt);
+    assert!(view.get("alice").await.unwrap_err().is_stopped());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_status_follows_a_promotion() -> Result<()> {
+    let bank = both_versions(bank(&Store::connect("memory:").await?))
+        .start()
+        .await?;
+    bank.caught_up().await?;
+    bank.promote::<v2::Balance>().await?;
+    assert_eq!(phase_of(&bank, &v2::Balance::TABLE), Phase::Live);
+    assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Shadow);
+    bank.promote::<v1::Balance>().await?;
+    assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Live);
+    Ok(())
+}

@@ -135,7 +135,12 @@ pub(crate) async fn single(
                     let connection = connection.clone();
                     async move {
                         let mut connection = connection.lock().await;
-                        raw_insert(&mut connection, &stream, version as i64 + 1).await;
+                        raw_insert(
+                            &mut connection,
+                            &stream,
+                            i64::try_from(version).unwrap_or(i64::MAX) + 1,
+                        )
+                        .await;
                     }
                 }
             }

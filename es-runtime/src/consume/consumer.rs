@@ -13,6 +13,7 @@ use super::source::Source;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::{CloudEvent, IntegrationEvent, Received, stream_of};
+use crate::runtime::Stop;
 use crate::store::{Advanced, EventStore, InboxId, Store, StreamCursor};
 
 /// Events in one page, and so at most in one transaction.
@@ -122,16 +123,16 @@ impl<E: IntegrationEvent, S: Source, H> Consumer<E, S, H> {
 }
 
 impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
-    /// Starts to consume where the inbox stands.
+    /// Lets the handler prepare, and starts to consume where the inbox stands.
     ///
     /// # Errors
-    /// When the inbox cannot be read.
-    pub async fn start(self) -> Result<Running> {
+    /// When the inbox cannot be read, or the handler cannot prepare.
+    pub async fn start(mut self) -> Result<Running> {
         let id = InboxId {
             consumer: self.name.clone(),
             stream: stream_of::<E>(),
         };
-        let cursor = self.inbox.inbox(&id).await?;
+        let cursor = self.prepare(&id).await?;
         let (progress, seen) = watch::channel(Progress {
             position: cursor.position,
             trouble: None,
@@ -143,7 +144,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
             id,
             consumer: self,
             progress,
-            stop: stopped,
+            stop: Stop::new(stopped),
             attempts: 0,
             holes: 0,
         };
@@ -153,6 +154,22 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
             stop,
             seen,
         })
+    }
+
+    /// Commits what the handler prepares, and answers where the inbox stands. Started again at
+    /// once if another instance moves it meanwhile.
+    async fn prepare(&mut self, id: &InboxId) -> Result<StreamCursor> {
+        loop {
+            let mut tx = self.inbox.begin().await?;
+            let cursor = self.inbox.inbox(id).await?;
+            self.handler.prepare(&mut tx).await.map_err(|error| {
+                let consumer = id.consumer.clone();
+                Error::caused_by(Kind::Unprepared { consumer }, error)
+            })?;
+            if self.inbox.commit_inbox(tx, id, cursor, cursor).await? == Advanced::Moved {
+                return Ok(cursor);
+            }
+        }
     }
 }
 
@@ -239,7 +256,7 @@ struct Work<E, S, H> {
     id: InboxId,
     detector: Detector,
     progress: watch::Sender<Progress>,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
     /// Failures in a row: of the source, the database or the handler.
     attempts: u32,
     /// Questions in a row that brought a hole and nothing else.
@@ -272,7 +289,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     async fn run(mut self) -> Result<()> {
         // Smaller after a failure, so that the events before the failing one are committed.
         let mut limit = PAGE;
-        while !*self.stop.borrow() {
+        while !self.stop.is_asked() {
             let asked = Instant::now();
             let from = self.detector.cursor();
             let events = match self.next(limit).await {
@@ -335,7 +352,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
         let mut stop = self.stop.clone();
         let mut page = tokio::select! {
             page = self.consumer.source.read(&self.id.stream, after, limit, WAIT) => page?,
-            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            () = stop.asked() => return Ok(None),
         };
         page.events.sort_by_key(CloudEvent::position);
         let stream = || self.id.stream.to_string();
@@ -489,7 +506,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     async fn sleep(&mut self, pause: Duration) {
         tokio::select! {
             () = sleep(pause) => {}
-            _ = self.stop.wait_for(|stop| *stop) => {}
+            () = self.stop.asked() => {}
         }
     }
 }

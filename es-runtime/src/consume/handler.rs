@@ -39,6 +39,14 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 /// }
 /// ```
 pub trait Handler<E>: Send + 'static {
+    /// Called once at every start: the place to make tables that are not there yet.
+    ///
+    /// # Errors
+    /// Whatever keeps the handler from working: the consumer does not start.
+    fn prepare(&mut self, tx: &mut Tx) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        let _ = tx;
+        async { Ok(()) }
+    }
     /// Handles one event; an error rolls back everything that was written with `tx`.
     ///
     /// # Errors

@@ -23,7 +23,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -31,6 +30,7 @@ use self::problem::Problem;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::CloudEvent;
+use crate::runtime::Stop;
 use crate::store::{EventStore, Phase, Store, StreamVersion};
 
 /// The header that tells a stream's last position.
@@ -51,7 +51,7 @@ pub(crate) struct Feed {
 
 struct Shared {
     feed: Feed,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
 }
 
 type Server = State<Arc<Shared>>;
@@ -69,7 +69,7 @@ impl Feed {
     pub(crate) async fn listen(
         self,
         address: String,
-        mut stop: watch::Receiver<bool>,
+        mut stop: Stop,
     ) -> Result<(SocketAddr, JoinHandle<()>)> {
         let taken = |error| {
             Error::caused_by(
@@ -93,7 +93,7 @@ impl Feed {
             .with_state(shared);
         let task = tokio::spawn(async move {
             let server = axum::serve(listener, router);
-            let stopped = async move { stop.wait_for(|stop| *stop).await.map(drop).unwrap_or(()) };
+            let stopped = async move { stop.asked().await };
             if let Err(error) = server.with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, "the feed failed");
             }
@@ -239,13 +239,13 @@ impl Shared {
             if after > head {
                 return Err(Problem::cursor_ahead(stream, after, head));
             }
-            if !page.is_empty() || Instant::now() >= deadline || *stop.borrow() {
+            if !page.is_empty() || Instant::now() >= deadline || stop.is_asked() {
                 return Ok((page, head));
             }
             tokio::select! {
                 () = store.wait_for_published(stream, after) => {}
                 () = tokio::time::sleep_until(deadline) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+                () = stop.asked() => {}
             }
         }
     }

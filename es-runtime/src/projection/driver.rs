@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::runner::{Runner, Step};
 use crate::error::{Error, Result};
 use crate::event::{Position, StoredEvent};
+use crate::runtime::Stop;
 use crate::store::{Advance, Advanced, EventStore, Phase, ProjectionId, ProjectionState};
 
 /// How a projection or an integration stream is doing.
@@ -37,9 +38,20 @@ pub enum Health {
         /// Why.
         reason: String,
     },
+    /// It was shut down with its service.
+    Finished,
 }
 
 impl Status {
+    /// Whether it is complete and has come as far as `position`.
+    pub(crate) fn reflects(&self, position: Position) -> bool {
+        self.cursor >= position && self.phase != Phase::Building
+    }
+
+    /// Whether it will not move any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.health, Health::Stopped { .. } | Health::Finished)
+    }
     pub(crate) fn new(state: ProjectionState) -> Self {
         Self {
             phase: state.phase,
@@ -75,13 +87,13 @@ pub(crate) async fn run<S: EventStore, W: Work<S>>(
     store: S,
     mut work: W,
     status: watch::Sender<Status>,
-    mut stop: watch::Receiver<bool>,
+    mut stop: Stop,
 ) -> Result<()> {
     let id = work.id();
     let mut runner = Runner::at(status.borrow().cursor);
     let mut page = Vec::new();
     let mut step = runner.next();
-    while !*stop.borrow() {
+    while !stop.is_asked() {
         let taken = take(
             &store,
             &mut work,
@@ -114,7 +126,7 @@ async fn take<S: EventStore, W: Work<S>>(
     status: &watch::Sender<Status>,
     step: Step,
     page: &mut Vec<StoredEvent>,
-    stop: &mut watch::Receiver<bool>,
+    stop: &mut Stop,
 ) -> Result<Step> {
     match step {
         Step::Read { after, limit } => {
@@ -164,10 +176,9 @@ fn show(status: &watch::Sender<Status>, cursor: Position) {
     });
 }
 
-async fn wait_or_stop(wait: impl Future<Output = ()>, stop: &mut watch::Receiver<bool>) {
+async fn wait_or_stop(wait: impl Future<Output = ()>, stop: &mut Stop) {
     tokio::select! {
         () = wait => {}
-        // A dropped sender stops, too.
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = stop.asked() => {}
     }
 }

@@ -194,7 +194,7 @@ impl Builder {
         let feed = match self.serve {
             Some(address) => {
                 let feed = crate::feed::Feed::new(self.name.clone(), store.clone(), streams);
-                let (address, task) = feed.listen(address, workers.stopped()).await?;
+                let (address, task) = feed.listen(address, workers.stop()).await?;
                 workers.add(task);
                 Some(address)
             }

@@ -21,7 +21,8 @@ use crate::projection::{Projection, Status};
 use crate::store::{EventStore, ProjectionId, Store};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
-/// streams that it keeps up to date. Clones are handles to the same service.
+/// streams that it keeps up to date. Clones are handles to the same service; when the last one is
+/// dropped, it stops, as after [`shutdown`](Self::shutdown).
 ///
 /// ```
 /// use es_runtime::prelude::*;
@@ -130,7 +131,11 @@ impl Service {
     /// # Errors
     /// When the version is still being built.
     pub async fn promote<P: Projection>(&self) -> Result<()> {
-        self.inner.store.promote(&P::TABLE).await
+        self.inner.store.promote(&P::TABLE).await?;
+        self.inner
+            .workers
+            .note(&self.inner.store.projections().await?);
+        Ok(())
     }
 
     /// How every projection and stream of this service is doing.

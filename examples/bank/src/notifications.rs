@@ -16,7 +16,8 @@ use crate::accounts::Money;
 use crate::accounts::contract::{v1, v2};
 use crate::{Result, url};
 
-const TABLES: &str = "
+/// What [`Notify`] writes.
+const NOTIFY: &str = "
     CREATE TABLE IF NOT EXISTS customer (
         account TEXT PRIMARY KEY,
         owner   TEXT NOT NULL
@@ -26,7 +27,10 @@ const TABLES: &str = "
         event    TEXT NOT NULL UNIQUE,
         account  TEXT NOT NULL,
         text     TEXT NOT NULL
-    ) STRICT;
+    ) STRICT";
+
+/// What [`Warn`] writes.
+const WARN: &str = "
     CREATE TABLE IF NOT EXISTS warning (
         position INTEGER PRIMARY KEY,
         account  TEXT NOT NULL,
@@ -52,9 +56,6 @@ impl Notifications {
     pub async fn start(data: &Path, feed: &str) -> Result<Self> {
         let database = data.join("notifications.db");
         let inbox = Store::connect(&url(&database)).await?;
-        raw_sql(TABLES)
-            .execute(&mut connect(&database).await?)
-            .await?;
         let notify =
             Consumer::new("notify", inbox.clone()).stream::<v2::Accounts>(Feed::http(feed));
         let warn = Consumer::new("warn", inbox).stream::<v1::Accounts>(Feed::http(feed));
@@ -84,7 +85,7 @@ impl Notifications {
     }
 }
 
-/// A connection of one's own, to make tables and to look around.
+/// A connection of one's own, to look around.
 pub(crate) async fn connect(database: &Path) -> sqlx::Result<SqliteConnection> {
     SqliteConnection::connect(&url(database)).await
 }
@@ -93,6 +94,11 @@ pub(crate) async fn connect(database: &Path) -> sqlx::Result<SqliteConnection> {
 struct Notify;
 
 impl Handler<v2::Accounts> for Notify {
+    async fn prepare(&mut self, tx: &mut Tx) -> Result<(), HandlerError> {
+        raw_sql(NOTIFY).execute(tx.sqlite()?).await?;
+        Ok(())
+    }
+
     async fn handle(
         &mut self,
         event: &Received<v2::Accounts>,
@@ -142,6 +148,11 @@ const LOW: Money = Money::units(100);
 struct Warn;
 
 impl Handler<v1::Accounts> for Warn {
+    async fn prepare(&mut self, tx: &mut Tx) -> Result<(), HandlerError> {
+        raw_sql(WARN).execute(tx.sqlite()?).await?;
+        Ok(())
+    }
+
     async fn handle(
         &mut self,
         event: &Received<v1::Accounts>,
