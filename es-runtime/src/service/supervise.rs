@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{Health, Status, Work, run};
 use crate::runtime::{Stop, panic_message};
-use crate::store::{Phase, ProjectionId, ProjectionState, Store};
+use crate::store::{ProjectionId, ProjectionState, Store};
 
 /// How often a version that another process keeps up to date is looked at.
 const POLL: Duration = Duration::from_millis(20);
