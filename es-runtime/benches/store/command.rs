@@ -1,58 +1,21 @@
 //! Whole commands: load ten events, decide, append one; against the same by hand.
 
-use std::fmt;
 use std::sync::Arc;
 
 use es_runtime::postgres::sqlx;
-use es_runtime::prelude::*;
 use es_runtime::{Service, Store};
 use es_servers::Postgres;
+use serde::Deserialize;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 
+use crate::account::{Account, AccountCommand};
 use crate::append::{RAW_TABLE, copy, raw_insert};
 use crate::measure::{Comparison, together};
 use crate::{Size, in_turn};
 
 const ACCOUNTS: usize = 1000;
 const EVENTS: usize = 10;
-
-#[derive(Clone, Debug, Serialize, Deserialize, Event)]
-#[event(name = "account", aggregate = Account)]
-enum AccountEvent {
-    Deposited {
-        amount: i64,
-        currency: String,
-        reference: String,
-    },
-}
-
-#[derive(Clone, Debug, Command)]
-#[command(aggregate = Account)]
-enum AccountCommand {
-    Deposit { amount: i64 },
-}
-
-#[derive(Clone, Debug, Default, Aggregate)]
-#[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = fmt::Error)]
-struct Account {
-    balance: i64,
-}
-
-impl Account {
-    fn deposit(&self, amount: i64) -> Result<AccountEvent, fmt::Error> {
-        let (currency, reference) = ("DKK".to_owned(), "x".repeat(150));
-        Ok(AccountEvent::Deposited {
-            amount,
-            currency,
-            reference,
-        })
-    }
-
-    fn on_deposited(&mut self, amount: &i64, _: &String, _: &String) {
-        self.balance += amount;
-    }
-}
 
 pub(crate) async fn whole(server: &Postgres, name: &str, callers: usize, size: Size) -> Comparison {
     let url = server.database();

@@ -8,6 +8,7 @@
 //!
 //! Each line `ratio NAME OURS LIMIT OURS/LIMIT` is a median over the rounds; more is better.
 
+mod account;
 mod append;
 mod command;
 mod measure;

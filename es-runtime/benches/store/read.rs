@@ -1,6 +1,5 @@
 //! Reading back: the log as typed events, and one long stream.
 
-use std::fmt;
 use std::time::Instant;
 
 use es_runtime::Service;
@@ -12,35 +11,10 @@ use es_servers::Postgres;
 use futures_util::TryStreamExt;
 use sqlx::{Connection, PgConnection, Row};
 
+use crate::account::{Account, AccountEvent};
 use crate::append::append;
 use crate::measure::{Comparison, Round};
 use crate::{Size, in_turn};
-
-#[derive(Clone, Debug, Serialize, Deserialize, Event)]
-#[event(name = "account", aggregate = Account)]
-enum AccountEvent {
-    Deposited {
-        amount: i64,
-        currency: String,
-        reference: String,
-    },
-}
-
-#[derive(Clone, Debug, Command)]
-#[command(aggregate = Account)]
-enum AccountCommand {}
-
-#[derive(Clone, Debug, Default, Aggregate)]
-#[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = fmt::Error)]
-struct Account {
-    balance: i64,
-}
-
-impl Account {
-    fn on_deposited(&mut self, amount: &i64, _: &String, _: &String) {
-        self.balance += amount;
-    }
-}
 
 #[derive(Deserialize)]
 struct Payload {

@@ -3,6 +3,7 @@
 
 mod consumer;
 mod detector;
+mod driver;
 #[cfg(feature = "client")]
 mod feed;
 mod handler;

@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 
 use super::{Append, Appended};
 use crate::error::{Error, Result};
@@ -84,6 +85,9 @@ async fn run<C: Commit>(mut commit: C, mut queue: mpsc::Receiver<Waiting>) {
             return;
         }
         waiting.extend(arrived.drain(..));
+        // Callers that were just answered may have more to append: one turn for them, so that a
+        // commit is shared by all and not by half of them.
+        yield_now().await;
         while waiting.len() < BATCH {
             let Ok(more) = queue.try_recv() else { break };
             waiting.push_back(more);

@@ -49,7 +49,8 @@ pub(crate) fn same_columns(table: &Table, stored: &str) -> Result<()> {
 }
 
 impl Phase {
-    /// The word that databases keep.
+    /// The word that databases keep and the feed tells.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "feed"))]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -59,6 +60,7 @@ impl Phase {
     }
 
     /// The phase of a kept word.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn parse(word: &str) -> Option<Self> {
         [Self::Building, Self::Shadow, Self::Live]
             .into_iter()

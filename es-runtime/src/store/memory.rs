@@ -79,9 +79,10 @@ impl State {
         Found { version, done }
     }
 
-    fn append(&mut self, append: Append) -> Appended {
+    fn append(&mut self, append: Append) -> (Appended, Position) {
         let found = self.found(&append);
-        let result = plan(std::slice::from_ref(&append), &[found], self.head()).results[0];
+        let plan = plan(std::slice::from_ref(&append), &[found], self.head());
+        let result = plan.results[0];
         if let Appended::New(outcome) = result {
             self.commands
                 .insert((append.stream.clone(), append.command_id), outcome);
@@ -93,7 +94,7 @@ impl State {
                 self.log.push(event);
             }
         }
-        result
+        (result, plan.head)
     }
 
     fn known(&mut self, projection: &ProjectionId) -> Result<&mut ProjectionState> {
@@ -140,10 +141,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
-        let (appended, head) = {
-            let mut state = self.state();
-            (state.append(append), state.head())
-        };
+        let (appended, head) = self.state().append(append);
         self.wake.log_grew(head);
         Ok(appended)
     }

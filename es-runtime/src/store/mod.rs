@@ -15,6 +15,8 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod published;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod table;

@@ -1,3 +1,4 @@
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::error::{Error, Kind, Result};
 
 /// A transaction in the database that a consumer writes its effects in, beside its cursor.

@@ -1,8 +1,6 @@
 //! Read models: their tables, their rows, their cursors, and which version is live.
 //!
 //! Read models live where the connection's search path points, beside the user's own tables.
-//! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
-//! in tables; columns are quoted.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,6 +12,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 use super::failed;
 use super::types::{limit as rows_limit, number, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
+use crate::store::sql::{Dialect, create_table, kind, row_of, select};
 use crate::store::{
     Advance, Advanced, ColumnKind, Phase, ProjectionId, ProjectionKind, ProjectionState, Row,
     RowChange, Table, Value, life,
@@ -29,13 +28,6 @@ fn about<'q>(
     let version: i32 = signed("version", projection.version)?;
     let query = sqlx::query(statement).bind(kind(projection));
     Ok(query.bind(&projection.name).bind(version))
-}
-
-fn kind(projection: &ProjectionId) -> &'static str {
-    match projection.kind {
-        ProjectionKind::ReadModel => "read-model",
-        ProjectionKind::Stream => "stream",
-    }
 }
 
 /// Lets instances take turns where what they do depends on more than one row.
@@ -58,7 +50,7 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
     match stored.map_err(failed(DOING))? {
         Some(row) => life::same_columns(table, row.try_get(0).map_err(failed(DOING))?)?,
         None => {
-            for statement in create_table(table) {
+            for statement in create_table(table, &DIALECT) {
                 let query = sqlx::query(AssertSqlSafe(statement));
                 query.execute(&mut **tx).await.map_err(failed(DOING))?;
             }
@@ -78,31 +70,11 @@ fn sql_type(kind: ColumnKind) -> &'static str {
     }
 }
 
-fn create_table(table: &Table) -> Vec<String> {
-    let name = table.sql_name();
-    // The order of keys is that of their bytes, as everywhere else.
-    let mut create = format!("CREATE TABLE \"{name}\" (\"key\" text COLLATE \"C\" PRIMARY KEY");
-    for column in table.columns {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        // Writing to a string cannot fail.
-        write!(
-            create,
-            ", \"{}\" {}{null}",
-            column.name,
-            sql_type(column.kind)
-        )
-        .ok();
-    }
-    create.push(')');
-    let index =
-        |column: &str| format!("CREATE INDEX \"{name}_{column}\" ON \"{name}\" (\"{column}\")");
-    let indexes = table
-        .columns
-        .iter()
-        .filter(|c| c.index)
-        .map(|c| index(c.name));
-    std::iter::once(create).chain(indexes).collect()
-}
+const DIALECT: Dialect = Dialect {
+    key: "text COLLATE \"C\"",
+    column: sql_type,
+    options: "",
+};
 
 /// Makes a projection known and answers where it stands.
 pub(super) async fn prepare(
@@ -387,7 +359,8 @@ pub(super) async fn rows(
         .fetch_all(pool)
         .await;
     let rows = rows.map_err(failed("reading a read model"))?;
-    rows.iter().map(|row| row_of(table, row)).collect()
+    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
+    rows.iter().map(row).collect()
 }
 
 pub(super) async fn scan(
@@ -410,40 +383,6 @@ pub(super) async fn scan(
         .fetch_all(pool)
         .await
         .map_err(failed("reading a read model"))?;
-    rows.iter().map(|row| row_of(table, row)).collect()
-}
-
-fn select(table: &Table) -> String {
-    let columns = table.columns.iter().map(|c| format!(", \"{}\"", c.name));
-    format!(
-        "SELECT \"key\"{} FROM \"{}\"",
-        columns.collect::<String>(),
-        table.sql_name()
-    )
-}
-
-fn row_of(table: &Table, row: &PgRow) -> Result<(String, Row)> {
-    const DOING: &str = "reading a read model's row";
-    fn value<'r, T>(row: &'r PgRow, i: usize, wrap: fn(T) -> Value) -> Result<Value>
-    where
-        T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
-    {
-        let value: Option<T> = row.try_get(i).map_err(failed(DOING))?;
-        Ok(value.map_or(Value::Null, wrap))
-    }
-    let values = table
-        .columns
-        .iter()
-        .zip(1..)
-        .map(|(column, i)| match column.kind {
-            ColumnKind::Integer => value(row, i, Value::Integer),
-            ColumnKind::Real => value(row, i, Value::Real),
-            ColumnKind::Boolean => value(row, i, Value::Boolean),
-            ColumnKind::Text => value(row, i, Value::Text),
-            ColumnKind::Bytes => value(row, i, Value::Bytes),
-        });
-    Ok((
-        row.try_get(0).map_err(failed(DOING))?,
-        values.collect::<Result<_>>()?,
-    ))
+    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
+    rows.iter().map(row).collect()
 }

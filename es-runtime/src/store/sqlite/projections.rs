@@ -1,16 +1,13 @@
 //! Read models: their tables, their rows, their cursors, and which version is live.
-//!
-//! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
-//! in tables; columns are quoted.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
+use crate::store::sql::{Dialect, create_table, kind, row_of, select};
 use crate::store::{
     Advance, Advanced, ColumnKind, Phase, ProjectionId, ProjectionKind, ProjectionState, Row,
     RowChange, Table, Value, life,
@@ -18,19 +15,12 @@ use crate::store::{
 
 type Tx = Transaction<'static, Sqlite>;
 
-fn kind(projection: &ProjectionId) -> &'static str {
-    match projection.kind {
-        ProjectionKind::ReadModel => "read-model",
-        ProjectionKind::Stream => "stream",
-    }
-}
-
 /// Makes the table and its indexes unless they are there.
 pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<ProjectionState> {
     const DOING: &str = "making a read model's table";
     let projection = ProjectionId::from(table);
     if state(tx, &projection).await?.is_none() {
-        for statement in create_table(table) {
+        for statement in create_table(table, &DIALECT) {
             let query = sqlx::query(AssertSqlSafe(statement));
             query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
@@ -52,30 +42,16 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
     prepare(tx, &projection, &table.fingerprint()).await
 }
 
-fn create_table(table: &Table) -> Vec<String> {
-    let name = table.sql_name();
-    let mut create = format!("CREATE TABLE \"{name}\" (\"key\" TEXT PRIMARY KEY");
-    for column in table.columns {
-        let kind = match column.kind {
-            ColumnKind::Integer | ColumnKind::Boolean => "INTEGER",
-            ColumnKind::Real => "REAL",
-            ColumnKind::Text => "TEXT",
-            ColumnKind::Bytes => "BLOB",
-        };
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        // Writing to a string cannot fail.
-        write!(create, ", \"{}\" {kind}{null}", column.name).ok();
-    }
-    create.push_str(") STRICT, WITHOUT ROWID");
-    let index =
-        |column: &str| format!("CREATE INDEX \"{name}_{column}\" ON \"{name}\" (\"{column}\")");
-    let indexes = table
-        .columns
-        .iter()
-        .filter(|c| c.index)
-        .map(|c| index(c.name));
-    std::iter::once(create).chain(indexes).collect()
-}
+const DIALECT: Dialect = Dialect {
+    key: "TEXT",
+    column: |kind| match kind {
+        ColumnKind::Integer | ColumnKind::Boolean => "INTEGER",
+        ColumnKind::Real => "REAL",
+        ColumnKind::Text => "TEXT",
+        ColumnKind::Bytes => "BLOB",
+    },
+    options: " STRICT, WITHOUT ROWID",
+};
 
 /// Makes a projection known and answers where it stands.
 pub(super) async fn prepare(
@@ -339,7 +315,8 @@ pub(super) async fn rows(
         .fetch_all(readers)
         .await
         .map_err(failed("reading a read model"))?;
-    rows.iter().map(|row| row_of(table, row)).collect()
+    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
+    rows.iter().map(row).collect()
 }
 
 pub(super) async fn scan(
@@ -357,7 +334,8 @@ pub(super) async fn scan(
         .fetch_all(readers)
         .await
         .map_err(failed("reading a read model"))?;
-    rows.iter().map(|row| row_of(table, row)).collect()
+    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
+    rows.iter().map(row).collect()
 }
 
 pub(super) fn select_keys(table: &Table) -> String {
@@ -367,39 +345,4 @@ pub(super) fn select_keys(table: &Table) -> String {
 pub(super) fn select_page(table: &Table, after: bool) -> String {
     let beyond = if after { " WHERE \"key\" > ?2" } else { "" };
     format!("{}{beyond} ORDER BY \"key\" LIMIT ?1", select(table))
-}
-
-fn select(table: &Table) -> String {
-    let columns = table.columns.iter().map(|c| format!(", \"{}\"", c.name));
-    format!(
-        "SELECT \"key\"{} FROM \"{}\"",
-        columns.collect::<String>(),
-        table.sql_name()
-    )
-}
-
-fn row_of(table: &Table, row: &SqliteRow) -> Result<(String, Row)> {
-    const DOING: &str = "reading a read model's row";
-    fn value<'r, T>(row: &'r SqliteRow, i: usize, wrap: fn(T) -> Value) -> Result<Value>
-    where
-        T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-    {
-        let value: Option<T> = row.try_get(i).map_err(failed(DOING))?;
-        Ok(value.map_or(Value::Null, wrap))
-    }
-    let values = table
-        .columns
-        .iter()
-        .zip(1..)
-        .map(|(column, i)| match column.kind {
-            ColumnKind::Integer => value(row, i, Value::Integer),
-            ColumnKind::Real => value(row, i, Value::Real),
-            ColumnKind::Boolean => value(row, i, Value::Boolean),
-            ColumnKind::Text => value(row, i, Value::Text),
-            ColumnKind::Bytes => value(row, i, Value::Bytes),
-        });
-    Ok((
-        row.try_get(0).map_err(failed(DOING))?,
-        values.collect::<Result<_>>()?,
-    ))
 }

@@ -228,7 +228,7 @@ pub(super) async fn inboxes_commit_with_their_effects<S: Subject>(subject: &S) -
         hash: [n; 32],
     };
     let start = StreamCursor::default();
-    drop(store.begin().await?);
+    store.begin().await.map(drop)?;
     let tx = store.begin().await?;
     let moved = store.commit_inbox(tx, &inbox, start, at(2)).await?;
     law!(

@@ -1,0 +1,111 @@
+//! SQL that the databases share: how a read model's table is made and read.
+//!
+//! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
+//! in tables; columns are quoted.
+
+use std::fmt::Write;
+
+use super::{ColumnKind, ProjectionId, ProjectionKind, Row, Table, Value};
+
+/// How a database spells the parts of a table.
+pub(crate) struct Dialect {
+    /// The type of the key, whose order is that of its bytes.
+    pub key: &'static str,
+    /// The type of a column.
+    pub column: fn(ColumnKind) -> &'static str,
+    /// What stands behind the columns.
+    pub options: &'static str,
+}
+
+/// The statements that make a read model's table and its indexes.
+pub(crate) fn create_table(table: &Table, dialect: &Dialect) -> Vec<String> {
+    let name = table.sql_name();
+    let mut create = format!(
+        "CREATE TABLE \"{name}\" (\"key\" {} PRIMARY KEY",
+        dialect.key
+    );
+    for column in table.columns {
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        // Writing to a string cannot fail.
+        write!(
+            create,
+            ", \"{}\" {}{null}",
+            column.name,
+            (dialect.column)(column.kind)
+        )
+        .ok();
+    }
+    write!(create, "){}", dialect.options).ok();
+    let index =
+        |column: &str| format!("CREATE INDEX \"{name}_{column}\" ON \"{name}\" (\"{column}\")");
+    let indexes = table
+        .columns
+        .iter()
+        .filter(|c| c.index)
+        .map(|c| index(c.name));
+    std::iter::once(create).chain(indexes).collect()
+}
+
+/// The key and the columns of a read model's rows, to be narrowed down.
+pub(crate) fn select(table: &Table) -> String {
+    let columns = table.columns.iter().map(|c| format!(", \"{}\"", c.name));
+    format!(
+        "SELECT \"key\"{} FROM \"{}\"",
+        columns.collect::<String>(),
+        table.sql_name()
+    )
+}
+
+/// The word that databases keep for what a projection makes.
+pub(crate) fn kind(projection: &ProjectionId) -> &'static str {
+    match projection.kind {
+        ProjectionKind::ReadModel => "read-model",
+        ProjectionKind::Stream => "stream",
+    }
+}
+
+/// A row that [`select`] found.
+pub(crate) fn row_of<'r, R>(table: &Table, row: &'r R) -> sqlx::Result<(String, Row)>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    i64: Cell<'r, R>,
+    f64: Cell<'r, R>,
+    bool: Cell<'r, R>,
+    String: Cell<'r, R>,
+    Vec<u8>: Cell<'r, R>,
+{
+    fn value<'r, R, T>(row: &'r R, i: usize, wrap: fn(T) -> Value) -> sqlx::Result<Value>
+    where
+        R: sqlx::Row,
+        usize: sqlx::ColumnIndex<R>,
+        T: Cell<'r, R>,
+    {
+        Ok(row.try_get::<Option<T>, _>(i)?.map_or(Value::Null, wrap))
+    }
+    let values = table
+        .columns
+        .iter()
+        .zip(1..)
+        .map(|(column, i)| match column.kind {
+            ColumnKind::Integer => value(row, i, Value::Integer),
+            ColumnKind::Real => value(row, i, Value::Real),
+            ColumnKind::Boolean => value(row, i, Value::Boolean),
+            ColumnKind::Text => value(row, i, Value::Text),
+            ColumnKind::Bytes => value(row, i, Value::Bytes),
+        });
+    Ok((row.try_get(0)?, values.collect::<sqlx::Result<_>>()?))
+}
+
+/// What can be read from a database's row.
+pub(crate) trait Cell<'r, R: sqlx::Row>:
+    sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>
+{
+}
+
+impl<'r, R, T> Cell<'r, R> for T
+where
+    R: sqlx::Row,
+    T: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+}
