@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// The core alone holds parts that only the runtime calls.
+#![cfg_attr(not(feature = "runtime"), allow(dead_code, unused_imports))]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)
