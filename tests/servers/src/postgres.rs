@@ -53,7 +53,7 @@ impl Postgres {
             .command("initdb")
             .args([
                 "--auth=trust",
-                "--username=es",
+                "--username=tester",
                 "--encoding=UTF8",
                 "--locale=C",
                 "--pgdata",
@@ -134,7 +134,7 @@ impl Postgres {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut create = self.command("createdb");
         create
-            .args(["-U", "es", "-h"])
+            .args(["-U", "tester", "-h"])
             .arg(self.folder.path())
             .arg(&name);
         let made = create.output().expect("createdb runs");
@@ -144,7 +144,7 @@ impl Postgres {
             String::from_utf8_lossy(&made.stderr)
         );
         format!(
-            "postgres://es@localhost/{name}?host={}",
+            "postgres://tester@localhost/{name}?host={}",
             self.folder.path().display()
         )
     }

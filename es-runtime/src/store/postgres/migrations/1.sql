@@ -58,25 +58,28 @@ CREATE FUNCTION es.append_1(
   OUT head bigint, OUT outcome smallint[], OUT first bigint[], OUT count int[], OUT version bigint[]
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+  locked text;
   actual bigint[];
+  known  boolean;
   done   record;
   next   bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'append in READ COMMITTED: an older snapshot does not see the newest position';
   END IF;
-  PERFORM pg_advisory_xact_lock(1163084889, 1);  -- 'ESAY', the log
-  SELECT greatest(coalesce((SELECT max(e.position) FROM es.event e), 0), l.floor)
-    INTO STRICT head FROM es.log l;
-  actual := ARRAY(
-    SELECT coalesce((SELECT e.version FROM es.event e WHERE e.stream = a.s
-                     ORDER BY e.version DESC LIMIT 1), 0)
-    FROM unnest(a_stream) WITH ORDINALITY a(s, i) ORDER BY a.i);
+  -- An expression, which costs less than a query. 'ESAY', the log.
+  locked := pg_advisory_xact_lock(1163084889, 1)::text;
+  SELECT greatest(coalesce((SELECT max(e.position) FROM es.event e), 0), l.floor),
+         ARRAY(
+           SELECT coalesce((SELECT e.version FROM es.event e WHERE e.stream = a.s
+                            ORDER BY e.version DESC LIMIT 1), 0)
+           FROM unnest(a_stream) WITH ORDINALITY a(s, i) ORDER BY a.i),
+         EXISTS (
+           SELECT FROM unnest(a_stream, a_command) a(s, c)
+           WHERE EXISTS (SELECT FROM es.command k WHERE k.stream = a.s AND k.command_id = a.c))
+    INTO STRICT head, actual, known FROM es.log l;
 
-  IF actual = a_expected AND NOT EXISTS (
-    SELECT FROM unnest(a_stream, a_command) a(s, c)
-    JOIN es.command k ON k.stream = a.s AND k.command_id = a.c)
-  THEN
+  IF actual = a_expected AND NOT known THEN
     INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
                           command_id, payload, metadata, occurred_at)
     SELECT head + e.i, a_stream[e.a], a_expected[e.a] + e.n, a_slice[e.a], e.t, e.s, e.r,
