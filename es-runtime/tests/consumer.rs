@@ -479,3 +479,41 @@ async fn an_instance_that_stands_by_knows_how_far_the_other_came() -> Result<()>
     assert_eq!(effects(&inbox).await?, (1..=30).collect::<Vec<_>>());
     Ok(())
 }
+
+/// Answers everything it has, whatever it was asked for.
+struct Generous(Direct<Disturb>);
+
+type Disturb = fn(&mut Vec<CloudEvent>) -> Result<()>;
+
+impl Source for Generous {
+    async fn read(
+        &mut self,
+        stream: &StreamVersion,
+        _: Position,
+        _: usize,
+        wait: Duration,
+    ) -> Result<Page> {
+        self.0.read(stream, Position::START, 1000, wait).await
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_answers_too_much_does_not_hide_a_poisoned_event() -> Result<()> {
+    let (_bank, upstream) = publisher(9).await?;
+    let (inbox, _folder) = file().await?;
+    let source = Generous(Direct {
+        upstream,
+        faults: no_faults,
+    });
+    let consumer = Consumer::new("rows", inbox.clone()).stream::<v1::Accounts>(source);
+    tokio::time::pause();
+    let running = consumer
+        .handle(Rows(|position| position == 5))
+        .start()
+        .await?;
+    let error = running.until_shutdown().await.unwrap_err();
+    tokio::time::resume();
+    assert_eq!(error.code(), "ES0134");
+    assert_eq!(effects(&inbox).await?, [1, 2, 3, 4]);
+    Ok(())
+}

@@ -33,8 +33,10 @@ pub(super) struct Work<E, S, H> {
     detector: Detector,
     progress: watch::Sender<Progress>,
     stop: Stop,
-    /// Failures in a row: of the source, the database or the handler.
-    attempts: u32,
+    /// Failures in a row, of whatever kind: they make the pauses longer.
+    failures: u32,
+    /// How often the handler failed at the next event.
+    refusals: u32,
     /// Questions in a row that brought a hole and nothing else.
     holes: u32,
 }
@@ -76,7 +78,8 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             detector,
             progress,
             stop,
-            attempts: 0,
+            failures: 0,
+            refusals: 0,
             holes: 0,
         }
     }
@@ -101,7 +104,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
                 }
             };
             if events.is_empty() {
-                self.attempts = 0;
+                self.failures = 0;
                 if asked.elapsed() < PAUSE {
                     self.sleep(PAUSE).await;
                 }
@@ -109,7 +112,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             }
             match self.deliver(from, &events).await {
                 Ok(()) => {
-                    self.attempts = 0;
+                    (self.failures, self.refusals) = (0, 0);
                     limit = PAGE;
                     let position = self.detector.cursor().position;
                     self.progress.send_replace(Progress {
@@ -132,6 +135,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
                     tracing::debug!(consumer = self.id.consumer, "another instance is at work");
                     self.sleep(PAUSE).await;
                     self.reload(from).await;
+                    self.refusals = 0;
                 }
                 Err(Failure::Inbox(error)) => {
                     self.trouble(error)?;
@@ -158,6 +162,10 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
         let answered = !page.events.is_empty();
         let mut events = Vec::with_capacity(page.events.len());
         for event in page.events {
+            // A source may answer more than it was asked for.
+            if events.len() == limit {
+                break;
+            }
             match self.detector.offer(&event) {
                 Verdict::Next => events.push(event),
                 Verdict::Duplicate => {}
@@ -255,7 +263,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             return Err(error);
         }
         tracing::warn!(consumer = self.id.consumer, %error, "trying again");
-        self.attempts = self.attempts.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);
         self.progress
             .send_modify(|progress| progress.trouble = Some(error.to_string()));
         Ok(())
@@ -270,14 +278,15 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
             Refusal::Unreadable(error) => return Err(error),
             Refusal::Handler(error) => error,
         };
-        self.attempts += 1;
+        self.failures = self.failures.saturating_add(1);
+        self.refusals += 1;
         tracing::warn!(consumer = self.id.consumer, %position, %error, "the handler failed");
         self.progress
             .send_modify(|progress| progress.trouble = Some(error.to_string()));
-        if self.attempts < ATTEMPTS {
+        if self.refusals < ATTEMPTS {
             return Ok(());
         }
-        let (consumer, attempts) = (self.id.consumer.clone(), self.attempts);
+        let (consumer, attempts) = (self.id.consumer.clone(), self.refusals);
         Err(Error::caused_by(
             Kind::Handler {
                 consumer,
@@ -298,7 +307,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     }
 
     async fn pause(&mut self) {
-        let slower = PAUSE.saturating_mul(1 << self.attempts.min(10));
+        let slower = PAUSE.saturating_mul(1 << self.failures.min(10));
         self.sleep(slower.min(SLOWEST)).await;
     }
 
