@@ -25,7 +25,7 @@ struct Inner {
 }
 
 /// The stored name, the stream and the version of an event that cannot be read.
-pub(crate) type At = Box<(String, StreamId, u64)>;
+pub(crate) type At = Box<(String, String, u64)>;
 
 /// Every way to fail. Private: users see codes and predicates, so that it can grow.
 #[derive(Debug)]

@@ -87,6 +87,7 @@ async fn own_news_need_no_poll(store: impl EventStore) {
             payload: "{}".to_owned(),
         }],
         metadata: None,
+        correlation: None,
         time: Timestamp::default(),
     };
     store.append(append).await.unwrap();
@@ -217,7 +218,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 15] = [
+const REJECTED: [(Fault, &str); 17] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -235,6 +236,11 @@ const REJECTED: [(Fault, &str); 15] = [
         Fault::TornByDrop,
         "a dropped append leaves all of its events or none",
     ),
+    (
+        Fault::HastyFilter,
+        "a filtered reader misses nothing that it asked for",
+    ),
+    (Fault::LostCorrelation, "what belongs together is found"),
     (Fault::DoubledRetry, "a command is accepted once"),
     (Fault::ForgottenCommand, "a command is accepted once"),
     (Fault::ForgottenIdentity, "a log keeps its identity"),

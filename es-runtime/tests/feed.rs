@@ -186,6 +186,7 @@ async fn a_stream_that_is_still_built_is_not_served() -> Result<()> {
         command_id: es_runtime::event::CommandId::of("x"),
         events: vec![event],
         metadata: None,
+        correlation: None,
         time: es_runtime::event::Timestamp::default(),
     };
     store.append(append).await?;

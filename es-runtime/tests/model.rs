@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::sqlite::SqliteStore;
-use es_runtime::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tempfile::TempDir;
@@ -110,6 +110,7 @@ fn drawn(draw: &Draw, case: u64, nth: usize, model: &Model) -> Append {
         command_id,
         events,
         metadata,
+        correlation: None,
         time,
     }
 }
@@ -158,7 +159,9 @@ async fn play<S: EventStore>(store: &S, batches: &[Vec<Draw>], case: u64) {
         let answers: Vec<_> = answers.map(|answer| answered_since(base, answer)).collect();
         assert_eq!(answers, expected);
     }
-    let log = store.read_log(base, usize::MAX).await.unwrap();
+    let query = LogQuery::after(base).limit(usize::MAX);
+    let log = store.read_log(&query).await.unwrap();
+    let log = log.events.to_vec().unwrap();
     let kept = log.into_iter().map(|event| {
         let position = since(base, event.position);
         (

@@ -8,7 +8,9 @@ use es_runtime::event::{Clock, CommandId, Position, StreamId, Timestamp};
 use es_runtime::integration::{Salt, StreamHash};
 use es_runtime::prelude::*;
 use es_runtime::projection::Health;
-use es_runtime::store::{Append, EventStore, NewEvent, Phase, ProjectionId, StreamVersion, Table};
+use es_runtime::store::{
+    Append, EventStore, NewEvent, Phase, ProjectionId, StreamQuery, StreamVersion, Table,
+};
 use es_runtime::{Builder, Result, Service, Store};
 use tempfile::TempDir;
 
@@ -317,6 +319,7 @@ async fn append(
         command_id: CommandId::random(),
         events: vec![event],
         metadata: None,
+        correlation: None,
         time: Timestamp::default(),
     };
     store.append(append).await.unwrap();
@@ -482,9 +485,10 @@ async fn every_event_says_who_why_and_when() -> Result<()> {
         bank.caught_up().await?;
 
         let stream: StreamId = "account-alice".parse()?;
-        let stored = store.read_stream(&stream, 0, 1).await?.remove(0);
+        let page = store.read_stream(&stream, StreamQuery::after(0)).await?;
+        let stored = page.events.last().unwrap();
         assert_eq!((stored.command_id, stored.time), (Some(id), Noon.now()));
-        let metadata: serde_json::Value = serde_json::from_str(&stored.metadata.unwrap()).unwrap();
+        let metadata: serde_json::Value = serde_json::from_str(stored.metadata.unwrap()).unwrap();
         let expected = serde_json::json!({
             "actor": "teller-7",
             "correlation": "visit-3",

@@ -35,6 +35,7 @@ pub(crate) fn append(stream: &StreamId, expected: u64, events: usize) -> Append 
         command_id: CommandId::random(),
         events: (0..events).map(event).collect(),
         metadata: Some(r#"{"actor":"bench"}"#.to_owned()),
+        correlation: None,
         time: Timestamp::from_micros(1_700_000_000_000_000),
     }
 }

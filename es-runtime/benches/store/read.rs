@@ -6,7 +6,7 @@ use es_runtime::Service;
 use es_runtime::event::StreamId;
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::prelude::*;
-use es_runtime::store::{EventStore, Store};
+use es_runtime::store::{EventStore, LogQuery, Store};
 use es_servers::Postgres;
 use futures_util::TryStreamExt;
 use sqlx::{Connection, PgConnection, Row};
@@ -54,10 +54,13 @@ pub(crate) async fn replay(server: &Postgres, size: Size) -> Comparison {
             let began = Instant::now();
             let (mut cursor, mut seen) = (Position::START, 0);
             loop {
-                let page = store.read_log(cursor, 5000).await.expect("a page");
-                let Some(last) = page.last() else { break };
-                cursor = last.position;
-                for event in &page {
+                let query = LogQuery::after(cursor).limit(5000);
+                let page = store.read_log(&query).await.expect("a page");
+                if page.seen == cursor {
+                    break;
+                }
+                cursor = page.seen;
+                for event in page.events.iter() {
                     let event = Recorded::<AccountEvent>::decode(event).expect("an event");
                     std::hint::black_box(&event.data);
                     seen += 1;

@@ -1,4 +1,7 @@
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -55,11 +58,14 @@ impl fmt::Display for Position {
 /// assert_eq!((stream.aggregate(), stream.id(), stream.as_str()), ("account", "alice-2", "account-alice-2"));
 /// # Ok::<(), es_runtime::event::InvalidId>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug)]
 pub struct StreamId {
     text: String,
     dash: usize,
 }
+
+/// Slices that the streams of a log are spread over.
+pub const SLICES: u16 = 1024;
 
 /// The longest stream name, in bytes: it is a key in every index.
 const MAX_STREAM: usize = 512;
@@ -92,6 +98,40 @@ impl StreamId {
     pub fn slice(&self) -> u16 {
         let digest = Sha256::digest(self.text.as_bytes());
         u16::from_be_bytes([digest[0], digest[1]]) >> 6
+    }
+}
+
+// Equal, ordered and hashed as its text, by which maps may then be asked.
+
+impl Borrow<str> for StreamId {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for StreamId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for StreamId {}
+
+impl PartialOrd for StreamId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for StreamId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for StreamId {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.text.hash(hasher);
     }
 }
 

@@ -6,12 +6,15 @@ mod codec;
 mod id;
 mod metadata;
 mod recorded;
+mod stored;
 mod time;
 
 pub(crate) use codec::{decode, encode};
-pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, StreamId};
+pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, StreamId};
 pub use metadata::{CommandRecord, Metadata};
-pub use recorded::{Recorded, StoredEvent};
+pub use recorded::Recorded;
+pub(crate) use recorded::{at, decode_event};
+pub use stored::{StoredEvent, StoredEventRef, StoredEvents};
 #[cfg(feature = "runtime")]
 pub use time::SystemClock;
 pub use time::{Clock, Timestamp};

@@ -1,39 +1,9 @@
 use std::str::FromStr;
 
-use super::{CommandId, Event, Metadata, Position, StreamId, Timestamp, decode, variant_of};
-use crate::error::{Error, Kind, Result};
-
-/// An event as the store keeps it: names and numbers in columns, the payload as JSON text.
-#[derive(Clone, Debug)]
-pub struct StoredEvent {
-    /// Its place in the log.
-    pub position: Position,
-    /// The stream it belongs to.
-    pub stream: StreamId,
-    /// Its place in the stream, from 1.
-    pub version: u64,
-    /// The stored name, `account.opened`.
-    pub event_type: String,
-    /// The schema version of the payload.
-    pub schema_version: u32,
-    /// The oldest schema version whose readers understand the payload.
-    pub min_reader: u32,
-    /// The command that emitted it.
-    pub command_id: Option<CommandId>,
-    /// The variant's fields as JSON.
-    pub payload: String,
-    /// Who and why, as JSON.
-    pub metadata: Option<String>,
-    /// When it happened, by the service's clock.
-    pub time: Timestamp,
-}
-
-impl StoredEvent {
-    /// The name of the aggregate whose stream it belongs to.
-    pub fn aggregate(&self) -> &str {
-        self.stream.aggregate()
-    }
-}
+use super::{
+    CommandId, Event, Metadata, Position, StoredEventRef, StreamId, Timestamp, decode, variant_of,
+};
+use crate::error::{At, Error, Kind, Result};
 
 /// An internal event with its place, time and reason, as folds and mappings receive it.
 #[derive(Clone, Debug)]
@@ -113,40 +83,52 @@ impl<E: Event> Recorded<E> {
     /// # Errors
     /// [`is_unreadable`](Error::is_unreadable) when the name is unknown, the payload needs a newer
     /// reader, or it does not decode. None of these is ever skipped.
-    pub fn decode(stored: &StoredEvent) -> Result<Self> {
-        let at = || {
-            Box::new((
-                stored.event_type.clone(),
-                stored.stream.clone(),
-                stored.version,
-            ))
-        };
-        let Some(variant) = variant_of(E::TYPES, &stored.event_type) else {
-            return Err(Error::new(Kind::UnknownEvent(at())));
-        };
-        let known = E::TYPES[variant].version;
-        if stored.min_reader > known {
-            let needs = stored.min_reader;
-            return Err(Error::new(Kind::NewerEvent {
-                at: at(),
-                needs,
-                known,
-            }));
-        }
-        let undecodable = |error| Error::caused_by(Kind::Undecodable(at()), error);
-        let data = decode(variant, &stored.payload).map_err(undecodable)?;
-        let metadata = match &stored.metadata {
+    pub fn decode<'a>(stored: impl Into<StoredEventRef<'a>>) -> Result<Self> {
+        let stored = stored.into();
+        let data = decode_event(stored)?;
+        let undecodable = |error| Error::caused_by(Kind::Undecodable(at(stored)), error);
+        let metadata = match stored.metadata {
             Some(json) => serde_json::from_str(json).map_err(undecodable)?,
             None => Metadata::new(),
         };
         Ok(Self {
             data,
             position: stored.position,
-            stream: stored.stream.clone(),
+            stream: stored.stream.parse()?,
             version: stored.version,
             time: stored.time,
             command_id: stored.command_id,
             metadata,
         })
     }
+}
+
+/// The event alone, without its place and reasons.
+///
+/// # Errors
+/// As [`Recorded::decode`].
+pub(crate) fn decode_event<E: Event>(stored: StoredEventRef<'_>) -> Result<E> {
+    let Some(variant) = variant_of(E::TYPES, stored.event_type) else {
+        return Err(Error::new(Kind::UnknownEvent(at(stored))));
+    };
+    let known = E::TYPES[variant].version;
+    if stored.min_reader > known {
+        let needs = stored.min_reader;
+        return Err(Error::new(Kind::NewerEvent {
+            at: at(stored),
+            needs,
+            known,
+        }));
+    }
+    decode(variant, stored.payload)
+        .map_err(|error| Error::caused_by(Kind::Undecodable(at(stored)), error))
+}
+
+/// Where an event stands, for errors.
+pub(crate) fn at(stored: StoredEventRef<'_>) -> At {
+    Box::new((
+        stored.event_type.to_owned(),
+        stored.stream.to_owned(),
+        stored.version,
+    ))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Recorded, StoredEvent, StreamId, encode};
+use crate::event::{Recorded, StoredEventRef, StreamId, encode};
 
 /// States kept at hand; beyond it all are dropped and read again when needed.
 const STATES: usize = 10_000;
@@ -17,14 +17,14 @@ pub(crate) trait Mapper: Send {
 
     /// The version of the state at hand that comes before `event`: the events after it, up to
     /// `event`, must be [`replay`](Self::replay)ed first.
-    fn known_before(&mut self, event: &StoredEvent) -> u64;
+    fn known_before(&mut self, event: StoredEventRef<'_>) -> u64;
 
     /// Brings the state at hand one event forward.
-    fn replay(&mut self, event: &StoredEvent) -> Result<()>;
+    fn replay(&mut self, event: StoredEventRef<'_>) -> Result<()>;
 
     /// Brings the state forward and answers what the world is told of the event: variants and
     /// payloads.
-    fn publish(&mut self, event: &StoredEvent) -> Result<Vec<(usize, String)>>;
+    fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>>;
 }
 
 pub(crate) struct AggregateMapper<A: Evolve, I> {
@@ -44,14 +44,19 @@ impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
 }
 
 impl<A: Evolve, I> AggregateMapper<A, I> {
-    fn advance(&mut self, event: &StoredEvent) -> Result<Recorded<A::Event>> {
+    fn advance(&mut self, event: StoredEventRef<'_>) -> Result<Recorded<A::Event>> {
         let recorded = Recorded::<A::Event>::decode(event)?;
-        if self.states.len() >= STATES && !self.states.contains_key(&event.stream) {
+        if let Some(state) = self.states.get_mut(event.stream) {
+            debug_assert_eq!(state.version() + 1, event.version);
+            state.apply(&recorded.data);
+            return Ok(recorded);
+        }
+        if self.states.len() >= STATES {
             self.states.clear();
         }
-        let state = self.states.entry(event.stream.clone()).or_default();
-        debug_assert_eq!(state.version() + 1, event.version);
+        let mut state = Loaded::default();
         state.apply(&recorded.data);
+        self.states.insert(recorded.stream.clone(), state);
         Ok(recorded)
     }
 }
@@ -61,23 +66,23 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
         A::NAME
     }
 
-    fn known_before(&mut self, event: &StoredEvent) -> u64 {
-        let version = self.states.get(&event.stream).map_or(0, Loaded::version);
+    fn known_before(&mut self, event: StoredEventRef<'_>) -> u64 {
+        let version = self.states.get(event.stream).map_or(0, Loaded::version);
         if version < event.version {
             return version;
         }
         // The state went ahead with a page that was not written after all.
-        self.states.remove(&event.stream);
+        self.states.remove(event.stream);
         0
     }
 
-    fn replay(&mut self, event: &StoredEvent) -> Result<()> {
+    fn replay(&mut self, event: StoredEventRef<'_>) -> Result<()> {
         self.advance(event).map(drop)
     }
 
-    fn publish(&mut self, event: &StoredEvent) -> Result<Vec<(usize, String)>> {
+    fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>> {
         let recorded = self.advance(event)?;
-        let after = self.states[&event.stream].state();
+        let after = self.states[event.stream].state();
         let unencodable = |error| {
             let what = format!("an event of `{}`", super::stream_of::<I>());
             Error::caused_by(Kind::Unencodable { what }, error)

@@ -8,12 +8,12 @@ use super::mapper::{AggregateMapper, Mapper};
 use super::{IntegrationEvent, Publish, StreamHash, stream_of};
 use crate::aggregate::Evolve;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEvent};
+use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEventRef, StoredEvents, at};
 use crate::integration::{Salt, envelope};
 use crate::projection::Work;
 use crate::store::{
     Advance, Advanced, EventStore, ProjectionId, ProjectionState, PublishedEvent, StreamCursor,
-    StreamVersion,
+    StreamQuery, StreamVersion,
 };
 
 /// Events of one aggregate's past that are read at once to find its state.
@@ -62,11 +62,11 @@ impl IntegrationStream {
     async fn make<S: EventStore>(
         &mut self,
         store: &S,
-        page: &[StoredEvent],
+        page: &StoredEvents,
         mut head: StreamCursor,
     ) -> Result<Vec<PublishedEvent>> {
         let mut made = Vec::new();
-        for event in page {
+        for event in page.iter() {
             let mine = |mapper: &&mut Box<dyn Mapper>| mapper.aggregate() == event.aggregate();
             let Some(mapper) = self.mappers.iter_mut().find(mine) else {
                 continue;
@@ -88,7 +88,7 @@ impl IntegrationStream {
                     position,
                     source: event.position,
                     event_type: event_type.clone(),
-                    subject: event.stream.id().to_owned(),
+                    subject: event.id().to_owned(),
                     payload,
                     metadata: public_metadata(event, store.identity())?,
                     time: event.time,
@@ -106,15 +106,18 @@ impl IntegrationStream {
 async fn remember<S: EventStore>(
     store: &S,
     mapper: &mut dyn Mapper,
-    event: &StoredEvent,
+    event: StoredEventRef<'_>,
 ) -> Result<()> {
     let mut known = mapper.known_before(event);
+    if known + 1 == event.version {
+        return Ok(());
+    }
+    let stream = event.stream.parse()?;
     while known + 1 < event.version {
         let missing = usize::try_from(event.version - 1 - known).unwrap_or(usize::MAX);
-        let past = store
-            .read_stream(&event.stream, known, missing.min(PAST))
-            .await?;
-        for event in &past {
+        let query = StreamQuery::after(known).limit(missing.min(PAST));
+        let past = store.read_stream(&stream, query).await?.events;
+        for event in past.iter() {
             mapper.replay(event)?;
         }
         if past.is_empty() {
@@ -127,16 +130,9 @@ async fn remember<S: EventStore>(
 }
 
 /// What the world may know of who and why: no actor, no command.
-fn public_metadata(event: &StoredEvent, log: LogIdentity) -> Result<Option<String>> {
-    let undecodable = |error| {
-        let at = (
-            event.event_type.clone(),
-            event.stream.clone(),
-            event.version,
-        );
-        Error::caused_by(Kind::Undecodable(Box::new(at)), error)
-    };
-    let inner: Metadata = match &event.metadata {
+fn public_metadata(event: StoredEventRef<'_>, log: LogIdentity) -> Result<Option<String>> {
+    let undecodable = |error| Error::caused_by(Kind::Undecodable(at(event)), error);
+    let inner: Metadata = match event.metadata {
         Some(json) => serde_json::from_str(json).map_err(undecodable)?,
         None => Metadata::new(),
     };
@@ -166,7 +162,7 @@ impl<S: EventStore> Work<S> for IntegrationStream {
         &mut self,
         store: &S,
         advance: Advance,
-        page: &[StoredEvent],
+        page: &StoredEvents,
     ) -> Result<Advanced> {
         // Until the move succeeds, nobody knows where the head is: taken, not copied.
         let head = match self.head.take() {

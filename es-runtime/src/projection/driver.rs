@@ -6,9 +6,9 @@ use tokio::sync::watch;
 
 use super::runner::{Runner, Step};
 use crate::error::{Error, Result};
-use crate::event::{Position, StoredEvent};
+use crate::event::{Position, StoredEvents};
 use crate::runtime::Stop;
-use crate::store::{Advance, Advanced, EventStore, Phase, ProjectionId, ProjectionState};
+use crate::store::{Advance, Advanced, EventStore, LogQuery, Phase, ProjectionId, ProjectionState};
 
 /// How a projection or an integration stream is doing.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub(crate) trait Work<S: EventStore>: Send + 'static {
         &mut self,
         store: &S,
         advance: Advance,
-        page: &[StoredEvent],
+        page: &StoredEvents,
     ) -> impl Future<Output = Result<Advanced>> + Send;
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn run<S: EventStore, W: Work<S>>(
 ) -> Result<()> {
     let id = work.id();
     let mut runner = Runner::at(status.borrow().cursor);
-    let mut page = Vec::new();
+    let mut page = StoredEvents::new();
     let mut step = runner.next();
     while !stop.is_asked() {
         let taken = take(
@@ -125,12 +125,13 @@ async fn take<S: EventStore, W: Work<S>>(
     runner: &mut Runner,
     status: &watch::Sender<Status>,
     step: Step,
-    page: &mut Vec<StoredEvent>,
+    page: &mut StoredEvents,
     stop: &mut Stop,
 ) -> Result<Step> {
     match step {
         Step::Read { after, limit } => {
-            *page = store.read_log(after, limit).await?;
+            let query = LogQuery::after(after).limit(limit);
+            *page = store.read_log(&query).await?.events;
             runner.read(page)
         }
         Step::Apply { from, to } => {

@@ -4,7 +4,7 @@ use super::driver::Work;
 use super::fold::{Folding, Page, Rows};
 use super::{Fold, OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, StoredEvent};
+use crate::event::{Event, Recorded, StoredEventRef, StoredEvents};
 use crate::store::{Advance, Advanced, EventStore, ProjectionId, ProjectionState, RowChange};
 
 /// One version of a read model with the families of events that it folds.
@@ -15,7 +15,7 @@ pub(crate) struct ReadModel<P> {
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
     aggregate: &'static str,
-    decode: fn(&StoredEvent) -> Result<Box<dyn Folding<P>>>,
+    decode: fn(StoredEventRef<'_>) -> Result<Box<dyn Folding<P>>>,
 }
 
 impl<P: Projection> ReadModel<P> {
@@ -33,7 +33,7 @@ impl<P: Projection> ReadModel<P> {
         if self.source(E::NAME).is_some() {
             return false;
         }
-        let decode = |event: &StoredEvent| {
+        let decode = |event: StoredEventRef<'_>| {
             let event: Box<dyn Folding<P>> = Box::new(Recorded::<E>::decode(event)?);
             Ok(event)
         };
@@ -51,8 +51,9 @@ impl<P: Projection> ReadModel<P> {
     }
 
     /// Decodes the events of the page that concern this read model: all of its families' streams.
-    fn decode(&self, page: &[StoredEvent]) -> Result<Page<P>> {
-        let decode = |event| Some((self.source(StoredEvent::aggregate(event))?.decode)(event));
+    fn decode(&self, page: &StoredEvents) -> Result<Page<P>> {
+        let decode =
+            |event: StoredEventRef<'_>| Some((self.source(event.aggregate())?.decode)(event));
         Ok(Page::new(
             page.iter().filter_map(decode).collect::<Result<Vec<_>>>()?,
         ))
@@ -78,7 +79,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         &mut self,
         store: &S,
         advance: Advance,
-        page: &[StoredEvent],
+        page: &StoredEvents,
     ) -> Result<Advanced> {
         let page = self.decode(page)?;
         let keys: Vec<_> = page.keys().into_iter().collect();

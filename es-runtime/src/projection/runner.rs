@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
-use crate::event::{Position, StoredEvent};
+use crate::event::{Position, StoredEvents};
 use crate::store::Advanced;
 
 /// Events in one transaction.
@@ -57,9 +57,9 @@ impl Runner {
     /// # Errors
     /// When it does not continue where the cursor stands: positions are dense, so an event is
     /// missing, and nothing may be read on.
-    pub(crate) fn read(&self, page: &[StoredEvent]) -> Result<Step> {
+    pub(crate) fn read(&self, page: &StoredEvents) -> Result<Step> {
         let mut to = self.cursor;
-        for event in page {
+        for event in page.iter() {
             if event.position != to.next() {
                 let (after, found) = (to, event.position);
                 return Err(Error::new(Kind::BrokenOrder { after, found }));
@@ -111,9 +111,9 @@ impl Runner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Timestamp;
+    use crate::event::{StoredEvent, Timestamp};
 
-    fn page(positions: impl IntoIterator<Item = u64>) -> Vec<StoredEvent> {
+    fn page(positions: impl IntoIterator<Item = u64>) -> StoredEvents {
         let event = |n| StoredEvent {
             position: Position::new(n),
             stream: "account-a".parse().unwrap(),
@@ -126,7 +126,8 @@ mod tests {
             metadata: None,
             time: Timestamp::default(),
         };
-        positions.into_iter().map(event).collect()
+        let events: Vec<_> = positions.into_iter().map(event).collect();
+        events.iter().collect()
     }
 
     #[test]
@@ -142,7 +143,7 @@ mod tests {
                 limit: PAGE
             }
         );
-        assert_eq!(runner.read(&[]).unwrap(), Step::Wait { after: to });
+        assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after: to });
     }
 
     #[test]

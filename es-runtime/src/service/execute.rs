@@ -8,14 +8,14 @@ use super::{Inner, RecordCommand, Service};
 use crate::aggregate::{Aggregate, Command, Decide, Evolve, Loaded};
 use crate::error::{Error, Kind, Result};
 use crate::event::{
-    CommandId, CommandRecord, Event, Metadata, Position, Recorded, StreamId, encode,
+    CommandId, CommandRecord, Event, Metadata, Position, StreamId, decode_event, encode,
 };
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use crate::store::{Append, Appended, EventStore, NewEvent, Outcome, StreamQuery};
 
 /// How often a decision is made again because somebody else was faster.
 const ATTEMPTS: u32 = 20;
 /// Events of a stream that are read at once.
-const PAGE: usize = 1000;
+const PAGE: usize = 5000;
 
 /// A command about to be executed. Say who asks and why, then await it.
 #[must_use = "a command does nothing until it is awaited"]
@@ -146,6 +146,7 @@ impl<A: Decide + Evolve> Execute<'_, A> {
             id: self.id.unwrap_or_else(CommandId::random),
             named: self.id.is_some(),
             metadata: to_json("the metadata", &self.metadata)?,
+            correlation: self.metadata.correlation,
         };
         attempt.until_decided::<A>(name, &self.command).await
     }
@@ -159,6 +160,7 @@ struct Attempt<'s> {
     /// Whether the caller named the command and may send it again.
     named: bool,
     metadata: String,
+    correlation: Option<String>,
 }
 
 impl Attempt<'_> {
@@ -239,6 +241,7 @@ impl Attempt<'_> {
             command_id: self.id,
             events: events.iter().map(new_event).collect::<Result<_>>()?,
             metadata: Some(self.metadata.clone()),
+            correlation: self.correlation.clone(),
             time: self.service.inner.clock.now(),
         })
     }
@@ -283,11 +286,12 @@ pub(super) async fn load<A: Evolve, S: EventStore>(
 ) -> Result<Loaded<A>> {
     let mut loaded = Loaded::default();
     loop {
-        let page = store.read_stream(stream, loaded.version(), PAGE).await?;
-        for event in &page {
-            loaded.apply(&Recorded::<A::Event>::decode(event)?.data);
+        let query = StreamQuery::after(loaded.version()).limit(PAGE);
+        let page = store.read_stream(stream, query).await?;
+        for event in page.events.iter() {
+            loaded.apply(&decode_event::<A::Event>(event)?);
         }
-        if page.len() < PAGE {
+        if !page.more {
             return Ok(loaded);
         }
     }

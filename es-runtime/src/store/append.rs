@@ -18,6 +18,9 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// Who and why, as JSON: the same for all events of a command.
     pub metadata: Option<String>,
+    /// What the command belongs to, if the caller said: what
+    /// [`read_correlated`](super::EventStore::read_correlated) finds it by.
+    pub correlation: Option<String>,
     /// When it happens, by the service's clock.
     pub time: Timestamp,
 }
@@ -166,6 +169,7 @@ mod tests {
             command_id: CommandId::of(command),
             events: vec![event; events],
             metadata: None,
+            correlation: None,
             time: Timestamp::default(),
         }
     }

@@ -5,11 +5,12 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
 /// The store that a service runs on, chosen by its URL. Clones share it.
 #[derive(Clone, Debug)]
@@ -76,17 +77,21 @@ impl EventStore for Store {
         to!(self.outcome(stream, command).await)
     }
 
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        to!(self.read_stream(stream, after, limit).await)
+    async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
+        to!(self.read_stream(stream, query).await)
     }
 
-    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
-        to!(self.read_log(after, limit).await)
+    async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
+        to!(self.read_log(query).await)
+    }
+
+    async fn read_correlated(
+        &self,
+        correlation: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<StoredEvents> {
+        to!(self.read_correlated(correlation, after, limit).await)
     }
 
     async fn head(&self) -> Result<Position> {

@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, life,
-    plan,
+    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage, LogQuery, Outcome,
+    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table, life, plan,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
 
 /// A store in memory. Clones share one log.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ struct State {
     /// The indices of a stream's events in the log.
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<(StreamId, CommandId), Outcome>,
+    correlations: HashMap<(StreamId, CommandId), String>,
     projections: BTreeMap<ProjectionId, ProjectionState>,
     fingerprints: HashMap<ProjectionId, String>,
     rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
@@ -84,8 +85,11 @@ impl State {
         let plan = plan(std::slice::from_ref(&append), &[found], self.head());
         let result = plan.results[0];
         if let Appended::New(outcome) = result {
-            self.commands
-                .insert((append.stream.clone(), append.command_id), outcome);
+            let key = (append.stream.clone(), append.command_id);
+            if let Some(correlation) = &append.correlation {
+                self.correlations.insert(key.clone(), correlation.clone());
+            }
+            self.commands.insert(key, outcome);
             for event in append.into_stored(outcome) {
                 self.streams
                     .entry(event.stream.clone())
@@ -129,10 +133,9 @@ impl State {
     }
 }
 
-/// The items after the first `after`, at most `limit`.
-fn page<T: Clone>(items: &[T], after: u64, limit: usize) -> Vec<T> {
-    let after = usize::try_from(after).unwrap_or(usize::MAX);
-    items.iter().skip(after).take(limit).cloned().collect()
+/// How many items come before the one after place `after`.
+fn index(after: u64) -> usize {
+    usize::try_from(after).unwrap_or(usize::MAX)
 }
 
 impl EventStore for MemoryStore {
@@ -154,22 +157,42 @@ impl EventStore for MemoryStore {
             .copied())
     }
 
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
+    async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
         let state = self.state();
         let events = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        Ok(page(events, after, limit)
-            .into_iter()
-            .map(|i| state.log[i].clone())
-            .collect())
+        Ok(StreamPage::pick(
+            query,
+            events.iter().map(|&i| &state.log[i]),
+        ))
     }
 
-    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
-        Ok(page(&self.state().log, after.get(), limit))
+    async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
+        let state = self.state();
+        let rest = state.log.iter().skip(index(query.position().get()));
+        Ok(LogPage::pick(query, rest, state.head()))
+    }
+
+    async fn read_correlated(
+        &self,
+        correlation: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<StoredEvents> {
+        let state = self.state();
+        let one: Option<CommandId> = correlation.parse().ok();
+        let belongs = |event: &&StoredEvent| {
+            let key = |id| (event.stream.clone(), id);
+            let said = event
+                .command_id
+                .map(key)
+                .and_then(|key| state.correlations.get(&key));
+            match said {
+                Some(said) => said == correlation,
+                None => one.is_some() && event.command_id == one,
+            }
+        };
+        let rest = state.log.iter().skip(index(after.get()));
+        Ok(rest.filter(belongs).take(limit).collect())
     }
 
     async fn head(&self) -> Result<Position> {
@@ -299,7 +322,8 @@ impl EventStore for MemoryStore {
     ) -> Result<Vec<PublishedEvent>> {
         let state = self.state();
         let events = state.published.get(stream).map_or(&[][..], Vec::as_slice);
-        Ok(page(events, after.get(), limit))
+        let rest = events.iter().skip(index(after.get()));
+        Ok(rest.take(limit).cloned().collect())
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {

@@ -15,6 +15,7 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod published;
+mod read;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -31,6 +32,9 @@ pub(crate) use append::{Found, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
 pub use published::{PublishedEvent, StreamVersion};
+pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
 pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;
@@ -39,7 +43,7 @@ use std::fmt;
 use std::future::Future;
 
 use crate::error::Result;
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,20 +194,24 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         command: CommandId,
     ) -> impl Future<Output = Result<Option<Outcome>>> + Send;
 
-    /// The events of a stream after the version `after`, at most `limit`, in order.
+    /// Events of one stream.
     fn read_stream(
         &self,
         stream: &StreamId,
-        after: u64,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<StoredEvent>>> + Send;
+        query: StreamQuery,
+    ) -> impl Future<Output = Result<StreamPage>> + Send;
 
-    /// The events of the log after the position `after`, at most `limit`, in order.
-    fn read_log(
+    /// Events of the log, in order.
+    fn read_log(&self, query: &LogQuery) -> impl Future<Output = Result<LogPage>> + Send;
+
+    /// What the commands with this correlation did after the position `after`, at most `limit`
+    /// events, in order: what was said to belong together, or the command of this id alone.
+    fn read_correlated(
         &self,
+        correlation: &str,
         after: Position,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<StoredEvent>>> + Send;
+    ) -> impl Future<Output = Result<StoredEvents>> + Send;
 
     /// The position of the last event, or [`Position::START`].
     fn head(&self) -> impl Future<Output = Result<Position>> + Send;

@@ -6,11 +6,12 @@ use std::future::pending;
 use std::sync::Arc;
 
 use es_runtime::error::Result;
-use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, Tx,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -31,6 +32,10 @@ pub(crate) enum Fault {
     TornWrite,
     /// Stores an append in two halves, and a caller that gives up leaves one.
     TornByDrop,
+    /// Says that a filtered reader has seen all of the log when its page was full.
+    HastyFilter,
+    /// Forgets what a command belongs to.
+    LostCorrelation,
     /// Looks for the command only if the version differs: a retry after a reload is new.
     DoubledRetry,
     /// Knows after a restart no command of the time before.
@@ -194,7 +199,8 @@ impl BrokenStore {
 
     /// What readers see of the log, in the order in which they see it.
     async fn seen(&self, aside: MutexGuard<'_, Aside>) -> Result<Vec<StoredEvent>> {
-        let mut log = self.kept.read_log(Position::START, ALL).await?;
+        let all = LogQuery::after(Position::START).limit(ALL);
+        let mut log = self.kept.read_log(&all).await?.events.to_vec()?;
         let hidden = |event: &StoredEvent| aside.hidden.contains(&event.position);
         match self.fault {
             Fault::Reordered => {
@@ -218,6 +224,11 @@ impl BrokenStore {
     }
 }
 
+/// The same question without a filter, for as many events as it was answered with.
+fn unfiltered(query: &LogQuery, limit: usize) -> LogQuery {
+    LogQuery::after(query.position()).limit(limit)
+}
+
 impl EventStore for BrokenStore {
     fn identity(&self) -> LogIdentity {
         let restarted = self.aside.try_lock().ok().and_then(|aside| aside.restarted);
@@ -234,12 +245,14 @@ impl EventStore for BrokenStore {
             }
             Fault::TornWrite | Fault::TornByDrop => return self.append_in_halves(append).await,
             Fault::DoubledRetry => {
-                let events = self.kept.read_stream(&append.stream, 0, ALL).await?;
+                let all = StreamQuery::after(0).limit(ALL);
+                let events = self.kept.read_stream(&append.stream, all).await?.events;
                 let done = self.kept.outcome(&append.stream, append.command_id).await?;
                 if done.is_some() && append.expected == events.len() as u64 {
                     append.command_id = CommandId::random();
                 }
             }
+            Fault::LostCorrelation => append.correlation = None,
             _ if self.forgets().await => append.command_id = half(append.command_id),
             _ => {}
         }
@@ -253,28 +266,25 @@ impl EventStore for BrokenStore {
         self.joined_outcome(stream, command).await
     }
 
-    async fn read_stream(
-        &self,
-        s: &StreamId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        let mut events = self.seen(self.aside.lock().await).await?;
-        events.retain(|event| event.stream == *s && event.version > after);
-        events.truncate(limit);
-        Ok(events)
+    async fn read_stream(&self, s: &StreamId, query: StreamQuery) -> Result<StreamPage> {
+        let seen = self.seen(self.aside.lock().await).await?;
+        let own: Vec<_> = seen.iter().filter(|event| event.stream == *s).collect();
+        Ok(StreamPage::pick(query, own))
     }
 
-    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+    async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
         let log = self.seen(self.aside.lock().await).await?;
+        let after = query.position();
         let beyond: Vec<_> = match log.iter().position(|event| event.position == after) {
-            Some(place) if self.fault == Fault::Reordered => log[place + 1..].to_vec(),
-            _ => log
-                .into_iter()
-                .filter(|event| event.position > after)
-                .collect(),
+            Some(place) if self.fault == Fault::Reordered => log[place + 1..].iter().collect(),
+            _ => log.iter().filter(|event| event.position > after).collect(),
         };
-        Ok(beyond.into_iter().take(limit).collect())
+        let head = beyond.last().map_or(after, |event| event.position);
+        let mut page = LogPage::pick(query, beyond, head);
+        if self.fault == Fault::HastyFilter && *query != unfiltered(query, page.events.len()) {
+            page.seen = head;
+        }
+        Ok(page)
     }
 
     async fn wait_for_append(&self, after: Position) {
@@ -346,7 +356,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: head prepare_table prepare_stream projection projections
+    delegate!(kept: read_correlated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
         inbox begin close);
 }

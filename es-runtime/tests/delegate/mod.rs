@@ -12,11 +12,14 @@ macro_rules! delegate {
         delegate!(@fn $to outcome(stream: &StreamId, command: CommandId) -> Result<Option<Outcome>>);
     };
     (@read_stream $to:ident) => {
-        delegate!(@fn $to read_stream(stream: &StreamId, after: u64, limit: usize)
-            -> Result<Vec<StoredEvent>>);
+        delegate!(@fn $to read_stream(stream: &StreamId, query: StreamQuery) -> Result<StreamPage>);
     };
     (@read_log $to:ident) => {
-        delegate!(@fn $to read_log(after: Position, limit: usize) -> Result<Vec<StoredEvent>>);
+        delegate!(@fn $to read_log(query: &LogQuery) -> Result<LogPage>);
+    };
+    (@read_correlated $to:ident) => {
+        delegate!(@fn $to read_correlated(correlation: &str, after: Position, limit: usize)
+            -> Result<StoredEvents>);
     };
     (@head $to:ident) => { delegate!(@fn $to head() -> Result<Position>); };
     (@wait_for_append $to:ident) => { delegate!(@fn $to wait_for_append(after: Position) -> ()); };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresStore, sqlx};
-use es_runtime::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 use es_servers::Postgres;
 use fastrand::Rng;
 use sqlx::{Connection, PgConnection};
@@ -30,6 +30,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         command_id: CommandId::of(command),
         events: (0..events).map(event).collect(),
         metadata: None,
+        correlation: None,
         time: Timestamp::default(),
     }
 }
@@ -94,8 +95,8 @@ async fn follow(store: PostgresStore, last: CommandId) -> Vec<StoredEvent> {
         .is_none_or(|event| event.command_id != Some(last))
     {
         let cursor = seen.last().map_or(Position::START, |event| event.position);
-        if let Ok(page) = store.read_log(cursor, 20).await {
-            seen.extend(page);
+        if let Ok(page) = store.read_log(&LogQuery::after(cursor).limit(20)).await {
+            seen.extend(page.events.to_vec().unwrap());
         }
         store.wait_for_append(cursor).await;
     }
@@ -206,7 +207,7 @@ async fn a_serializable_session_cannot_append_on_an_old_snapshot() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let call = "BEGIN ISOLATION LEVEL REPEATABLE READ;
                 SELECT es.append_1('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-                                   '{}', '{}', '{}', '{}')";
+                                   '{}', '{}', '{}', '{}', '{}')";
     let error = sqlx::raw_sql(call)
         .execute(&mut connection)
         .await

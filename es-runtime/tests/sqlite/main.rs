@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::sqlite::{SqliteStore, sqlx};
-use es_runtime::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, raw_sql};
 use tempfile::TempDir;
@@ -71,6 +71,7 @@ fn append(id: &str, expected: u64, command: &str, events: usize) -> Append {
         command_id: CommandId::of(command),
         events: vec![event; events],
         metadata: None,
+        correlation: None,
         time: Timestamp::from_micros(1),
     }
 }
@@ -83,5 +84,12 @@ async fn accepted(store: &SqliteStore, append: Append) -> Outcome {
 }
 
 async fn log(store: &SqliteStore) -> Vec<StoredEvent> {
-    store.read_log(Position::START, usize::MAX).await.unwrap()
+    let query = LogQuery::after(Position::START).limit(usize::MAX);
+    store
+        .read_log(&query)
+        .await
+        .unwrap()
+        .events
+        .to_vec()
+        .unwrap()
 }

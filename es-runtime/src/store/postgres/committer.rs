@@ -29,7 +29,8 @@ impl Calls {
 
 pub(super) const APPEND: &str = "
     SELECT head, outcome, first, count, version
-    FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                     $15)";
 
 /// A batch as the call takes it: one array per column.
 #[derive(Default)]
@@ -41,6 +42,7 @@ struct Columns<'a> {
     count: Vec<i32>,
     offset: Vec<i64>,
     metadata: Vec<Option<&'a str>>,
+    correlation: Vec<Option<&'a str>>,
     at: Vec<Moment>,
     of: Vec<i32>,
     n: Vec<i32>,
@@ -65,6 +67,7 @@ impl<'a> Columns<'a> {
             columns.slice.push(signed("slice", append.stream.slice())?);
             columns.count.push(signed("events", append.events.len())?);
             columns.metadata.push(append.metadata.as_deref());
+            columns.correlation.push(append.correlation.as_deref());
             columns.at.push(Moment(append.time));
             for (event, n) in append.events.iter().zip(1..) {
                 columns.of.push(of);
@@ -99,6 +102,7 @@ impl Commit for Calls {
             .bind(&columns.count)
             .bind(&columns.offset)
             .bind(&columns.metadata)
+            .bind(&columns.correlation)
             .bind(&columns.at)
             .bind(&columns.of)
             .bind(&columns.n)

@@ -1,28 +1,57 @@
 //! Reading the log and its streams.
 
+use futures_util::TryStreamExt;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
 use uuid::Uuid;
 
 use super::failed;
 use super::types::{Moment, limit as rows_limit, number, position, signed, unsigned};
 use crate::error::Result;
-use crate::event::{CommandId, Position, StoredEvent, StreamId};
-use crate::store::Outcome;
+use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId};
+use crate::store::{
+    LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
+};
 
 const DOING: &str = "reading events";
 
 pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM es.event";
 
-pub(super) const PAGE: &str = "
-    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-           metadata, occurred_at
-    FROM es.event WHERE position > $1 ORDER BY position LIMIT $2";
+/// The columns of an event, in the order that [`event_of`] reads them.
+macro_rules! select {
+    ($($rest:literal)+) => {
+        concat!(
+            "SELECT position, stream, version, type, schema_version, min_reader, command_id,
+                    payload, metadata, occurred_at FROM es.event ",
+            $($rest),+
+        )
+    };
+}
 
-pub(super) const STREAM: &str = "
-    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-           metadata, occurred_at
-    FROM es.event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
+pub(super) const PAGE: &str = select!("WHERE position > $1 ORDER BY position LIMIT $2");
+
+pub(super) const FILTERED: &str = select!(
+    "WHERE position > $1 AND position <= $3
+       AND ($4::text[] IS NULL OR split_part(stream, '-', 1) = ANY ($4))
+       AND ($5::text[] IS NULL OR type = ANY ($5))
+       AND slice >= $6 AND slice < $7
+     ORDER BY position LIMIT $2"
+);
+
+pub(super) const FORWARDS: &str =
+    select!("WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3");
+
+pub(super) const BACKWARDS: &str =
+    select!("WHERE stream = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
+
+pub(super) const CORRELATED: &str = select!(
+    "WHERE position > $3 AND position IN (
+       SELECT generate_series(c.first_position, c.first_position + c.count - 1)
+       FROM es.command c
+       WHERE c.correlation = $1 OR (c.command_id = $2 AND c.correlation IS NULL))
+     ORDER BY position LIMIT $4"
+);
 
 pub(super) const OUTCOME: &str = "
     SELECT first_position, count, version FROM es.command WHERE stream = $1 AND command_id = $2";
@@ -36,27 +65,82 @@ pub(super) async fn head(pool: &PgPool) -> Result<Position> {
     )
 }
 
-pub(super) async fn page(pool: &PgPool, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
-    let query = sqlx::query(PAGE)
-        .bind(number(after)?)
-        .bind(rows_limit(limit));
-    let rows = query.fetch_all(pool).await.map_err(failed(DOING))?;
-    rows.iter().map(event_of).collect()
+pub(super) async fn page(pool: &PgPool, query: &LogQuery) -> Result<LogPage> {
+    if query.filter.is_all() {
+        let rows = sqlx::query(PAGE)
+            .bind(number(query.after)?)
+            .bind(rows_limit(query.limit));
+        let (events, _) = read(pool, rows).await?;
+        return Ok(LogPage::dense(query, events));
+    }
+    // First the head, then the events: all positions up to the head are there to be seen.
+    let head = head(pool).await?.max(query.after);
+    let to = head.min(query.after.plus(WINDOW));
+    let filter = &query.filter;
+    let rows = sqlx::query(FILTERED)
+        .bind(number(query.after)?)
+        .bind(rows_limit(query.limit))
+        .bind(number(to)?)
+        .bind(filter.aggregates.as_deref())
+        .bind(filter.types.as_deref())
+        .bind(signed::<i16, _>("slice", filter.slices.start)?)
+        .bind(signed::<i16, _>("slice", filter.slices.end)?);
+    let (events, cut) = read(pool, rows).await?;
+    if cut || events.len() == query.limit {
+        return Ok(LogPage::dense(query, events));
+    }
+    Ok(LogPage { events, seen: to })
 }
 
 pub(super) async fn stream(
     pool: &PgPool,
     stream: &StreamId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<StoredEvent>> {
-    let after: i64 = signed("version", after)?;
-    let query = sqlx::query(STREAM)
+    query: StreamQuery,
+) -> Result<StreamPage> {
+    let (select, version) = match query.from {
+        Start::After(version) => (FORWARDS, version),
+        Start::Before(version) => (BACKWARDS, version),
+    };
+    // One more than was asked for tells whether there are more.
+    let rows = sqlx::query(select)
         .bind(stream.as_str())
-        .bind(after)
+        .bind(i64::try_from(version).unwrap_or(i64::MAX))
+        .bind(rows_limit(query.limit.saturating_add(1)));
+    let (mut events, cut) = read(pool, rows).await?;
+    let more = cut || events.len() > query.limit;
+    events.truncate(query.limit);
+    Ok(StreamPage { events, more })
+}
+
+pub(super) async fn correlated(
+    pool: &PgPool,
+    correlation: &str,
+    after: Position,
+    limit: usize,
+) -> Result<StoredEvents> {
+    let one = correlation.parse::<CommandId>().ok();
+    let rows = sqlx::query(CORRELATED)
+        .bind(correlation)
+        .bind(one.map(|id| Uuid::from_u128(id.as_u128())))
+        .bind(number(after)?)
         .bind(rows_limit(limit));
-    let rows = query.fetch_all(pool).await.map_err(failed(DOING))?;
-    rows.iter().map(event_of).collect()
+    Ok(read(pool, rows).await?.0)
+}
+
+/// Takes rows until there are no more or the page is full of bytes; the latter is told.
+async fn read(
+    pool: &PgPool,
+    rows: Query<'_, sqlx::Postgres, PgArguments>,
+) -> Result<(StoredEvents, bool)> {
+    let mut rows = rows.fetch(pool);
+    let mut events = StoredEvents::new();
+    while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
+        events.push(event_of(&row)?);
+        if events.bytes() >= PAGE_BYTES {
+            return Ok((events, true));
+        }
+    }
+    Ok((events, false))
 }
 
 pub(super) async fn outcome(
@@ -86,14 +170,14 @@ where
     row.try_get(column).map_err(failed(DOING))
 }
 
-fn event_of(row: &PgRow) -> Result<StoredEvent> {
+fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
     let command: Option<Uuid> = get(row, 6)?;
     // `json` is its own text.
     let payload = row.try_get_unchecked(7).map_err(failed(DOING))?;
     let metadata = row.try_get_unchecked(8).map_err(failed(DOING))?;
-    Ok(StoredEvent {
+    Ok(StoredEventRef {
         position: position(get(row, 0)?)?,
-        stream: get::<&str>(row, 1)?.parse()?,
+        stream: get(row, 1)?,
         version: unsigned("version", get::<i64>(row, 2)?)?,
         event_type: get(row, 3)?,
         schema_version: unsigned("schema_version", get::<i32>(row, 4)?)?,

@@ -100,8 +100,9 @@ const INSERT_EVENTS: &str = "
     FROM json_each(?) e";
 
 const INSERT_COMMANDS: &str = "
-    INSERT INTO es_command (stream, command_id, first_position, count, version, at)
-    SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5
+    INSERT INTO es_command (stream, command_id, first_position, count, version, at, correlation)
+    SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5,
+           c.value->>6
     FROM json_each(?) c";
 
 /// Writes what was decided: the events and the commands that emitted them.
@@ -120,7 +121,16 @@ async fn insert(
             signed("version", outcome.version)?,
         );
         let (stream, command, at) = (append.stream.as_str(), hex(append), append.time.as_micros());
-        commands.push(json!([stream, command, first, outcome.count, version, at]));
+        let correlation = &append.correlation;
+        commands.push(json!([
+            stream,
+            command,
+            first,
+            outcome.count,
+            version,
+            at,
+            correlation
+        ]));
         let slice = append.stream.slice();
         for event in append.clone().into_stored(outcome) {
             events.push(event_row(&event, slice, &command));

@@ -1,26 +1,68 @@
-//! Reading the log and its streams.
+//! Reading the log and its streams. Every row that SQLite hands over crosses a thread, so a
+//! thousand events come as one row: one text, cut up here.
 
 use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::query::QueryScalar;
+use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 
 use super::{failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::{Error, Result};
-use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
-use crate::store::Outcome;
+use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId, Timestamp};
+use crate::store::{
+    LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
+};
 
 const DOING: &str = "reading events";
 
+/// Events in one row.
+const CHUNK: usize = 1000;
+/// SQLite's word for a row that is too long for it.
+const TOO_BIG: &str = "18";
+
 pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM es_event";
 
-pub(super) const PAGE: &str = "
-    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-           metadata, occurred_at
-    FROM es_event WHERE position > ? ORDER BY position LIMIT ?";
+/// The events that `rest` finds, as one text: for each its numbers and the lengths of its texts,
+/// then the texts. [`next_event`] reads it.
+macro_rules! select {
+    ($($rest:literal)+) => {
+        concat!(
+            "SELECT group_concat(event, '') FROM (
+               SELECT format('%d,%d,%d,%d,%d,%s,%d,%d,%d,%s;', position, version, schema_version,
+                             min_reader, occurred_at, hex(command_id), octet_length(stream),
+                             octet_length(type), octet_length(payload), octet_length(metadata))
+                      || stream || type || payload || ifnull(metadata, '') AS event
+               FROM es_event ",
+            $($rest),+,
+            ")"
+        )
+    };
+}
 
-pub(super) const STREAM: &str = "
-    SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-           metadata, occurred_at
-    FROM es_event WHERE stream = ? AND version > ? ORDER BY version LIMIT ?";
+pub(super) const PAGE: &str = select!("WHERE position > ? ORDER BY position LIMIT ?");
+
+pub(super) const FILTERED: &str = select!(
+    "WHERE position > ?1 AND position <= ?3
+       AND (?4 IS NULL
+            OR substr(stream, 1, instr(stream, '-') - 1) IN (SELECT value FROM json_each(?4)))
+       AND (?5 IS NULL OR type IN (SELECT value FROM json_each(?5)))
+       AND slice >= ?6 AND slice < ?7
+     ORDER BY position LIMIT ?2"
+);
+
+pub(super) const FORWARDS: &str =
+    select!("WHERE stream = ? AND version > ? ORDER BY version LIMIT ?");
+
+pub(super) const BACKWARDS: &str =
+    select!("WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT ?");
+
+pub(super) const CORRELATED: &str = select!(
+    "WHERE position > ?3 AND position IN (
+       SELECT e.position FROM es_command c
+       JOIN es_event e ON e.position >= c.first_position
+                      AND e.position < c.first_position + c.count
+       WHERE c.correlation = ?1 OR (c.command_id = ?2 AND c.correlation IS NULL))
+     ORDER BY position LIMIT ?4"
+);
 
 pub(super) const OUTCOME: &str = "
     SELECT first_position, count, version FROM es_command WHERE stream = ? AND command_id = ?";
@@ -30,30 +72,175 @@ pub(super) async fn head(readers: &SqlitePool) -> Result<Position> {
     position(query.fetch_one(readers).await.map_err(failed(DOING))?)
 }
 
-pub(super) async fn page(
-    readers: &SqlitePool,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<StoredEvent>> {
-    let query = sqlx::query(PAGE)
-        .bind(signed("position", after.get())?)
-        .bind(rows_limit(limit));
-    let rows = query.fetch_all(readers).await.map_err(failed(DOING))?;
-    rows.iter().map(event_of).collect()
+pub(super) async fn page(readers: &SqlitePool, query: &LogQuery) -> Result<LogPage> {
+    let all = query.filter.is_all();
+    // First the head, then the events: all positions up to the head are there to be seen.
+    let to = if all {
+        query.after
+    } else {
+        let head = head(readers).await?.max(query.after);
+        head.min(query.after.plus(WINDOW))
+    };
+    let names = |names: &Option<Vec<String>>| {
+        names
+            .as_ref()
+            .map(|names| serde_json::json!(names).to_string())
+    };
+    let filter = &query.filter;
+    let (aggregates, types) = (names(&filter.aggregates), names(&filter.types));
+    let (after, to_number) = (number(query.after)?, number(to)?);
+    let ask = |last: Option<StoredEventRef<'_>>, limit| {
+        let after = last.map_or(Ok(after), |event| number(event.position))?;
+        Ok(if all {
+            sqlx::query_scalar(PAGE).bind(after).bind(limit)
+        } else {
+            sqlx::query_scalar(FILTERED)
+                .bind(after)
+                .bind(limit)
+                .bind(to_number)
+                .bind(aggregates.clone())
+                .bind(types.clone())
+                .bind(filter.slices.start)
+                .bind(filter.slices.end)
+        })
+    };
+    let (events, more) = read(readers, query.limit, ask).await?;
+    if all || more || events.len() == query.limit {
+        return Ok(LogPage::dense(query, events));
+    }
+    Ok(LogPage { events, seen: to })
 }
 
 pub(super) async fn stream(
     readers: &SqlitePool,
     stream: &StreamId,
-    after: u64,
+    query: StreamQuery,
+) -> Result<StreamPage> {
+    let (select, version) = match query.from {
+        Start::After(version) => (FORWARDS, version),
+        Start::Before(version) => (BACKWARDS, version),
+    };
+    let ask = |last: Option<StoredEventRef<'_>>, limit| {
+        let version = last.map_or(version, |event| event.version);
+        Ok(sqlx::query_scalar(select)
+            .bind(stream.as_str())
+            .bind(i64::try_from(version).unwrap_or(i64::MAX))
+            .bind(limit))
+    };
+    // One more than was asked for tells whether there are more.
+    let (mut events, full) = read(readers, query.limit.saturating_add(1), ask).await?;
+    let more = full || events.len() > query.limit;
+    events.truncate(query.limit);
+    Ok(StreamPage { events, more })
+}
+
+pub(super) async fn correlated(
+    readers: &SqlitePool,
+    correlation: &str,
+    after: Position,
     limit: usize,
-) -> Result<Vec<StoredEvent>> {
-    let query = sqlx::query(STREAM)
-        .bind(stream.as_str())
-        .bind(signed("version", after)?);
-    let query = query.bind(rows_limit(limit));
-    let rows = query.fetch_all(readers).await.map_err(failed(DOING))?;
-    rows.iter().map(event_of).collect()
+) -> Result<StoredEvents> {
+    let one = correlation.parse::<CommandId>().ok();
+    let one = one.map(|id| id.as_u128().to_be_bytes().to_vec());
+    let ask = |last: Option<StoredEventRef<'_>>, limit| {
+        let after = last.map_or(after, |event| event.position);
+        Ok(sqlx::query_scalar(CORRELATED)
+            .bind(correlation)
+            .bind(one.clone())
+            .bind(number(after)?)
+            .bind(limit))
+    };
+    Ok(read(readers, limit, ask).await?.0)
+}
+
+type Select<'q> = QueryScalar<'q, sqlx::Sqlite, Option<String>, SqliteArguments>;
+
+/// Reads row by row what `ask` selects, from behind the last event on; the answer tells, too,
+/// whether it ended because the page was full of bytes.
+async fn read<'q>(
+    readers: &SqlitePool,
+    limit: usize,
+    ask: impl Fn(Option<StoredEventRef<'_>>, i64) -> Result<Select<'q>>,
+) -> Result<(StoredEvents, bool)> {
+    let (mut events, mut most) = (StoredEvents::new(), CHUNK);
+    while events.len() < limit {
+        if events.bytes() >= PAGE_BYTES {
+            return Ok((events, true));
+        }
+        let chunk = most.min(limit - events.len());
+        let before = events.len();
+        match ask(events.last(), rows_limit(chunk))?
+            .fetch_one(readers)
+            .await
+        {
+            Ok(text) => {
+                let mut text = text.as_deref().unwrap_or_default();
+                while !text.is_empty() {
+                    let broken = || Error::database(DOING, "a row of the log is not well-formed");
+                    let (event, rest) = next_event(text).ok_or_else(broken)?;
+                    events.push(event);
+                    text = rest;
+                }
+            }
+            Err(error) if chunk > 1 && is_too_big(&error) => {
+                most = chunk / 2;
+                continue;
+            }
+            Err(error) => return Err(failed(DOING)(error)),
+        }
+        if events.len() - before < chunk {
+            break;
+        }
+    }
+    Ok((events, false))
+}
+
+fn is_too_big(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some(TOO_BIG)
+}
+
+/// The first event of a text that [`select`](macro@select) made, and what follows it.
+fn next_event(text: &str) -> Option<(StoredEventRef<'_>, &str)> {
+    let (numbers, mut texts) = text.split_once(';')?;
+    let mut numbers = numbers.split(',');
+    let position = numbers.next()?.parse().ok()?;
+    let version = numbers.next()?.parse().ok()?;
+    let schema_version = numbers.next()?.parse().ok()?;
+    let min_reader = numbers.next()?.parse().ok()?;
+    let time = numbers.next()?.parse().ok()?;
+    let command_id = match numbers.next()? {
+        "" => None,
+        hex => Some(u128::from_str_radix(hex, 16).ok()?),
+    };
+    let mut cut = |length: &str| {
+        let (text, rest) = texts.split_at_checked(length.parse().ok()?)?;
+        texts = rest;
+        Some(text)
+    };
+    let (stream, event_type) = (cut(numbers.next()?)?, cut(numbers.next()?)?);
+    let payload = cut(numbers.next()?)?;
+    let metadata = match numbers.next()? {
+        "" => None,
+        length => Some(cut(length)?),
+    };
+    let event = StoredEventRef {
+        position: Position::new(position),
+        stream,
+        version,
+        event_type,
+        schema_version,
+        min_reader,
+        command_id: command_id.map(CommandId::from_u128),
+        payload,
+        metadata,
+        time: Timestamp::from_micros(time),
+    };
+    Some((event, texts))
+}
+
+fn number(position: Position) -> Result<i64> {
+    signed("position", position.get())
 }
 
 pub(super) async fn outcome(
@@ -74,25 +261,5 @@ pub(super) fn outcome_of(row: &SqliteRow, at: usize) -> Result<Outcome> {
         first: position(get(0)?)?,
         count: unsigned("count", get(1)?)?,
         version: unsigned("version", get(2)?)?,
-    })
-}
-
-fn event_of(row: &SqliteRow) -> Result<StoredEvent> {
-    let number = |column| row.try_get::<i64, _>(column).map_err(failed(DOING));
-    let text = |column| row.try_get::<String, _>(column).map_err(failed(DOING));
-    let command: Option<&[u8]> = row.try_get(6).map_err(failed(DOING))?;
-    let command = command.map(<[u8; 16]>::try_from).transpose();
-    let command = command.map_err(|error| Error::database(DOING, error))?;
-    Ok(StoredEvent {
-        position: position(number(0)?)?,
-        stream: text(1)?.parse()?,
-        version: unsigned("version", number(2)?)?,
-        event_type: text(3)?,
-        schema_version: unsigned("schema_version", number(4)?)?,
-        min_reader: unsigned("min_reader", number(5)?)?,
-        command_id: command.map(|id| CommandId::from_u128(u128::from_be_bytes(id))),
-        payload: text(7)?,
-        metadata: row.try_get(8).map_err(failed(DOING))?,
-        time: Timestamp::from_micros(number(9)?),
     })
 }

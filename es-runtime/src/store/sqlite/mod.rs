@@ -29,11 +29,12 @@ use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
 /// How long a write waits for another process's, or a read for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -196,17 +197,21 @@ impl EventStore for SqliteStore {
         log::outcome(&self.readers, stream, command).await
     }
 
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        log::stream(&self.readers, stream, after, limit).await
+    async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
+        log::stream(&self.readers, stream, query).await
     }
 
-    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
-        log::page(&self.readers, after, limit).await
+    async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
+        log::page(&self.readers, query).await
+    }
+
+    async fn read_correlated(
+        &self,
+        correlation: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<StoredEvents> {
+        log::correlated(&self.readers, correlation, after, limit).await
     }
 
     async fn head(&self) -> Result<Position> {

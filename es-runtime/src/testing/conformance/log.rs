@@ -1,6 +1,6 @@
-//! Appends, conflicts, commands and reading, one caller at a time.
+//! Appends, conflicts and commands, one caller at a time.
 
-use super::{Check, Subject, accepted, append, law, stream};
+use super::{Check, Subject, accepted, append, law, log, stream};
 use crate::event::{Position, StoredEvent};
 use crate::store::{Append, Appended, EventStore, Outcome};
 
@@ -63,7 +63,7 @@ pub(super) async fn appends_are_atomic<S: EventStore>(store: S) -> Check {
         );
         written.extend((0..events as u64).map(|n| (append.clone(), outcome, n)));
     }
-    let log = store.read_log(Position::START, 100).await?;
+    let log = log(&store, Position::START, 100).await?;
     let head = store.head().await?;
     law!(
         LAW,
@@ -110,39 +110,6 @@ pub(super) async fn conflicts_tell_the_version<S: EventStore>(store: S) -> Check
         next == outcome(3, 1, 3),
         "the next append landed at {next:?}"
     );
-    Ok(())
-}
-
-pub(super) async fn reading_takes_limits<S: EventStore>(store: S) -> Check {
-    const LAW: &str = "reading goes on after a cursor and stops at a limit";
-    let (a, b) = (stream("a")?, stream("b")?);
-    for n in 0..5 {
-        accepted(&store, append(&a, n, &format!("a{n}"), 1)).await?;
-        accepted(&store, append(&b, n, &format!("b{n}"), 1)).await?;
-    }
-    for (after, limit) in [(0, 3), (3, 4), (7, 100), (10, 5), (11, 5), (0, 0)] {
-        let read = store.read_log(Position::new(after), limit).await?;
-        let read: Vec<_> = read.iter().map(|event| event.position.get()).collect();
-        let expected: Vec<_> = (after + 1..=10).take(limit).collect();
-        law!(
-            LAW,
-            read == expected,
-            "after {after}, at most {limit}: {read:?}"
-        );
-    }
-    for (after, limit) in [(0, 2), (2, 100), (5, 1)] {
-        let read = store.read_stream(&b, after, limit).await?;
-        let right = |(n, event): (u64, &StoredEvent)| event.version == n && event.stream == b;
-        let count = usize::try_from(5 - after).unwrap_or(0).min(limit);
-        let dense = (after + 1..).zip(&read).all(right);
-        law!(
-            LAW,
-            read.len() == count && dense,
-            "stream after {after}: {read:?}"
-        );
-    }
-    let none = store.read_stream(&stream("nobody")?, 0, 10).await?;
-    law!(LAW, none.is_empty(), "a stream without events has {none:?}");
     Ok(())
 }
 

@@ -22,14 +22,15 @@ mod cursors;
 mod dropped;
 mod log;
 mod order;
+mod reading;
 mod rows;
 
 use std::fmt;
 use std::future::Future;
 
 use crate::error::{Error, Result};
-use crate::event::{CommandId, StreamId, Timestamp};
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+use crate::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 
 /// A kind of store, as the suite needs it.
 pub trait Subject: Sync {
@@ -98,7 +99,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     log::a_log_keeps_its_identity(subject).await?;
     log::appends_are_atomic(subject.fresh().await).await?;
     log::conflicts_tell_the_version(subject.fresh().await).await?;
-    log::reading_takes_limits(subject.fresh().await).await?;
+    reading::reading_takes_limits(subject.fresh().await).await?;
     log::commands_are_accepted_once(subject).await?;
     order::waiting_ends(subject.fresh().await).await?;
     order::readers_skip_nothing(subject.fresh().await, seed).await?;
@@ -110,7 +111,9 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
-    dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await
+    dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
+    reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
+    reading::what_belongs_together_is_found(subject.fresh().await).await
 }
 
 fn stream(id: impl fmt::Display) -> Result<StreamId> {
@@ -131,6 +134,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         command_id: CommandId::of(command),
         events: (0..events).map(event).collect(),
         metadata: Some(format!("{{\"actor\":\"{command}\"}}")),
+        correlation: None,
         time: Timestamp::from_micros(1_700_000_000_000_001),
     }
 }
@@ -147,4 +151,10 @@ async fn accepted<S: EventStore>(
             what: format!("the answer was {other:?}"),
         }),
     }
+}
+
+/// A page of the log.
+async fn log<S: EventStore>(store: &S, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+    let page = store.read_log(&LogQuery::after(after).limit(limit)).await?;
+    Ok(page.events.to_vec()?)
 }

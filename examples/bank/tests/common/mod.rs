@@ -13,7 +13,7 @@ use es_runtime::integration::{CloudEvent, StreamHash, stream_of};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::SqliteConnection;
 use es_runtime::sqlite::sqlx::{Connection, query_as};
-use es_runtime::store::EventStore;
+use es_runtime::store::{EventStore, LogQuery};
 use serde_json::{Value, json};
 
 pub(crate) async fn accounts(data: &Path) -> Store {
@@ -29,7 +29,9 @@ pub(crate) async fn sql(data: &Path, database: &str) -> SqliteConnection {
 
 /// The whole log.
 pub(crate) async fn log(store: &Store) -> Vec<StoredEvent> {
-    store.read_log(Position::START, 1_000_000).await.unwrap()
+    let everything = LogQuery::after(Position::START).limit(1_000_000);
+    let page = store.read_log(&everything).await.unwrap();
+    page.events.to_vec().unwrap()
 }
 
 /// Compares everything that is derived with a fold of the log by the plain domain code.
@@ -41,7 +43,7 @@ pub(crate) async fn audit(data: &Path) {
     }
     let events: Vec<_> = log
         .iter()
-        .filter(|event| event.aggregate() == Account::NAME)
+        .filter(|event| event.stream.aggregate() == Account::NAME)
         .map(decode)
         .collect();
     assert_eq!(

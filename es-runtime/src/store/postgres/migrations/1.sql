@@ -38,8 +38,11 @@ CREATE TABLE es.command (
   count          int              NOT NULL,
   version        bigint           NOT NULL,
   at             timestamptz      NOT NULL,
-  PRIMARY KEY (stream, command_id)
+  correlation    text COLLATE "C",
+  PRIMARY KEY (command_id, stream)
 );
+
+CREATE INDEX command_correlation ON es.command (correlation) WHERE correlation IS NOT NULL;
 
 -- Decides a batch of appends and writes it: each by its own merits, in one transaction.
 --
@@ -53,7 +56,7 @@ CREATE TABLE es.command (
 -- others follow from `head` (the position before the first new one), a_offset and a_expected.
 CREATE FUNCTION es.append_1(
   a_stream text[], a_expected bigint[], a_command uuid[], a_slice smallint[], a_count int[],
-  a_offset bigint[], a_metadata text[], a_at timestamptz[],
+  a_offset bigint[], a_metadata text[], a_correlation text[], a_at timestamptz[],
   e_append int[], e_n int[], e_type text[], e_schema int[], e_min_reader int[], e_payload text[],
   OUT head bigint, OUT outcome smallint[], OUT first bigint[], OUT count int[], OUT version bigint[]
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -86,9 +89,10 @@ BEGIN
            a_command[e.a], e.p::json, a_metadata[e.a]::json, a_at[e.a]
     FROM unnest(e_append, e_n, e_type, e_schema, e_min_reader, e_payload)
          WITH ORDINALITY e(a, n, t, s, r, p, i);
-    INSERT INTO es.command (stream, command_id, first_position, count, version, at)
-    SELECT a.s, a.c, head + 1 + a.o, a.n, a.x + a.n, a.at
-    FROM unnest(a_stream, a_command, a_offset, a_count, a_expected, a_at) a(s, c, o, n, x, at);
+    INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
+    SELECT a.s, a.c, head + 1 + a.o, a.n, a.x + a.n, a.at, a.r
+    FROM unnest(a_stream, a_command, a_offset, a_count, a_expected, a_at, a_correlation)
+         a(s, c, o, n, x, at, r);
     RETURN;
   END IF;
 
@@ -113,8 +117,8 @@ BEGIN
          a_command[e.a], e.p::json, a_metadata[e.a]::json, a_at[e.a]
   FROM unnest(e_append, e_n, e_type, e_schema, e_min_reader, e_payload) e(a, n, t, s, r, p)
   WHERE outcome[e.a] = 0;
-  INSERT INTO es.command (stream, command_id, first_position, count, version, at)
-  SELECT a_stream[i], a_command[i], first[i], a_count[i], version[i], a_at[i]
+  INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
+  SELECT a_stream[i], a_command[i], first[i], a_count[i], version[i], a_at[i], a_correlation[i]
   FROM generate_subscripts(a_stream, 1) i WHERE outcome[i] = 0;
 END $$;
 

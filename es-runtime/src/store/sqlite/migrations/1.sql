@@ -40,8 +40,11 @@ CREATE TABLE es_command (
   count          INTEGER NOT NULL,
   version        INTEGER NOT NULL,
   at             INTEGER NOT NULL,
-  PRIMARY KEY (stream, command_id)
+  correlation    TEXT,
+  PRIMARY KEY (command_id, stream)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX es_command_correlation ON es_command (correlation) WHERE correlation IS NOT NULL;
 
 -- Projection versions: of read models and of integration streams.
 CREATE TABLE es_projection (
