@@ -179,17 +179,10 @@ impl EventStore for MemoryStore {
         limit: usize,
     ) -> Result<StoredEvents> {
         let state = self.state();
-        let one: Option<CommandId> = correlation.parse().ok();
         let belongs = |event: &&StoredEvent| {
-            let key = |id| (event.stream.clone(), id);
-            let said = event
-                .command_id
-                .map(key)
-                .and_then(|key| state.correlations.get(&key));
-            match said {
-                Some(said) => said == correlation,
-                None => one.is_some() && event.command_id == one,
-            }
+            let command = event.command_id.map(|id| (event.stream.clone(), id));
+            let said = command.and_then(|command| state.correlations.get(&command));
+            said.is_some_and(|said| said == correlation)
         };
         let rest = state.log.iter().skip(index(after.get()));
         Ok(rest.filter(belongs).take(limit).collect())

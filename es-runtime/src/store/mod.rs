@@ -204,8 +204,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// Events of the log, in order.
     fn read_log(&self, query: &LogQuery) -> impl Future<Output = Result<LogPage>> + Send;
 
-    /// What the commands with this correlation did after the position `after`, at most `limit`
-    /// events, in order: what was said to belong together, or the command of this id alone.
+    /// What the commands did that were said to belong to `correlation`, after the position
+    /// `after`, at most `limit` events, in order.
     fn read_correlated(
         &self,
         correlation: &str,

@@ -207,7 +207,7 @@ async fn a_serializable_session_cannot_append_on_an_old_snapshot() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let call = "BEGIN ISOLATION LEVEL REPEATABLE READ;
                 SELECT es.append_1('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-                                   '{}', '{}', '{}', '{}', '{}')";
+                                   '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
     let error = sqlx::raw_sql(call)
         .execute(&mut connection)
         .await

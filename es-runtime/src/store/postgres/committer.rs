@@ -7,7 +7,7 @@ use sqlx::postgres::{PgPool, PgRow};
 use uuid::Uuid;
 
 use super::failed;
-use super::types::{Moment, position, signed, unsigned};
+use super::types::{Json, Moment, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::store::group::{Commit, DOING, Failed};
@@ -29,8 +29,8 @@ impl Calls {
 
 pub(super) const APPEND: &str = "
     SELECT head, outcome, first, count, version
-    FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                     $15)";
+    FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                     $18)";
 
 /// A batch as the call takes it: one array per column.
 #[derive(Default)]
@@ -38,48 +38,58 @@ struct Columns<'a> {
     stream: Vec<&'a str>,
     expected: Vec<i64>,
     command: Vec<Uuid>,
-    slice: Vec<i16>,
     count: Vec<i32>,
     offset: Vec<i64>,
-    metadata: Vec<Option<&'a str>>,
-    correlation: Vec<Option<&'a str>>,
     at: Vec<Moment>,
-    of: Vec<i32>,
-    n: Vec<i32>,
+    correlation: Vec<Option<&'a str>>,
+    events: Events<'a>,
+}
+
+/// The rows of a batch's events, without their positions.
+#[derive(Default)]
+struct Events<'a> {
+    append: Vec<i32>,
+    stream: Vec<&'a str>,
+    version: Vec<i64>,
+    slice: Vec<i16>,
     event_type: Vec<&'a str>,
     schema_version: Vec<i32>,
     min_reader: Vec<i32>,
-    payload: Vec<&'a str>,
+    command: Vec<Uuid>,
+    payload: Vec<Json<'a>>,
+    metadata: Vec<Option<Json<'a>>>,
+    at: Vec<Moment>,
 }
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [Append]) -> Result<Self> {
         let mut columns = Self::default();
-        for (append, of) in batch.iter().zip(1..) {
-            columns
-                .offset
-                .push(signed("events", columns.payload.len())?);
+        for (append, ordinal) in batch.iter().zip(1..) {
+            let command = Uuid::from_u128(append.command_id.as_u128());
+            let expected = signed("version", append.expected)?;
+            let offset = signed("events", columns.events.payload.len())?;
             columns.stream.push(append.stream.as_str());
-            columns.expected.push(signed("version", append.expected)?);
-            columns
-                .command
-                .push(Uuid::from_u128(append.command_id.as_u128()));
-            columns.slice.push(signed("slice", append.stream.slice())?);
+            columns.expected.push(expected);
+            columns.command.push(command);
             columns.count.push(signed("events", append.events.len())?);
-            columns.metadata.push(append.metadata.as_deref());
-            columns.correlation.push(append.correlation.as_deref());
+            columns.offset.push(offset);
             columns.at.push(Moment(append.time));
-            for (event, n) in append.events.iter().zip(1..) {
-                columns.of.push(of);
-                columns.n.push(n);
-                columns.event_type.push(event.event_type);
-                columns
-                    .schema_version
-                    .push(signed("schema version", event.schema_version)?);
-                columns
-                    .min_reader
-                    .push(signed("schema version", event.min_reader)?);
-                columns.payload.push(&event.payload);
+            columns.correlation.push(append.correlation.as_deref());
+            let slice = signed("slice", append.stream.slice())?;
+            for (event, version) in append.events.iter().zip(expected + 1..) {
+                let rows = &mut columns.events;
+                rows.append.push(ordinal);
+                rows.stream.push(append.stream.as_str());
+                rows.version.push(version);
+                rows.slice.push(slice);
+                rows.event_type.push(event.event_type);
+                let number = |version| signed("schema version", version);
+                rows.schema_version.push(number(event.schema_version)?);
+                rows.min_reader.push(number(event.min_reader)?);
+                rows.command.push(command);
+                rows.payload.push(Json(&event.payload));
+                rows.metadata.push(append.metadata.as_deref().map(Json));
+                rows.at.push(Moment(append.time));
             }
         }
         Ok(columns)
@@ -94,22 +104,26 @@ impl Commit for Calls {
         let columns = Columns::of(batch).map_err(Failed::Within)?;
         let connection = self.writer.acquire().await;
         let mut connection = connection.map_err(|error| Failed::Before(error.to_string()))?;
+        let events = &columns.events;
         let call = sqlx::query(APPEND)
             .bind(&columns.stream)
             .bind(&columns.expected)
             .bind(&columns.command)
-            .bind(&columns.slice)
             .bind(&columns.count)
             .bind(&columns.offset)
-            .bind(&columns.metadata)
-            .bind(&columns.correlation)
             .bind(&columns.at)
-            .bind(&columns.of)
-            .bind(&columns.n)
-            .bind(&columns.event_type)
-            .bind(&columns.schema_version)
-            .bind(&columns.min_reader)
-            .bind(&columns.payload);
+            .bind(&columns.correlation)
+            .bind(&events.append)
+            .bind(&events.stream)
+            .bind(&events.version)
+            .bind(&events.slice)
+            .bind(&events.event_type)
+            .bind(&events.schema_version)
+            .bind(&events.min_reader)
+            .bind(&events.command)
+            .bind(&events.payload)
+            .bind(&events.metadata)
+            .bind(&events.at);
         let row = call.fetch_one(&mut *connection).await;
         let row = row.map_err(|error| Failed::Within(failed(DOING)(error)))?;
         let results = results(&row, batch, &columns.offset).map_err(Failed::Within)?;

@@ -46,11 +46,10 @@ pub(super) const BACKWARDS: &str =
     select!("WHERE stream = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
 
 pub(super) const CORRELATED: &str = select!(
-    "WHERE position > $3 AND position IN (
+    "WHERE position > $2 AND position IN (
        SELECT generate_series(c.first_position, c.first_position + c.count - 1)
-       FROM es.command c
-       WHERE c.correlation = $1 OR (c.command_id = $2 AND c.correlation IS NULL))
-     ORDER BY position LIMIT $4"
+       FROM es.command c WHERE c.correlation = $1)
+     ORDER BY position LIMIT $3"
 );
 
 pub(super) const OUTCOME: &str = "
@@ -118,10 +117,8 @@ pub(super) async fn correlated(
     after: Position,
     limit: usize,
 ) -> Result<StoredEvents> {
-    let one = correlation.parse::<CommandId>().ok();
     let rows = sqlx::query(CORRELATED)
         .bind(correlation)
-        .bind(one.map(|id| Uuid::from_u128(id.as_u128())))
         .bind(number(after)?)
         .bind(rows_limit(limit));
     Ok(read(pool, rows).await?.0)

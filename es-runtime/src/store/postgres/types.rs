@@ -43,6 +43,28 @@ impl Decode<'_, Postgres> for Moment {
     }
 }
 
+/// A text that is JSON: sent as it is, and looked through by the server once.
+#[derive(Clone, Copy)]
+pub(super) struct Json<'a>(pub(super) &'a str);
+
+impl Type<Postgres> for Json<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("JSON")
+    }
+}
+
+impl PgHasArrayType for Json<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("_JSON")
+    }
+}
+
+impl Encode<'_, Postgres> for Json<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <&str as Encode<Postgres>>::encode(self.0, buffer)
+    }
+}
+
 /// A stored number that must not be negative.
 pub(super) fn unsigned<T, S>(column: &str, stored: S) -> Result<T>
 where

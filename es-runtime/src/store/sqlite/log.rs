@@ -56,12 +56,12 @@ pub(super) const BACKWARDS: &str =
     select!("WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT ?");
 
 pub(super) const CORRELATED: &str = select!(
-    "WHERE position > ?3 AND position IN (
+    "WHERE position > ?2 AND position IN (
        SELECT e.position FROM es_command c
        JOIN es_event e ON e.position >= c.first_position
                       AND e.position < c.first_position + c.count
-       WHERE c.correlation = ?1 OR (c.command_id = ?2 AND c.correlation IS NULL))
-     ORDER BY position LIMIT ?4"
+       WHERE c.correlation = ?1)
+     ORDER BY position LIMIT ?3"
 );
 
 pub(super) const OUTCOME: &str = "
@@ -140,13 +140,10 @@ pub(super) async fn correlated(
     after: Position,
     limit: usize,
 ) -> Result<StoredEvents> {
-    let one = correlation.parse::<CommandId>().ok();
-    let one = one.map(|id| id.as_u128().to_be_bytes().to_vec());
     let ask = |last: Option<StoredEventRef<'_>>, limit| {
         let after = last.map_or(after, |event| event.position);
         Ok(sqlx::query_scalar(CORRELATED)
             .bind(correlation)
-            .bind(one.clone())
             .bind(number(after)?)
             .bind(limit))
     };

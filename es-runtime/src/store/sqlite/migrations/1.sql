@@ -41,7 +41,7 @@ CREATE TABLE es_command (
   version        INTEGER NOT NULL,
   at             INTEGER NOT NULL,
   correlation    TEXT,
-  PRIMARY KEY (command_id, stream)
+  PRIMARY KEY (stream, command_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX es_command_correlation ON es_command (correlation) WHERE correlation IS NOT NULL;
