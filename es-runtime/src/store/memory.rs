@@ -11,8 +11,9 @@ use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
     Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, life,
-    plan,
+    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    health::{Durability, StoreHealth},
+    life, plan,
 };
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
@@ -53,6 +54,13 @@ impl MemoryStore {
             state: Arc::default(),
             wake,
         }
+    }
+
+    /// How the store is: there, and gone with the process.
+    // Async like its siblings.
+    #[allow(clippy::unused_async)]
+    pub async fn health(&self) -> StoreHealth {
+        StoreHealth::answered(Duration::ZERO, Durability::Process, "in memory".to_owned())
     }
 
     /// Every operation takes the lock once and leaves the state whole before it can panic, so a

@@ -9,6 +9,8 @@ mod group;
 #[cfg(feature = "runtime")]
 mod handle;
 #[cfg(feature = "runtime")]
+mod health;
+#[cfg(feature = "runtime")]
 mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
@@ -30,6 +32,8 @@ pub use append::{Append, Appended, NewEvent, Outcome};
 pub(crate) use append::{Found, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
+#[cfg(feature = "runtime")]
+pub use health::{Durability, Role, StoreHealth};
 pub use published::{PublishedEvent, StreamVersion};
 pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]

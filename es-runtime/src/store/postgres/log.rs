@@ -1,7 +1,7 @@
 //! Reading the log and its streams.
 
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
 use super::failed;
@@ -27,25 +27,29 @@ pub(super) const STREAM: &str = "
 pub(super) const OUTCOME: &str = "
     SELECT first_position, count, version FROM es.command WHERE stream = $1 AND command_id = $2";
 
-pub(super) async fn head(pool: &PgPool) -> Result<Position> {
+pub(super) async fn head(connection: &mut PgConnection) -> Result<Position> {
     position(
         sqlx::query_scalar(HEAD)
-            .fetch_one(pool)
+            .fetch_one(connection)
             .await
             .map_err(failed(DOING))?,
     )
 }
 
-pub(super) async fn page(pool: &PgPool, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<StoredEvent>> {
     let query = sqlx::query(PAGE)
         .bind(number(after)?)
         .bind(rows_limit(limit));
-    let rows = query.fetch_all(pool).await.map_err(failed(DOING))?;
+    let rows = query.fetch_all(connection).await.map_err(failed(DOING))?;
     rows.iter().map(event_of).collect()
 }
 
 pub(super) async fn stream(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     stream: &StreamId,
     after: u64,
     limit: usize,
@@ -55,18 +59,21 @@ pub(super) async fn stream(
         .bind(stream.as_str())
         .bind(after)
         .bind(rows_limit(limit));
-    let rows = query.fetch_all(pool).await.map_err(failed(DOING))?;
+    let rows = query.fetch_all(connection).await.map_err(failed(DOING))?;
     rows.iter().map(event_of).collect()
 }
 
 pub(super) async fn outcome(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     stream: &StreamId,
     command: CommandId,
 ) -> Result<Option<Outcome>> {
     let id = Uuid::from_u128(command.as_u128());
     let query = sqlx::query(OUTCOME).bind(stream.as_str()).bind(id);
-    let row = query.fetch_optional(pool).await.map_err(failed(DOING))?;
+    let row = query
+        .fetch_optional(connection)
+        .await
+        .map_err(failed(DOING))?;
     let outcome = |row: PgRow| {
         let (first, count): (i64, i32) = (get(&row, 0)?, get(&row, 1)?);
         let version = unsigned("version", get::<i64>(&row, 2)?)?;
