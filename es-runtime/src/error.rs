@@ -28,7 +28,7 @@ struct Inner {
 pub(crate) type At = Box<(String, String, u64)>;
 
 /// Every way to fail. Private: users see codes and predicates, so that it can grow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 // Which of them can happen depends on the features.
 #[allow(dead_code)]
 pub(crate) enum Kind {
@@ -143,6 +143,17 @@ pub(crate) enum Kind {
     WrongTransaction {
         wanted: &'static str,
     },
+    Overloaded {
+        queue: usize,
+    },
+    OtherLog {
+        host: String,
+        found: String,
+        expected: String,
+    },
+    NoPrimary {
+        why: String,
+    },
 }
 
 impl Error {
@@ -170,6 +181,20 @@ impl Error {
         )
     }
 
+    /// The same error for another caller; of the cause, its text.
+    pub(crate) fn copy(&self) -> Self {
+        let kind = self.kind().clone();
+        match &self.0.cause {
+            Some(cause) => Self::caused_by(kind, cause.to_string()),
+            None => Self::new(kind),
+        }
+    }
+
+    /// The cause, if it is of this type.
+    pub(crate) fn cause<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.cause.as_ref()?.downcast_ref()
+    }
+
     pub(crate) fn kind(&self) -> &Kind {
         &self.0.kind
     }
@@ -190,6 +215,9 @@ impl Error {
             Kind::BrokenOrder { .. } => "ES0113",
             Kind::OutOfRange { .. } => "ES0114",
             Kind::WrongTransaction { .. } => "ES0115",
+            Kind::Overloaded { .. } => "ES0116",
+            Kind::OtherLog { .. } => "ES0117",
+            Kind::NoPrimary { .. } => "ES0118",
             Kind::Building { .. } => "ES0120",
             Kind::ChangedColumns { .. } => "ES0121",
             Kind::Deadline { .. } => "ES0122",
@@ -233,15 +261,27 @@ impl Error {
     /// The aggregate's own reason for its no.
     pub fn rejection<R: StdError + 'static>(&self) -> Option<&R> {
         if self.is_rejected() {
-            self.0.cause.as_ref()?.downcast_ref()
+            self.cause()
         } else {
             None
         }
     }
 
-    /// The database or the network failed: trying again may help.
+    /// The database or the network failed, or has too much to do: trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind(), Kind::Database { .. } | Kind::Feed { .. })
+        matches!(
+            self.kind(),
+            Kind::Database { .. }
+                | Kind::Feed { .. }
+                | Kind::Overloaded { .. }
+                | Kind::NoPrimary { .. }
+        )
+    }
+
+    /// More appends wait than the store takes: this one was refused at once, and nothing was
+    /// written. It is [transient](Self::is_transient), too.
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.kind(), Kind::Overloaded { .. })
     }
 
     /// The read model or stream is still being built: its rows are not complete yet.
@@ -420,6 +460,22 @@ impl fmt::Display for Kind {
                     "this transaction is no {wanted} transaction: ask for the store's own kind"
                 )
             }
+            Self::Overloaded { queue } => write!(
+                f,
+                "{queue} appends wait already, and no more are taken: try again later with the same command id, send less at once, or make the queue longer"
+            ),
+            Self::OtherLog {
+                host,
+                found,
+                expected,
+            } => write!(
+                f,
+                "`{host}` holds the log {found} and not {expected}, which this store was connected to: nothing is written there; correct the hosts, or start again if the log was replaced on purpose"
+            ),
+            Self::NoPrimary { why } => write!(
+                f,
+                "no PostgreSQL server takes writes ({why}): start or promote one, or correct the hosts in the URL"
+            ),
         }
     }
 }

@@ -1,21 +1,41 @@
 //! Group commit: everything that waits while the previous commit is under way goes into the next
 //! transaction.
 
+#[cfg(test)]
+mod model;
+
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::select;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::yield_now;
 
 use super::{Append, Appended};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What is being done, for errors.
 pub(crate) const DOING: &str = "appending events";
-/// Appends that may wait; the next caller waits for room.
-const QUEUE: usize = 1024;
-/// Appends in one transaction.
-const BATCH: usize = 512;
+
+/// How much a committer takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Appends that may wait beside those that are being written.
+    pub(crate) queue: usize,
+    /// Appends in one transaction.
+    pub(crate) batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue: 8192,
+            batch: 512,
+        }
+    }
+}
 
 /// Writes a batch of appends in one transaction.
 pub(crate) trait Commit: Send + 'static {
@@ -27,12 +47,19 @@ pub(crate) trait Commit: Send + 'static {
         &mut self,
         batch: &[Append],
     ) -> impl Future<Output = Result<Vec<Appended>, Failed>> + Send;
+
+    /// Lets go of what it writes with.
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Where a batch failed.
+/// How a batch failed.
+#[derive(Debug)]
 pub(crate) enum Failed {
-    /// Before any of its appends was looked at, and why.
-    Before(String),
+    /// Whatever was in it: nothing was written.
+    Before(Error),
+    /// The connection was lost on the way: nobody knows what was written.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+    Lost(Error),
     /// On account of one of them, or in the commit.
     Within(Error),
 }
@@ -40,8 +67,7 @@ pub(crate) enum Failed {
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Before(why) => Self::database(DOING, why),
-            Failed::Within(error) => error,
+            Failed::Before(error) | Failed::Lost(error) | Failed::Within(error) => error,
         }
     }
 }
@@ -50,8 +76,20 @@ impl From<Failed> for Error {
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
     queue: mpsc::Sender<Waiting>,
+    closing: Arc<watch::Sender<bool>>,
+    /// Ends with the task.
+    running: watch::Receiver<()>,
 }
 
+/// The other end: what the task works with.
+pub(crate) struct Work {
+    queue: mpsc::Receiver<Waiting>,
+    closing: watch::Receiver<bool>,
+    running: watch::Sender<()>,
+    batch: usize,
+}
+
+#[derive(Debug)]
 struct Waiting {
     append: Append,
     answer: Answer,
@@ -60,51 +98,106 @@ struct Waiting {
 type Answer = oneshot::Sender<Result<Appended>>;
 
 impl Committer {
-    pub(crate) fn start(commit: impl Commit) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(commit, waiting));
-        Self { queue }
+    pub(crate) fn start(commit: impl Commit, limits: Limits) -> Self {
+        let (committer, work) = Self::new(limits);
+        tokio::spawn(work.run(commit));
+        committer
+    }
+
+    fn new(limits: Limits) -> (Self, Work) {
+        let (queue, waiting) = mpsc::channel(limits.queue.max(1));
+        let (running, ended) = watch::channel(());
+        let (close, closing) = watch::channel(false);
+        let work = Work {
+            queue: waiting,
+            closing,
+            running,
+            batch: limits.batch.max(1),
+        };
+        let committer = Self {
+            queue,
+            closing: Arc::new(close),
+            running: ended,
+        };
+        (committer, work)
     }
 
     /// Hands the append over and waits for its commit. The commit happens also if the caller does
-    /// not wait.
+    /// not wait. Where the queue is full, it fails at once.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended> {
-        let gone = || Error::database(DOING, "the store is closed");
+        let closed = || Error::database(DOING, "the store is closed");
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { append, answer };
-        self.queue.send(waiting).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        match self.queue.try_send(Waiting { append, answer }) {
+            Ok(()) => answered.await.map_err(|_| closed())?,
+            Err(TrySendError::Closed(_)) => Err(closed()),
+            Err(TrySendError::Full(_)) => Err(Error::new(Kind::Overloaded {
+                queue: self.queue.max_capacity(),
+            })),
+        }
+    }
+
+    /// How many appends wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Takes no more appends, and returns when those that were taken are answered.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        // An error is the end of the task, which is waited for.
+        self.running.clone().changed().await.ok();
     }
 }
 
-async fn run<C: Commit>(mut commit: C, mut queue: mpsc::Receiver<Waiting>) {
-    let mut arrived = Vec::with_capacity(BATCH);
-    let mut waiting = VecDeque::new();
-    loop {
-        if waiting.is_empty() && queue.recv_many(&mut arrived, BATCH).await == 0 {
-            return;
+impl Work {
+    async fn run<C: Commit>(mut self, mut commit: C) {
+        let mut arrived = Vec::with_capacity(self.batch);
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() && self.more(&mut arrived).await == 0 {
+                break;
+            }
+            waiting.extend(arrived.drain(..));
+            // Callers that were just answered may have more to append: one turn for them, so that
+            // a commit is shared by all and not by half of them.
+            yield_now().await;
+            if *self.closing.borrow() {
+                self.queue.close();
+            }
+            while waiting.len() < self.batch {
+                let Ok(more) = self.queue.try_recv() else {
+                    break;
+                };
+                waiting.push_back(more);
+            }
+            let batch = take(&mut waiting, self.batch, C::STREAMS_REPEAT);
+            write(&mut commit, batch).await;
         }
-        waiting.extend(arrived.drain(..));
-        // Callers that were just answered may have more to append: one turn for them, so that a
-        // commit is shared by all and not by half of them.
-        yield_now().await;
-        while waiting.len() < BATCH {
-            let Ok(more) = queue.try_recv() else { break };
-            waiting.push_back(more);
+        commit.close().await;
+        drop(self.running);
+    }
+
+    /// Waits for appends; none when there will be no more.
+    async fn more(&mut self, arrived: &mut Vec<Waiting>) -> usize {
+        select! {
+            biased;
+            _ = self.closing.wait_for(|closing| *closing) => {}
+            more = self.queue.recv_many(arrived, self.batch) => return more,
         }
-        let batch = take::<C>(&mut waiting);
-        write(&mut commit, batch).await;
+        // What was taken before is still received, then the queue ends.
+        self.queue.close();
+        self.queue.recv_many(arrived, self.batch).await
     }
 }
 
 /// The appends that go into the next transaction, first come first served; a second append to a
 /// stream waits for the next one where a batch may not repeat a stream.
-fn take<C: Commit>(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+fn take(waiting: &mut VecDeque<Waiting>, most: usize, streams_repeat: bool) -> Vec<Waiting> {
     let mut streams = HashSet::new();
-    let now = waiting.len().min(BATCH);
+    let now = waiting.len().min(most);
     let (mut batch, mut later) = (Vec::with_capacity(now), VecDeque::new());
     for next in waiting.drain(..now) {
-        if C::STREAMS_REPEAT || streams.insert(next.append.stream.clone()) {
+        if streams_repeat || streams.insert(next.append.stream.clone()) {
             batch.push(next);
         } else {
             later.push_back(next);
@@ -122,29 +215,50 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
         .unzip();
     // A caller that is gone does not want its answer.
     let tell = |answer: Answer, result| drop(answer.send(result));
-    match commit.commit(&appends).await {
+    match settle(commit, &appends).await {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
                 tell(answer, Ok(result));
             }
         }
-        // Nobody's fault: the patience that it cost is not spent again for each of them.
-        Err(Failed::Before(why)) => {
-            for answer in answers {
-                tell(answer, Err(Error::database(DOING, why.clone())));
-            }
-        }
         // One append that the database refuses must not fail its neighbours. If the commit itself
         // was in doubt, the command ids answer with what it did.
-        Err(Failed::Within(error)) => {
+        Err(Failed::Within(error)) if appends.len() > 1 => {
             tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
+            let mut down = None;
             for (answer, append) in answers.into_iter().zip(appends) {
-                let result = commit.commit(&[append]).await;
-                tell(
-                    answer,
-                    result.map(|results| results[0]).map_err(Error::from),
-                );
+                let result = match &down {
+                    Some(error) => Err(Error::copy(error)),
+                    None => match settle(commit, &[append]).await {
+                        Ok(results) => Ok(results[0]),
+                        Err(Failed::Within(error)) => Err(error),
+                        Err(Failed::Before(error) | Failed::Lost(error)) => {
+                            down = Some(error.copy());
+                            Err(error)
+                        }
+                    },
+                };
+                tell(answer, result);
             }
         }
+        // Nobody's fault: the patience that it cost is not spent again for each of them.
+        Err(failed) => {
+            let error = Error::from(failed);
+            for answer in answers {
+                tell(answer, Err(error.copy()));
+            }
+        }
+    }
+}
+
+/// Commits the batch, and where the connection is lost on the way, the same batch once more: the
+/// command ids tell what became of the first.
+async fn settle<C: Commit>(commit: &mut C, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+    match commit.commit(batch).await {
+        Err(Failed::Lost(error)) => {
+            tracing::warn!(%error, appends = batch.len(), "the connection was lost: asking again");
+            commit.commit(batch).await
+        }
+        result => result,
     }
 }

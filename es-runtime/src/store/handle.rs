@@ -6,8 +6,8 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StoreHealth, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
@@ -26,9 +26,23 @@ pub enum Store {
     Postgres(PostgresStore),
 }
 
+/// Hands a call to the store at hand.
+macro_rules! to {
+    ($self:ident.$method:ident($($arg:expr),*)$(.$wait:ident)?) => {
+        match $self {
+            Self::Memory(store) => store.$method($($arg),*)$(.$wait)?,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.$method($($arg),*)$(.$wait)?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.$method($($arg),*)$(.$wait)?,
+        }
+    };
+}
+
 impl Store {
     /// Connects to the store that `url` names, and brings its tables up to date:
-    /// `memory:`, `sqlite://path/to/file.db` or `postgres://user@host/database`.
+    /// `memory:`, `sqlite://path/to/file.db` or `postgres://user@host/database`, which may list
+    /// several hosts and hold the settings of `PostgresOptions`.
     ///
     /// # Errors
     /// When there is no such store, it cannot be reached, or it comes from a newer release.
@@ -49,19 +63,32 @@ impl Store {
             url: url.to_owned(),
         }))
     }
+
+    /// How the store is: whether it answers, takes writes, and what an acknowledged append
+    /// survives. An answer also when it does not: this never fails, and takes seconds at most.
+    pub async fn health(&self) -> StoreHealth {
+        to!(self.health().await)
+    }
 }
 
-/// Hands a call to the store at hand.
-macro_rules! to {
-    ($self:ident.$method:ident($($arg:expr),*)$(.$wait:ident)?) => {
-        match $self {
-            Self::Memory(store) => store.$method($($arg),*)$(.$wait)?,
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.$method($($arg),*)$(.$wait)?,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => store.$method($($arg),*)$(.$wait)?,
-        }
-    };
+impl From<MemoryStore> for Store {
+    fn from(store: MemoryStore) -> Self {
+        Self::Memory(store)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<SqliteStore> for Store {
+    fn from(store: SqliteStore) -> Self {
+        Self::Sqlite(store)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<PostgresStore> for Store {
+    fn from(store: PostgresStore) -> Self {
+        Self::Postgres(store)
+    }
 }
 
 impl EventStore for Store {

@@ -12,7 +12,9 @@ use super::wake::Wake;
 use super::{
     Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage, LogQuery, Outcome,
     Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, life, plan,
+    StreamQuery, StreamVersion, Table,
+    health::{Durability, StoreHealth},
+    life, plan,
 };
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
@@ -54,6 +56,13 @@ impl MemoryStore {
             state: Arc::default(),
             wake,
         }
+    }
+
+    /// How the store is: there, and gone with the process.
+    // Async like its siblings.
+    #[allow(clippy::unused_async)]
+    pub async fn health(&self) -> StoreHealth {
+        StoreHealth::answered(Duration::ZERO, Durability::Process, "in memory".to_owned())
     }
 
     /// Every operation takes the lock once and leaves the state whole before it can panic, so a

@@ -9,6 +9,8 @@ mod group;
 #[cfg(feature = "runtime")]
 mod handle;
 #[cfg(feature = "runtime")]
+mod health;
+#[cfg(feature = "runtime")]
 mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
@@ -31,6 +33,8 @@ pub use append::{Append, Appended, NewEvent, Outcome};
 pub(crate) use append::{Found, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
+#[cfg(feature = "runtime")]
+pub use health::{Durability, Role, StoreHealth};
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

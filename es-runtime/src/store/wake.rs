@@ -31,6 +31,19 @@ impl Heads {
             });
     }
 
+    /// Nothing is known any more, which wakes nobody.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn forget(&self) {
+        self.log.send_if_modified(|known| {
+            *known = Position::START;
+            false
+        });
+        self.streams.send_if_modified(|known| {
+            known.clear();
+            false
+        });
+    }
+
     /// Follows the heads; both ends when the heads are dropped.
     #[cfg(feature = "postgres")]
     pub(crate) fn follow(
@@ -66,6 +79,12 @@ impl Wake {
         self.heads.stream_grew(stream, head);
     }
 
+    /// The log may have become shorter: a server that took over need not know its end.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn forget(&self) {
+        self.heads.forget();
+    }
+
     pub(crate) async fn for_log(&self, after: Position) {
         let mut heads = self.heads.log.subscribe();
         // Elapsed or not: the caller looks for itself.
@@ -78,5 +97,31 @@ impl Wake {
         let mut heads = self.heads.streams.subscribe();
         let grew = |known: &HashMap<_, _>| known.get(stream).is_some_and(|head| *head > after);
         timeout(self.poll, heads.wait_for(grew)).await.ok();
+    }
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    /// A reader beyond the head of a log that lost its end waits, instead of looking for ever.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_forgotten_wakes_nobody() {
+        let wake = Wake::new(Duration::from_secs(1));
+        let stream = StreamVersion {
+            stream: "accounts".into(),
+            version: 1,
+        };
+        wake.log_grew(Position::new(9));
+        wake.stream_grew(&stream, Position::new(9));
+        wake.forget();
+        let start = tokio::time::Instant::now();
+        wake.for_log(Position::new(5)).await;
+        wake.for_stream(&stream, Position::new(5)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+        wake.log_grew(Position::new(6));
+        let start = tokio::time::Instant::now();
+        wake.for_log(Position::new(5)).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

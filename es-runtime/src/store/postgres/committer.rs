@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Row, raw_sql};
+use tokio::select;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::failed;
+use super::failure::{Fault, fault};
+use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::Position;
@@ -14,18 +18,68 @@ use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
 use crate::store::{Append, Appended, Outcome};
 
-/// Hands batches to `es.append_1`.
+/// Hands batches to `es.append_1`, on a connection of its own: one from a pool would cost a round
+/// trip before and after each call.
 pub(super) struct Calls {
-    writer: PgPool,
+    hosts: Arc<Hosts>,
+    connection: Option<PgConnection>,
+    /// Since when there is none.
+    outage: Option<Instant>,
     wake: Arc<Wake>,
     own: Arc<Heads>,
 }
 
 impl Calls {
-    pub(super) fn new(writer: PgPool, wake: Arc<Wake>, own: Arc<Heads>) -> Self {
-        Self { writer, wake, own }
+    pub(super) fn new(
+        hosts: Arc<Hosts>,
+        connection: PgConnection,
+        wake: Arc<Wake>,
+        own: Arc<Heads>,
+    ) -> Self {
+        Self {
+            hosts,
+            connection: Some(connection),
+            outage: None,
+            wake,
+            own,
+        }
+    }
+
+    /// An append that was accepted before is visible when it is on this server's disk, which its
+    /// lost connection may have waited for no longer; its acknowledgement is a promise that the
+    /// standby has it, too.
+    async fn barrier(&mut self) -> sqlx::Result<()> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        let barrier = format!("{}; {BARRIER}; COMMIT", begin(self.hosts.settings()));
+        let written = select! {
+            biased;
+            written = raw_sql(AssertSqlSafe(barrier)).execute(connection) => written,
+            error = self.hosts.gone() => Err(error),
+        };
+        written.map(drop)
+    }
+
+    /// Gives the connection up after an error that may be its own.
+    fn failed(&mut self, error: sqlx::Error) -> Failed {
+        let fault = fault(&error);
+        let error = failed(DOING)(error);
+        match fault {
+            Fault::Connection => {
+                self.connection = None;
+                self.hosts.lost();
+                Failed::Lost(error)
+            }
+            Fault::Database => Failed::Before(error),
+            Fault::Statement => Failed::Within(error),
+        }
     }
 }
+
+/// Writes into the server's journal, so that this commit comes after all that was visible to it,
+/// on the disk and on a synchronous standby.
+const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'es', '')";
 
 pub(super) const APPEND: &str = "
     SELECT head, outcome, first, count, version
@@ -102,31 +156,26 @@ impl Commit for Calls {
 
     async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
         let columns = Columns::of(batch).map_err(Failed::Within)?;
-        let connection = self.writer.acquire().await;
-        let mut connection = connection.map_err(|error| Failed::Before(error.to_string()))?;
-        let events = &columns.events;
-        let call = sqlx::query(APPEND)
-            .bind(&columns.stream)
-            .bind(&columns.expected)
-            .bind(&columns.command)
-            .bind(&columns.count)
-            .bind(&columns.offset)
-            .bind(&columns.at)
-            .bind(&columns.correlation)
-            .bind(&events.append)
-            .bind(&events.stream)
-            .bind(&events.version)
-            .bind(&events.slice)
-            .bind(&events.event_type)
-            .bind(&events.schema_version)
-            .bind(&events.min_reader)
-            .bind(&events.command)
-            .bind(&events.payload)
-            .bind(&events.metadata)
-            .bind(&events.at);
-        let row = call.fetch_one(&mut *connection).await;
-        let row = row.map_err(|error| Failed::Within(failed(DOING)(error)))?;
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let connecting = self.hosts.connect(&mut self.outage).await;
+                none.insert(connecting.map_err(Failed::Before)?)
+            }
+        };
+        let called = select! {
+            biased;
+            called = call(&self.hosts, connection, &columns) => called,
+            error = self.hosts.gone() => Err(error),
+        };
+        let row = called.map_err(|error| self.failed(error))?;
         let results = results(&row, batch, &columns.offset).map_err(Failed::Within)?;
+        if results
+            .iter()
+            .any(|result| matches!(result, Appended::Already(_)))
+        {
+            self.barrier().await.map_err(|error| self.failed(error))?;
+        }
         let new = |result: &Appended| match result {
             Appended::New(outcome) => Some(outcome.position()),
             _ => None,
@@ -137,6 +186,52 @@ impl Commit for Calls {
         }
         Ok(results)
     }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection {
+            // The server notices also without a goodbye.
+            connection.close().await.ok();
+        }
+    }
+}
+
+async fn call(
+    hosts: &Hosts,
+    connection: &mut PgConnection,
+    columns: &Columns<'_>,
+) -> sqlx::Result<PgRow> {
+    if !hosts.settings().pgbouncer {
+        return call_in(connection, columns).await;
+    }
+    let begin = AssertSqlSafe(begin(hosts.settings()));
+    let mut tx = connection.begin_with(begin).await?;
+    let row = call_in(&mut tx, columns).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::Result<PgRow> {
+    let events = &columns.events;
+    let call = sqlx::query(APPEND)
+        .bind(&columns.stream)
+        .bind(&columns.expected)
+        .bind(&columns.command)
+        .bind(&columns.count)
+        .bind(&columns.offset)
+        .bind(&columns.at)
+        .bind(&columns.correlation)
+        .bind(&events.append)
+        .bind(&events.stream)
+        .bind(&events.version)
+        .bind(&events.slice)
+        .bind(&events.event_type)
+        .bind(&events.schema_version)
+        .bind(&events.min_reader)
+        .bind(&events.command)
+        .bind(&events.payload)
+        .bind(&events.metadata)
+        .bind(&events.at);
+    call.fetch_one(connection).await
 }
 
 fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appended>> {

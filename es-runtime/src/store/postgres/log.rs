@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use sqlx::Row;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use uuid::Uuid;
 
@@ -55,25 +55,25 @@ pub(super) const CORRELATED: &str = select!(
 pub(super) const OUTCOME: &str = "
     SELECT first_position, count, version FROM es.command WHERE stream = $1 AND command_id = $2";
 
-pub(super) async fn head(pool: &PgPool) -> Result<Position> {
+pub(super) async fn head(connection: &mut PgConnection) -> Result<Position> {
     position(
         sqlx::query_scalar(HEAD)
-            .fetch_one(pool)
+            .fetch_one(connection)
             .await
             .map_err(failed(DOING))?,
     )
 }
 
-pub(super) async fn page(pool: &PgPool, query: &LogQuery) -> Result<LogPage> {
+pub(super) async fn page(connection: &mut PgConnection, query: &LogQuery) -> Result<LogPage> {
     if query.filter.is_all() {
         let rows = sqlx::query(PAGE)
             .bind(number(query.after)?)
             .bind(rows_limit(query.limit));
-        let (events, _) = read(pool, rows).await?;
+        let (events, _) = read(connection, rows).await?;
         return Ok(LogPage::dense(query, events));
     }
     // First the head, then the events: all positions up to the head are there to be seen.
-    let head = head(pool).await?.max(query.after);
+    let head = head(connection).await?.max(query.after);
     let to = head.min(query.after.plus(WINDOW));
     let filter = &query.filter;
     let rows = sqlx::query(FILTERED)
@@ -84,7 +84,7 @@ pub(super) async fn page(pool: &PgPool, query: &LogQuery) -> Result<LogPage> {
         .bind(filter.types.as_deref())
         .bind(signed::<i16, _>("slice", filter.slices.start)?)
         .bind(signed::<i16, _>("slice", filter.slices.end)?);
-    let (events, cut) = read(pool, rows).await?;
+    let (events, cut) = read(connection, rows).await?;
     if cut || events.len() == query.limit {
         return Ok(LogPage::dense(query, events));
     }
@@ -92,7 +92,7 @@ pub(super) async fn page(pool: &PgPool, query: &LogQuery) -> Result<LogPage> {
 }
 
 pub(super) async fn stream(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     stream: &StreamId,
     query: StreamQuery,
 ) -> Result<StreamPage> {
@@ -105,14 +105,14 @@ pub(super) async fn stream(
         .bind(stream.as_str())
         .bind(i64::try_from(version).unwrap_or(i64::MAX))
         .bind(rows_limit(query.limit.saturating_add(1)));
-    let (mut events, cut) = read(pool, rows).await?;
+    let (mut events, cut) = read(connection, rows).await?;
     let more = cut || events.len() > query.limit;
     events.truncate(query.limit);
     Ok(StreamPage { events, more })
 }
 
 pub(super) async fn correlated(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     correlation: &str,
     after: Position,
     limit: usize,
@@ -121,15 +121,15 @@ pub(super) async fn correlated(
         .bind(correlation)
         .bind(number(after)?)
         .bind(rows_limit(limit));
-    Ok(read(pool, rows).await?.0)
+    Ok(read(connection, rows).await?.0)
 }
 
 /// Takes rows until there are no more or the page is full of bytes; the latter is told.
 async fn read(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     rows: Query<'_, sqlx::Postgres, PgArguments>,
 ) -> Result<(StoredEvents, bool)> {
-    let mut rows = rows.fetch(pool);
+    let mut rows = rows.fetch(connection);
     let mut events = StoredEvents::new();
     while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
         events.push(event_of(&row)?);
@@ -141,13 +141,16 @@ async fn read(
 }
 
 pub(super) async fn outcome(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     stream: &StreamId,
     command: CommandId,
 ) -> Result<Option<Outcome>> {
     let id = Uuid::from_u128(command.as_u128());
     let query = sqlx::query(OUTCOME).bind(stream.as_str()).bind(id);
-    let row = query.fetch_optional(pool).await.map_err(failed(DOING))?;
+    let row = query
+        .fetch_optional(connection)
+        .await
+        .map_err(failed(DOING))?;
     let outcome = |row: PgRow| {
         let (first, count): (i64, i32) = (get(&row, 0)?, get(&row, 1)?);
         let version = unsigned("version", get::<i64>(&row, 2)?)?;

@@ -4,24 +4,31 @@
 //! its own commit, so that the order of positions is the order of commits.
 
 mod committer;
+mod failure;
+mod health;
+mod hosts;
 mod log;
 mod notify;
+mod options;
+mod pool;
 mod projections;
 mod schema;
 mod streams;
 mod types;
+mod url;
 
+pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;
 
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Postgres, Transaction};
+use sqlx::{Postgres, Transaction};
 
 use self::committer::Calls;
+use self::hosts::Hosts;
+use self::notify::Ears;
+use self::pool::{Pool, read};
 use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
@@ -33,19 +40,12 @@ use super::{
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
-/// How long a call waits for a free connection.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Where news get lost, other processes' appends are noticed after at most this long.
-const POLL: Duration = Duration::from_millis(250);
-const CONNECTIONS: u32 = 8;
-
 /// A store in one PostgreSQL database. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     identity: LogIdentity,
-    pool: PgPool,
-    /// One connection for all appends of this process.
-    writer: PgPool,
+    /// For everything but appends, which have a connection of their own.
+    pool: Pool,
     committer: Committer,
     /// What wakes the readers of this process.
     wake: Arc<Wake>,
@@ -54,40 +54,46 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to the database that `url` names and brings its tables up to date.
+    /// Connects to the database that `url` names and brings its tables up to date. The URL may
+    /// list several servers of which one takes writes, and hold settings; see
+    /// [`PostgresOptions`].
     ///
     /// # Errors
-    /// When it cannot be reached, or comes from a newer release.
+    /// When none takes writes within the patience, or the database comes from a newer release.
     pub async fn connect(url: &str) -> Result<Self> {
-        const DOING: &str = "connecting to PostgreSQL";
-        let options = PgConnectOptions::from_str(url).map_err(failed(DOING))?;
-        // Durable whatever the server's default is: an acknowledgement is a promise.
-        let settings = [
-            ("synchronous_commit", "on"),
-            ("default_transaction_isolation", "read committed"),
-        ];
-        let options = options.options(settings).disable_statement_logging();
-        let pool = || PgPoolOptions::new().acquire_timeout(PATIENCE);
-        let writer = pool()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None);
-        let writer = writer
-            .connect_with(options.clone())
-            .await
-            .map_err(failed(DOING))?;
-        let identity = schema::migrate(&writer).await?;
-        let pool = pool()
-            .max_connections(CONNECTIONS)
-            .connect_lazy_with(options);
-        let (wake, own) = (Arc::new(Wake::new(POLL)), Arc::new(Heads::default()));
-        notify::start(&pool, &own, &wake);
-        let calls = Calls::new(writer.clone(), wake.clone(), own.clone());
-        let committer = Committer::start(calls);
+        Self::connect_with(url.parse()?).await
+    }
+
+    /// Connects as the options say, and brings the tables up to date.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(options: PostgresOptions) -> Result<Self> {
+        let PostgresOptions {
+            hosts,
+            listen,
+            limits,
+            settings,
+        } = options;
+        let wake = Arc::new(Wake::new(settings.poll_interval));
+        let own = Arc::new(Heads::default());
+        let (to_wake, to_own) = (Arc::downgrade(&wake), Arc::downgrade(&own));
+        let hosts = Arc::new(Hosts::new(hosts, settings, to_wake, to_own));
+        let mut connection = hosts.connect(&mut None).await?;
+        let identity = schema::migrate(&mut connection, hosts.settings()).await?;
+        hosts.belong_to(identity);
+        let listens = listen.is_empty() && !hosts.settings().pgbouncer;
+        let pool = Pool::new(&hosts, listens);
+        let ears = match listens {
+            true => Some(Ears::Pool(pool.clone())),
+            false => (!listen.is_empty()).then_some(Ears::Direct(listen)),
+        };
+        notify::start(&pool, ears, &own, &wake);
+        let calls = Calls::new(hosts, connection, wake.clone(), own.clone());
+        let committer = Committer::start(calls, limits);
         Ok(Self {
             identity,
             pool,
-            writer,
             committer,
             wake,
             own,
@@ -95,7 +101,7 @@ impl PostgresStore {
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await.map_err(failed(doing))
+        self.pool.begin(doing).await
     }
 }
 
@@ -114,15 +120,21 @@ impl EventStore for PostgresStore {
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
-        log::outcome(&self.pool, stream, command).await
+        read!(self, "looking a command up", |connection| log::outcome(
+            connection, stream, command
+        ))
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
-        log::stream(&self.pool, stream, query).await
+        read!(self, "reading a stream", |connection| log::stream(
+            connection, stream, query
+        ))
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
-        log::page(&self.pool, query).await
+        read!(self, "reading the log", |connection| log::page(
+            connection, query
+        ))
     }
 
     async fn read_correlated(
@@ -131,11 +143,13 @@ impl EventStore for PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<StoredEvents> {
-        log::correlated(&self.pool, correlation, after, limit).await
+        read!(self, "reading what belongs together", |connection| {
+            log::correlated(connection, correlation, after, limit)
+        })
     }
 
     async fn head(&self) -> Result<Position> {
-        log::head(&self.pool).await
+        read!(self, "reading the head", |connection| log::head(connection))
     }
 
     async fn wait_for_append(&self, after: Position) {
@@ -159,13 +173,15 @@ impl EventStore for PostgresStore {
     }
 
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
-        let connection = self.pool.acquire().await;
-        let mut connection = connection.map_err(failed("reading a projection"))?;
-        projections::state(&mut connection, projection).await
+        read!(self, "reading a projection", |connection| {
+            projections::state(connection, projection)
+        })
     }
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
-        projections::all(&self.pool).await
+        read!(self, "reading projections", |connection| projections::all(
+            connection
+        ))
     }
 
     async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
@@ -200,7 +216,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        projections::rows(&self.pool, table, keys).await
+        read!(self, "reading rows", |connection| projections::rows(
+            connection, table, &keys
+        ))
     }
 
     async fn scan_rows(
@@ -209,7 +227,9 @@ impl EventStore for PostgresStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Row)>> {
-        projections::scan(&self.pool, table, after, limit).await
+        read!(self, "reading rows", |connection| projections::scan(
+            connection, table, after, limit
+        ))
     }
 
     async fn advance_stream(
@@ -238,11 +258,15 @@ impl EventStore for PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<PublishedEvent>> {
-        streams::page(&self.pool, stream, after, limit).await
+        read!(self, "reading integration events", |connection| {
+            streams::page(connection, stream, after, limit)
+        })
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {
-        streams::head(&self.pool, stream).await
+        read!(self, "reading a stream's head", |connection| streams::head(
+            connection, stream
+        ))
     }
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
@@ -250,7 +274,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
-        streams::inbox(&self.pool, inbox).await
+        read!(self, "reading an inbox", |connection| streams::inbox(
+            connection, inbox
+        ))
     }
 
     async fn begin(&self) -> Result<Tx> {
@@ -280,7 +306,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        self.committer.close().await;
         self.pool.close().await;
     }
 }

@@ -8,10 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::failed;
+use super::failure::gone;
+use super::pool::Pool;
+use crate::error::Result;
 use crate::event::Position;
 use crate::store::StreamVersion;
 use crate::store::wake::{Heads, Wake};
@@ -27,15 +31,52 @@ const SPACING: Duration = Duration::from_millis(3);
 /// How long to wait after the database was away.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// Starts to tell others of `own` heads and to hear of theirs; ends when `own` is dropped.
-pub(super) fn start(pool: &PgPool, own: &Heads, wake: &Arc<Wake>) {
+/// Starts to tell others of `own` heads and to hear of theirs; ends when `own` is dropped. Without
+/// a pool to listen with, readers poll.
+pub(super) fn start(pool: &Pool, ears: Option<Ears>, own: &Heads, wake: &Arc<Wake>) {
     let (log, streams) = own.follow();
-    tokio::spawn(hear(pool.clone(), Arc::downgrade(wake), log.clone()));
+    if let Some(ears) = ears {
+        tokio::spawn(hear(ears, Arc::downgrade(wake), log.clone()));
+    }
     tokio::spawn(tell(pool.clone(), log, streams));
 }
 
+/// What is listened with.
+pub(super) enum Ears {
+    /// A connection of the store's pool.
+    Pool(Pool),
+    /// One of its own, to the first of these that lets us listen, which a standby does not.
+    Direct(Vec<PgConnectOptions>),
+}
+
+impl Ears {
+    async fn open(&self) -> sqlx::Result<PgListener> {
+        let hosts = match self {
+            Self::Pool(pool) => return open(pool.pointed()).await,
+            Self::Direct(hosts) => hosts,
+        };
+        let mut result = Err(sqlx::Error::PoolClosed);
+        for host in hosts {
+            let one = PgPoolOptions::new().max_connections(1).idle_timeout(None);
+            result = open(&one.connect_lazy_with(host.clone())).await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+async fn open(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    // A connection that is lost is looked for where the primary is then.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
 async fn tell(
-    pool: PgPool,
+    pool: Pool,
     mut log: watch::Receiver<Position>,
     mut streams: watch::Receiver<HashMap<StreamVersion, Position>>,
 ) {
@@ -54,10 +95,9 @@ async fn tell(
                 news.push(format!("{stream}:{head}"));
             }
         }
-        let notify = sqlx::query(NOTIFY);
-        match notify.bind(CHANNEL).bind(news).execute(&pool).await {
-            Ok(_) => sleep(SPACING).await,
-            Err(sqlx::Error::PoolClosed) => return,
+        match notify(&pool, news).await {
+            Ok(()) => sleep(SPACING).await,
+            Err(_) if pool.is_closed() => return,
             Err(error) => {
                 tracing::debug!(%error, "others were not told; they will poll");
                 sleep(AWAY).await;
@@ -66,11 +106,20 @@ async fn tell(
     }
 }
 
-async fn hear(pool: PgPool, wake: Weak<Wake>, mut own: watch::Receiver<Position>) {
+async fn notify(pool: &Pool, news: Vec<String>) -> Result<()> {
+    const DOING: &str = "telling other processes";
+    let mut connection = pool.reader(DOING).await?;
+    let notify = sqlx::query(NOTIFY).bind(CHANNEL).bind(news);
+    let told = notify.execute(&mut *connection).await;
+    told.map_err(failed(DOING))?;
+    connection.done().await.map_err(failed(DOING))
+}
+
+async fn hear(ears: Ears, wake: Weak<Wake>, mut own: watch::Receiver<Position>) {
     let gone = async move { while own.changed().await.is_ok() {} };
     let listen = async {
         loop {
-            let error = match listen(&pool, &wake).await {
+            let error = match listen(&ears, &wake).await {
                 Ok(()) | Err(sqlx::Error::PoolClosed) => return,
                 Err(error) => error,
             };
@@ -85,11 +134,21 @@ async fn hear(pool: PgPool, wake: Weak<Wake>, mut own: watch::Receiver<Position>
 }
 
 /// Passes on what others tell, until nobody wants to hear it.
-async fn listen(pool: &PgPool, wake: &Weak<Wake>) -> sqlx::Result<()> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen(ears: &Ears, wake: &Weak<Wake>) -> sqlx::Result<()> {
+    let mut listener = ears.open().await?;
+    let lost = || gone("the connection that listened was lost");
     loop {
-        let news = listener.recv().await?;
+        let news = match ears {
+            Ears::Direct(_) => listener.try_recv().await?,
+            Ears::Pool(pool) => {
+                let mut moves = pool.hosts().moves();
+                tokio::select! {
+                    news = listener.try_recv() => news?,
+                    _ = moves.changed() => None,
+                }
+            }
+        };
+        let news = news.ok_or_else(lost)?;
         let Some(wake) = wake.upgrade() else {
             return Ok(());
         };

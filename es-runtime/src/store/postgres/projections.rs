@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
@@ -131,13 +131,15 @@ fn state_of(row: &PgRow, at: usize) -> Result<ProjectionState> {
     })
 }
 
-pub(super) async fn all(pool: &PgPool) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+pub(super) async fn all(
+    connection: &mut PgConnection,
+) -> Result<Vec<(ProjectionId, ProjectionState)>> {
     const DOING: &str = "reading the projections";
     let query = sqlx::query(
         "SELECT kind, name, version, p.phase, c.position FROM es.projection p
          JOIN es.cursor c USING (kind, name, version) ORDER BY kind, name, version",
     );
-    let rows = query.fetch_all(pool).await.map_err(failed(DOING))?;
+    let rows = query.fetch_all(connection).await.map_err(failed(DOING))?;
     let projection = |row: &PgRow| {
         let kind: &str = row.try_get(0).map_err(failed(DOING))?;
         let version: i32 = row.try_get(2).map_err(failed(DOING))?;
@@ -349,14 +351,14 @@ fn bind_column<'q>(
 }
 
 pub(super) async fn rows(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     table: &Table,
-    keys: Vec<String>,
+    keys: &[String],
 ) -> Result<Vec<(String, Row)>> {
     let select = select(table) + " WHERE \"key\" = ANY($1)";
     let rows = sqlx::query(AssertSqlSafe(select))
         .bind(keys)
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await;
     let rows = rows.map_err(failed("reading a read model"))?;
     let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
@@ -364,7 +366,7 @@ pub(super) async fn rows(
 }
 
 pub(super) async fn scan(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     table: &Table,
     after: Option<&str>,
     limit: usize,
@@ -380,7 +382,7 @@ pub(super) async fn scan(
         query = query.bind(after);
     }
     let rows = query
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
         .map_err(failed("reading a read model"))?;
     let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));

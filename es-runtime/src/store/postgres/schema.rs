@@ -1,10 +1,13 @@
 //! The store's own tables and their versions, in the schema `es`. Migrations only go forward, and
 //! each leaves the tables usable for the release before it.
 
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::failed;
+use super::hosts::begin;
+use super::options::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::event::LogIdentity;
 
@@ -12,10 +15,15 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
 
 /// Brings the tables up to date and answers which log this is. The lock makes concurrent starters
 /// take turns; the second finds the work done.
-pub(super) async fn migrate(writer: &PgPool) -> Result<LogIdentity> {
+pub(super) async fn migrate(
+    connection: &mut PgConnection,
+    settings: &Settings,
+) -> Result<LogIdentity> {
     const DOING: &str = "bringing the tables up to date";
-    let mut tx = writer.begin().await.map_err(failed(DOING))?;
+    let begin = AssertSqlSafe(begin(settings));
+    let mut tx = connection.begin_with(begin).await.map_err(failed(DOING))?;
     let prepare = "
+        SET LOCAL statement_timeout = 0;
         SELECT pg_advisory_xact_lock(1163084889, 0);
         CREATE SCHEMA IF NOT EXISTS es;
         CREATE TABLE IF NOT EXISTS es.schema (version bigint PRIMARY KEY)";

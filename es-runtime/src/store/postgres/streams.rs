@@ -1,6 +1,6 @@
 //! Integration streams, and the inboxes of consumers.
 
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, Row, Transaction};
 
 use super::failed;
@@ -66,7 +66,7 @@ pub(super) const PAGE: &str = "
     ORDER BY position";
 
 pub(super) async fn page(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     stream: &StreamVersion,
     after: Position,
     limit: usize,
@@ -79,7 +79,7 @@ pub(super) async fn page(
         .bind(after)
         .bind(limit);
     let rows = query
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
         .map_err(failed("reading integration events"))?;
     rows.iter().map(event_of).collect()
@@ -116,11 +116,14 @@ pub(super) const HEAD: &str = "
     SELECT position, hash FROM es.published WHERE stream = $1 AND version = $2
     ORDER BY position DESC LIMIT 1";
 
-pub(super) async fn head(pool: &PgPool, stream: &StreamVersion) -> Result<StreamCursor> {
+pub(super) async fn head(
+    connection: &mut PgConnection,
+    stream: &StreamVersion,
+) -> Result<StreamCursor> {
     let version: i32 = signed("version", stream.version)?;
     let query = sqlx::query(HEAD).bind(&stream.stream).bind(version);
     let row = query
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .map_err(failed("reading a stream's head"))?;
     row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))
@@ -137,14 +140,14 @@ fn cursor_of(row: &PgRow) -> Result<StreamCursor> {
 pub(super) const INBOX: &str = "
     SELECT position, hash FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
 
-pub(super) async fn inbox(pool: &PgPool, inbox: &InboxId) -> Result<StreamCursor> {
+pub(super) async fn inbox(connection: &mut PgConnection, inbox: &InboxId) -> Result<StreamCursor> {
     let version: i32 = signed("version", inbox.stream.version)?;
     let query = sqlx::query(INBOX)
         .bind(&inbox.consumer)
         .bind(&inbox.stream.stream)
         .bind(version);
     let row = query
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .map_err(failed("reading an inbox"))?;
     row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))

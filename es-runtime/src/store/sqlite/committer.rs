@@ -50,9 +50,12 @@ impl Commit for Batches {
 
     async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
         let tx = begin_immediate(&self.writer).await;
-        let tx = tx.map_err(|error| Failed::Before(error.to_string()))?;
+        let tx = tx.map_err(|error| Failed::Before(failed(DOING)(error)))?;
         self.write(tx, batch).await.map_err(Failed::Within)
     }
+
+    /// The writer is closed with the store.
+    async fn close(self) {}
 }
 
 pub(super) const LOOK_UP: &str = "

@@ -25,7 +25,8 @@ use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
 use tokio::time::{Instant, sleep};
 
 use self::committer::Batches;
-use super::group::Committer;
+use super::group::{Committer, Limits};
+use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -59,7 +60,24 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened, or comes from a newer release.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_limited(path.as_ref(), Limits::default()).await
+    }
+
+    /// Opens the file as [`open`](Self::open) does, with a queue of this length: when so many
+    /// appends wait for their commit, the next one fails at once, and
+    /// [`is_overloaded`](Error::is_overloaded) tells. Without it the queue takes 8192.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with_queue(path: impl AsRef<Path>, appends: usize) -> Result<Self> {
+        let limits = Limits {
+            queue: appends.clamp(1, 1 << 24),
+            ..Limits::default()
+        };
+        Self::open_limited(path.as_ref(), limits).await
+    }
+
+    async fn open_limited(path: &Path, limits: Limits) -> Result<Self> {
         let doing = || format!("opening the SQLite file `{}`", path.display());
         let opening = |error| Error::database(doing(), error);
         let options = SqliteConnectOptions::new()
@@ -92,7 +110,7 @@ impl SqliteStore {
             .await
             .map_err(opening)?;
         let wake = Arc::new(Wake::new(POLL));
-        let committer = Committer::start(Batches::new(writer.clone(), wake.clone()));
+        let committer = Committer::start(Batches::new(writer.clone(), wake.clone()), limits);
         Ok(Self {
             identity,
             readers,
@@ -100,6 +118,25 @@ impl SqliteStore {
             committer,
             wake,
         })
+    }
+
+    /// How the file is: whether it can be read, and what a commit waits for.
+    pub async fn health(&self) -> StoreHealth {
+        const DOING: &str = "asking how the file is";
+        let start = Instant::now();
+        let question = "SELECT journal_mode FROM pragma_journal_mode";
+        let mode: sqlx::Result<String> =
+            sqlx::query_scalar(question).fetch_one(&self.readers).await;
+        let (latency, waiting) = (start.elapsed(), self.committer.waiting());
+        let health = match mode.map_err(failed(DOING)) {
+            Ok(mode) => {
+                // The writer's own; the readers' say nothing.
+                let details = format!("journal_mode = {mode}, synchronous = full");
+                StoreHealth::answered(latency, Durability::Disk, details)
+            }
+            Err(error) => StoreHealth::silent(latency, &error, String::new()),
+        };
+        StoreHealth { waiting, ..health }
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
@@ -365,6 +402,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn close(&self) {
+        self.committer.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

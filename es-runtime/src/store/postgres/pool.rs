@@ -1,0 +1,244 @@
+//! Connections for everything but appends, always to the server that takes writes.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::failed;
+use super::failure::{Fault, fault, gone};
+use super::hosts::{Hosts, Verdict, begin};
+use crate::error::Result;
+
+/// How long a connection that may be dead has to show that it is not.
+const ALIVE: Duration = Duration::from_secs(2);
+/// How much longer than the server's own bound a call is waited for.
+const GRACE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The connections of one store. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pool: PgPool,
+    hosts: Arc<Hosts>,
+    /// The server that new connections are made to.
+    target: Arc<AtomicUsize>,
+    begin: Arc<str>,
+}
+
+impl Pool {
+    pub(super) fn new(hosts: &Arc<Hosts>, listens: bool) -> Self {
+        let settings = hosts.settings();
+        let (admit, judge) = (hosts.clone(), hosts.clone());
+        let target = *hosts.moves().borrow();
+        let options = PgPoolOptions::new()
+            .max_connections(settings.pool_size + u32::from(listens))
+            .acquire_timeout(settings.patience)
+            // A round trip before every call; `judge` knows when it is needed.
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let hosts = admit.clone();
+                Box::pin(async move { hosts.admit(connection).await })
+            })
+            .before_acquire(move |connection, meta| {
+                let verdict = judge.judge(meta.age, meta.idle_for);
+                Box::pin(async move {
+                    match verdict {
+                        Verdict::Good => Ok(true),
+                        Verdict::Elsewhere => Ok(false),
+                        Verdict::Doubtful => match timeout(ALIVE, connection.ping()).await {
+                            Ok(alive) => alive.map(|()| true),
+                            Err(_) => Err(gone("it did not answer in time")),
+                        },
+                    }
+                })
+            });
+        Self {
+            pool: options.connect_lazy_with(hosts.options(target)),
+            hosts: hosts.clone(),
+            target: Arc::new(AtomicUsize::new(target)),
+            begin: begin(settings).into(),
+        }
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// A connection for reads.
+    pub(super) async fn reader(&self, doing: &'static str) -> Result<Reader> {
+        if self.hosts.settings().pgbouncer {
+            return self.begin(doing).await.map(Reader::Transaction);
+        }
+        let reader = self.obtain(doing, || self.pool.acquire()).await;
+        reader.map(Reader::Session)
+    }
+
+    /// A transaction. A dead connection does not begin one, so another one takes its place.
+    pub(super) async fn begin(
+        &self,
+        doing: &'static str,
+    ) -> Result<Transaction<'static, Postgres>> {
+        let begin = || self.pool.begin_with(AssertSqlSafe(self.begin.clone()));
+        self.obtain(doing, begin).await
+    }
+
+    /// A pool whose new connections lead to the primary.
+    pub(super) fn pointed(&self) -> &PgPool {
+        self.point(*self.hosts.moves().borrow());
+        &self.pool
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    fn point(&self, server: usize) {
+        if self.target.swap(server, Ordering::Relaxed) != server {
+            self.pool.set_connect_options(self.hosts.options(server));
+        }
+    }
+
+    /// Tries until the patience ends, and follows the primary meanwhile.
+    async fn obtain<T, F>(&self, doing: &'static str, get: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = sqlx::Result<T>>,
+    {
+        let deadline = Instant::now() + self.hosts.settings().patience;
+        let mut moves = self.hosts.moves();
+        let mut pause = Duration::ZERO;
+        loop {
+            self.point(*moves.borrow_and_update());
+            let mut getting = pin!(get());
+            let got = loop {
+                select! {
+                    biased;
+                    got = &mut getting => break Some(got),
+                    _ = moves.changed() => break None,
+                    () = self.hosts.look_if_stalled() => {}
+                }
+            };
+            let error = match got {
+                Some(Ok(got)) => return Ok(got),
+                Some(Err(error)) => error,
+                None => continue,
+            };
+            match (error, self.hosts.trouble()) {
+                (sqlx::Error::PoolTimedOut, Some(trouble)) => return Err(trouble),
+                (error, _) if fault(&error) == Fault::Connection && Instant::now() < deadline => {
+                    self.hosts.lost();
+                    sleep(pause).await;
+                    pause = (pause * 2).clamp(FIRST_PAUSE, Duration::from_secs(1));
+                }
+                (error, _) => return Err(failed(doing)(error)),
+            }
+        }
+    }
+
+    /// Waits for a call's answer no longer than for its server: not when another one became the
+    /// primary, nor when the server does not keep its own bound.
+    pub(super) async fn watch<T>(
+        &self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        select! {
+            biased;
+            answer = call => answer,
+            error = self.hosts.gone() => Err(failed(doing)(error)),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Hosts {
+    /// Comes back when a call that is made now need not be waited for any longer.
+    pub(super) async fn gone(&self) -> sqlx::Error {
+        let mut moves = self.moves();
+        let bound = match self.settings().statement_timeout {
+            Duration::ZERO => Duration::MAX,
+            bound => bound + GRACE,
+        };
+        match timeout(bound, moves.changed()).await {
+            Ok(_) => gone("another server became the primary"),
+            Err(_) => gone("the server did not answer in time"),
+        }
+    }
+}
+
+/// A connection that is read with. Behind PgBouncer a transaction, so that the question and its
+/// answer have the same session.
+pub(super) enum Reader {
+    Session(PoolConnection<Postgres>),
+    Transaction(Transaction<'static, Postgres>),
+}
+
+impl Reader {
+    /// Keeps a connection that is lost from going back to the pool, where it would be waited for.
+    pub(super) fn give_up(self) {
+        if let Self::Session(connection) = self {
+            drop(connection.detach());
+        }
+    }
+
+    /// Makes what was done last.
+    pub(super) async fn done(self) -> sqlx::Result<()> {
+        match self {
+            Self::Session(_) => Ok(()),
+            Self::Transaction(tx) => tx.commit().await,
+        }
+    }
+}
+
+impl Deref for Reader {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Session(connection) => connection,
+            Self::Transaction(tx) => tx,
+        }
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Session(connection) => connection,
+            Self::Transaction(tx) => tx,
+        }
+    }
+}
+
+/// Reads on a connection; when it is lost on the way, once more on another: a read changes nothing.
+macro_rules! read {
+    ($store:ident, $doing:expr, |$connection:ident| $read:expr) => {{
+        let mut again = true;
+        loop {
+            let mut reader = $store.pool.reader($doing).await?;
+            let $connection = &mut *reader;
+            match $store.pool.watch($doing, $read).await {
+                Err(error) if $crate::store::postgres::failure::is_lost(&error) => {
+                    reader.give_up();
+                    $store.pool.hosts().lost();
+                    if !std::mem::take(&mut again) {
+                        break Err(error);
+                    }
+                }
+                read => break read,
+            }
+        }
+    }};
+}
+pub(super) use read;
