@@ -72,6 +72,33 @@ impl From<Failed> for Error {
     }
 }
 
+/// What keeps the laws here. The model switches each off to see that it notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code))]
+enum Guard {
+    /// A stream's appends are written in the order of their calls.
+    Order,
+    /// A close finishes what was taken.
+    Drain,
+    /// A lost connection is asked again.
+    Again,
+    /// A refused append fails alone.
+    Alone,
+    /// The caller hears of its append after the commit.
+    Late,
+}
+
+/// Whether a test switched this guard off.
+fn without(guard: Guard) -> bool {
+    #[cfg(test)]
+    return model::is_off(guard);
+    #[cfg(not(test))]
+    {
+        let _ = guard;
+        false
+    }
+}
+
 /// The way to the task that writes all appends of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
@@ -186,6 +213,9 @@ impl Work {
         }
         // What was taken before is still received, then the queue ends.
         self.queue.close();
+        if without(Guard::Drain) {
+            return 0;
+        }
         self.queue.recv_many(arrived, self.batch).await
     }
 }
@@ -199,6 +229,8 @@ fn take(waiting: &mut VecDeque<Waiting>, most: usize, streams_repeat: bool) -> V
     for next in waiting.drain(..now) {
         if streams_repeat || streams.insert(next.append.stream.clone()) {
             batch.push(next);
+        } else if without(Guard::Order) {
+            later.push_front(next);
         } else {
             later.push_back(next);
         }
@@ -215,6 +247,13 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
         .unzip();
     // A caller that is gone does not want its answer.
     let tell = |answer: Answer, result| drop(answer.send(result));
+    if without(Guard::Late) {
+        for answer in answers {
+            tell(answer, Ok(Appended::Conflict { found: 0 }));
+        }
+        drop(settle(commit, &appends).await);
+        return;
+    }
     match settle(commit, &appends).await {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
@@ -223,7 +262,7 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
         }
         // One append that the database refuses must not fail its neighbours. If the commit itself
         // was in doubt, the command ids answer with what it did.
-        Err(Failed::Within(error)) if appends.len() > 1 => {
+        Err(Failed::Within(error)) if appends.len() > 1 && !without(Guard::Alone) => {
             tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
             let mut down = None;
             for (answer, append) in answers.into_iter().zip(appends) {
@@ -255,7 +294,7 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
 /// command ids tell what became of the first.
 async fn settle<C: Commit>(commit: &mut C, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
     match commit.commit(batch).await {
-        Err(Failed::Lost(error)) => {
+        Err(Failed::Lost(error)) if !without(Guard::Again) => {
             tracing::warn!(%error, appends = batch.len(), "the connection was lost: asking again");
             commit.commit(batch).await
         }

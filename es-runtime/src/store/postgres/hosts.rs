@@ -70,9 +70,13 @@ impl Hosts {
         wake: Weak<Wake>,
         own: Weak<Heads>,
     ) -> Self {
-        let server = |options| Server {
+        let server = |options: PgConnectOptions| Server {
             name: url::name(&options),
-            options,
+            // Nothing is kept in a session that the next transaction may not have.
+            options: match settings.pgbouncer {
+                true => options.statement_cache_capacity(0),
+                false => options,
+            },
         };
         Self {
             servers: options.into_iter().map(server).collect(),

@@ -131,15 +131,18 @@ impl Pool {
                 Some(Err(error)) => error,
                 None => continue,
             };
-            match (error, self.hosts.trouble()) {
-                (sqlx::Error::PoolTimedOut, Some(trouble)) => return Err(trouble),
-                (error, _) if fault(&error) == Fault::Connection && Instant::now() < deadline => {
-                    self.hosts.lost();
-                    sleep(pause).await;
-                    pause = (pause * 2).clamp(FIRST_PAUSE, Duration::from_secs(1));
-                }
-                (error, _) => return Err(failed(doing)(error)),
+            let lost = fault(&error) == Fault::Connection;
+            if lost && Instant::now() < deadline {
+                self.hosts.lost();
+                sleep(pause).await;
+                pause = (pause * 2).clamp(FIRST_PAUSE, Duration::from_secs(1));
+                continue;
             }
+            return Err(match self.hosts.trouble() {
+                // Says more than that there was no connection.
+                Some(trouble) if lost || matches!(error, sqlx::Error::PoolTimedOut) => trouble,
+                _ => failed(doing)(error),
+            });
         }
     }
 

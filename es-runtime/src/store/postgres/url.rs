@@ -71,7 +71,11 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Why> {
         let nth = |list: &[String]| list.get(n).or(list.first()).cloned();
         query.extend(nth(&hosts).map(|host| format!("host={host}")));
         query.extend(nth(&ports).map(|port| format!("port={port}")));
-        let name = names.get(n).or(names.first()).copied().unwrap_or_default();
+        let name = match names.get(n).or(names.first()) {
+            // After a user there has to be a host, also if another one replaces it.
+            Some(&"") | None if !user.is_empty() => "localhost",
+            name => name.copied().unwrap_or_default(),
+        };
         let url = format!("{scheme}://{user}{name}{path}?{}", query.join("&"));
         PgConnectOptions::from_str(&url).map_err(|error| error.to_string())
     };
