@@ -6,7 +6,7 @@ use es_runtime::Service;
 use es_runtime::event::StreamId;
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::prelude::*;
-use es_runtime::store::{EventStore, LogQuery, Store};
+use es_runtime::store::{EventStore, LogQuery, Replay, Store};
 use es_servers::Postgres;
 use futures_util::TryStreamExt;
 use sqlx::{Connection, PgConnection, Row};
@@ -15,6 +15,9 @@ use crate::account::{Account, AccountEvent};
 use crate::append::append;
 use crate::measure::{Comparison, Round};
 use crate::{Size, in_turn};
+
+/// Events of a page of a replay.
+const PAGE: usize = 5000;
 
 #[derive(Deserialize)]
 struct Payload {
@@ -52,19 +55,12 @@ pub(crate) async fn replay(server: &Postgres, size: Size) -> Comparison {
         size,
         async {
             let began = Instant::now();
-            let (mut cursor, mut seen) = (Position::START, 0);
-            loop {
-                let query = LogQuery::after(cursor).limit(5000);
-                let page = store.read_log(&query).await.expect("a page");
-                if page.seen == cursor {
-                    break;
-                }
-                cursor = page.seen;
-                for event in page.events.iter() {
-                    let event = Recorded::<AccountEvent>::decode(event).expect("an event");
-                    std::hint::black_box(&event.data);
-                    seen += 1;
-                }
+            let query = LogQuery::after(Position::START).limit(PAGE);
+            let mut events = Replay::<_, AccountEvent>::new(store.clone(), query);
+            let mut seen = 0;
+            while let Some(event) = events.next().await.expect("an event") {
+                std::hint::black_box(&event.data);
+                seen += 1;
             }
             assert_eq!(seen, size.events);
             Round::of(seen, began.elapsed())

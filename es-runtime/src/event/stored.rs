@@ -178,6 +178,11 @@ impl StoredEvents {
         self.text.len()
     }
 
+    /// The event behind the first `index` of them.
+    pub fn get(&self, index: usize) -> Option<StoredEventRef<'_>> {
+        self.places.get(index).map(|place| self.at(place))
+    }
+
     /// Keeps the first `len` of them.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn truncate(&mut self, len: usize) {

@@ -286,7 +286,7 @@ pub(super) async fn load<A: Evolve, S: EventStore>(
 ) -> Result<Loaded<A>> {
     let mut loaded = Loaded::default();
     loop {
-        let query = StreamQuery::after(loaded.version()).limit(PAGE);
+        let query = StreamQuery::after(loaded.version()).limit(PAGE).bare();
         let page = store.read_stream(stream, query).await?;
         for event in page.events.iter() {
             loaded.apply(&decode_event::<A::Event>(event)?);

@@ -6,11 +6,11 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StoreHealth, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, StoreHealth,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
+use crate::event::{CommandId, Event, LogIdentity, Position, StoredEvents, StreamId};
 
 /// The store that a service runs on, chosen by its URL. Clones share it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,13 @@ pub enum Store {
     /// A PostgreSQL database.
     #[cfg(feature = "postgres")]
     Postgres(PostgresStore),
+}
+
+impl Store {
+    /// The events of one aggregate's streams in the order of the log, typed.
+    pub fn replay<E: Event>(&self, query: LogQuery) -> Replay<Self, E> {
+        Replay::new(self.clone(), query)
+    }
 }
 
 /// Hands a call to the store at hand.

@@ -347,7 +347,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(Inner::Memory))
+        Ok(Tx(Inner::Memory(self.clone())))
     }
 
     async fn commit_inbox(

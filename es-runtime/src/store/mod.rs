@@ -18,6 +18,8 @@ pub mod memory;
 pub mod postgres;
 mod published;
 mod read;
+#[cfg(feature = "runtime")]
+mod replay;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -39,6 +41,8 @@ pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
+#[cfg(feature = "runtime")]
+pub use replay::Replay;
 pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;

@@ -19,6 +19,7 @@ const PAGE: usize = 1000;
 pub struct StreamQuery {
     pub(crate) from: Start,
     pub(crate) limit: usize,
+    pub(crate) bare: bool,
 }
 
 /// Where a read of a stream begins.
@@ -36,6 +37,7 @@ impl StreamQuery {
         Self {
             from: Start::After(version),
             limit: PAGE,
+            bare: false,
         }
     }
 
@@ -44,6 +46,7 @@ impl StreamQuery {
         Self {
             from: Start::Before(version),
             limit: PAGE,
+            bare: false,
         }
     }
 
@@ -56,6 +59,14 @@ impl StreamQuery {
     #[must_use]
     pub fn limit(mut self, events: usize) -> Self {
         self.limit = events;
+        self
+    }
+
+    /// Leaves out who, why and when, for those who only fold: the store may answer without
+    /// commands and metadata, and with the epoch for the time.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 }
@@ -183,6 +194,15 @@ impl LogQuery {
     pub fn slices(mut self, slices: Range<u16>) -> Self {
         self.filter.slices = slices;
         self
+    }
+
+    /// The same question about one aggregate, unless it names some.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn of(self, aggregate: &str) -> Self {
+        if self.filter.aggregates.is_some() {
+            return self;
+        }
+        self.aggregates([aggregate])
     }
 
     /// Where it begins to read.

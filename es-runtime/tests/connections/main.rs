@@ -13,7 +13,7 @@ use std::time::Duration;
 use es_runtime::Error;
 use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
-use es_runtime::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 use sqlx::{Connection, PgConnection};
 use tokio::task::{JoinHandle, yield_now};
 
@@ -34,6 +34,7 @@ fn append_at(stream: &str, expected: u64) -> Append {
             payload: "{}".to_owned(),
         }],
         metadata: None,
+        correlation: None,
         time: Timestamp::default(),
     }
 }
@@ -87,7 +88,8 @@ const WAITING_FOR_LOCK: &str = "
 
 /// The streams in the log, in order, which must be dense.
 async fn streams(store: &PostgresStore) -> Vec<String> {
-    let events = store.read_log(Position::START, 10_000).await.unwrap();
+    let query = LogQuery::after(Position::START).limit(10_000);
+    let events = store.read_log(&query).await.unwrap().events;
     for (event, n) in events.iter().zip(1..) {
         assert_eq!(event.position.get(), n, "a gap or a reorder");
     }

@@ -136,6 +136,7 @@ fn append(stream: &str, expected: u64) -> Append {
             payload: "{}".to_owned(),
         }],
         metadata: None,
+        correlation: None,
         time: Timestamp::default(),
     }
 }

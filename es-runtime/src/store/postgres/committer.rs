@@ -210,6 +210,14 @@ async fn call(
     Ok(row)
 }
 
+/// The append's part of a transaction.
+pub(super) async fn append_in(connection: &mut PgConnection, append: &Append) -> Result<Appended> {
+    let batch = std::slice::from_ref(append);
+    let columns = Columns::of(batch)?;
+    let row = call_in(connection, &columns).await.map_err(failed(DOING))?;
+    Ok(results(&row, batch, &columns.offset)?[0])
+}
+
 async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::Result<PgRow> {
     let events = &columns.events;
     let call = sqlx::query(APPEND)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::failed;
 use super::types::{Moment, limit as rows_limit, number, position, signed, unsigned};
 use crate::error::Result;
-use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId};
+use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId, Timestamp};
 use crate::store::{
     LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
 };
@@ -42,6 +42,11 @@ pub(super) const FILTERED: &str = select!(
 pub(super) const FORWARDS: &str =
     select!("WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3");
 
+/// For a fold: what the stream's name, the page and the reader say already is not sent.
+pub(super) const BARE: &str = "
+    SELECT position, version, type, schema_version, min_reader, payload FROM es.event
+    WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
+
 pub(super) const BACKWARDS: &str =
     select!("WHERE stream = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
 
@@ -69,7 +74,7 @@ pub(super) async fn page(connection: &mut PgConnection, query: &LogQuery) -> Res
         let rows = sqlx::query(PAGE)
             .bind(number(query.after)?)
             .bind(rows_limit(query.limit));
-        let (events, _) = read(connection, rows).await?;
+        let (events, _) = read(connection, rows, None).await?;
         return Ok(LogPage::dense(query, events));
     }
     // First the head, then the events: all positions up to the head are there to be seen.
@@ -84,7 +89,7 @@ pub(super) async fn page(connection: &mut PgConnection, query: &LogQuery) -> Res
         .bind(filter.types.as_deref())
         .bind(signed::<i16, _>("slice", filter.slices.start)?)
         .bind(signed::<i16, _>("slice", filter.slices.end)?);
-    let (events, cut) = read(connection, rows).await?;
+    let (events, cut) = read(connection, rows, None).await?;
     if cut || events.len() == query.limit {
         return Ok(LogPage::dense(query, events));
     }
@@ -97,6 +102,7 @@ pub(super) async fn stream(
     query: StreamQuery,
 ) -> Result<StreamPage> {
     let (select, version) = match query.from {
+        Start::After(version) if query.bare => (BARE, version),
         Start::After(version) => (FORWARDS, version),
         Start::Before(version) => (BACKWARDS, version),
     };
@@ -105,10 +111,27 @@ pub(super) async fn stream(
         .bind(stream.as_str())
         .bind(i64::try_from(version).unwrap_or(i64::MAX))
         .bind(rows_limit(query.limit.saturating_add(1)));
-    let (mut events, cut) = read(connection, rows).await?;
+    let bare = (select == BARE).then_some(stream.as_str());
+    let (mut events, cut) = read(connection, rows, bare).await?;
     let more = cut || events.len() > query.limit;
     events.truncate(query.limit);
     Ok(StreamPage { events, more })
+}
+
+/// An event of the stream `name` that [`BARE`] selects.
+fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>> {
+    Ok(StoredEventRef {
+        position: position(get(row, 0)?)?,
+        stream: name,
+        version: unsigned("version", get::<i64>(row, 1)?)?,
+        event_type: get(row, 2)?,
+        schema_version: unsigned("schema_version", get::<i32>(row, 3)?)?,
+        min_reader: unsigned("min_reader", get::<i32>(row, 4)?)?,
+        command_id: None,
+        payload: get(row, 5)?,
+        metadata: None,
+        time: Timestamp::default(),
+    })
 }
 
 pub(super) async fn correlated(
@@ -121,18 +144,23 @@ pub(super) async fn correlated(
         .bind(correlation)
         .bind(number(after)?)
         .bind(rows_limit(limit));
-    Ok(read(connection, rows).await?.0)
+    Ok(read(connection, rows, None).await?.0)
 }
 
-/// Takes rows until there are no more or the page is full of bytes; the latter is told.
+/// Takes rows until there are no more or the page is full of bytes; the latter is told. Rows that
+/// [`BARE`] selects are all of the stream `bare`.
 async fn read(
     connection: &mut PgConnection,
     rows: Query<'_, sqlx::Postgres, PgArguments>,
+    bare: Option<&str>,
 ) -> Result<(StoredEvents, bool)> {
     let mut rows = rows.fetch(connection);
     let mut events = StoredEvents::new();
     while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
-        events.push(event_of(&row)?);
+        events.push(match bare {
+            Some(stream) => bare_event_of(&row, stream)?,
+            None => event_of(&row)?,
+        });
         if events.bytes() >= PAGE_BYTES {
             return Ok((events, true));
         }
@@ -163,18 +191,16 @@ pub(super) async fn outcome(
     row.map(outcome).transpose()
 }
 
+/// A column of our own tables, whose types are known.
 fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
 where
-    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    T: sqlx::Decode<'r, sqlx::Postgres>,
 {
-    row.try_get(column).map_err(failed(DOING))
+    row.try_get_unchecked(column).map_err(failed(DOING))
 }
 
 fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
     let command: Option<Uuid> = get(row, 6)?;
-    // `json` is its own text.
-    let payload = row.try_get_unchecked(7).map_err(failed(DOING))?;
-    let metadata = row.try_get_unchecked(8).map_err(failed(DOING))?;
     Ok(StoredEventRef {
         position: position(get(row, 0)?)?,
         stream: get(row, 1)?,
@@ -183,8 +209,8 @@ fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
         schema_version: unsigned("schema_version", get::<i32>(row, 4)?)?,
         min_reader: unsigned("min_reader", get::<i32>(row, 5)?)?,
         command_id: command.map(|id| CommandId::from_u128(id.as_u128())),
-        payload,
-        metadata,
+        payload: get(row, 7)?,
+        metadata: get(row, 8)?,
         time: get::<Moment>(row, 9)?.0,
     })
 }

@@ -29,7 +29,7 @@ use self::committer::Calls;
 use self::hosts::Hosts;
 use self::notify::Ears;
 use self::pool::{Pool, read};
-use super::group::Committer;
+use super::group::{Committer, DOING};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
@@ -102,6 +102,30 @@ impl PostgresStore {
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>> {
         self.pool.begin(doing).await
+    }
+
+    /// Makes the append the transaction's last statement.
+    pub(super) async fn append_in(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        append: Append,
+    ) -> Result<Appended> {
+        let appending = committer::append_in(&mut tx, &append);
+        let appended = self.pool.watch(DOING, appending).await?;
+        match appended {
+            Appended::New(outcome) => {
+                tx.commit().await.map_err(failed(DOING))?;
+                self.wake.log_grew(outcome.position());
+                self.own.log_grew(outcome.position());
+                Ok(appended)
+            }
+            // The committer knows when that is a promise.
+            Appended::Already(_) => {
+                tx.rollback().await.map_err(failed(DOING))?;
+                self.append(append).await
+            }
+            Appended::Conflict { .. } => Ok(appended),
+        }
     }
 }
 
@@ -281,7 +305,7 @@ impl EventStore for PostgresStore {
 
     async fn begin(&self) -> Result<Tx> {
         let tx = self.write("beginning a consumer's transaction").await?;
-        Ok(Tx(TxInner::Postgres(tx)))
+        Ok(Tx(TxInner::Postgres(tx, self.clone())))
     }
 
     async fn commit_inbox(
@@ -291,7 +315,7 @@ impl EventStore for PostgresStore {
         from: StreamCursor,
         to: StreamCursor,
     ) -> Result<Advanced> {
-        let TxInner::Postgres(mut tx) = tx.0 else {
+        let TxInner::Postgres(mut tx, _) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction {
                 wanted: "PostgreSQL",
             }));

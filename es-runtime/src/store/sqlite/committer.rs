@@ -24,25 +24,23 @@ impl Batches {
     pub(super) fn new(writer: SqlitePool, wake: Arc<Wake>) -> Self {
         Self { writer, wake }
     }
+}
 
-    async fn write(
-        &self,
-        mut tx: Transaction<'static, Sqlite>,
-        batch: &[Append],
-    ) -> Result<Vec<Appended>> {
-        let (found, head) = look_up(&mut tx, batch).await?;
-        let plan = plan(batch, &found, head);
-        if plan
-            .results
-            .iter()
-            .any(|result| matches!(result, Appended::New(_)))
-        {
-            insert(&mut tx, batch, &plan.results).await?;
-            tx.commit().await.map_err(failed(DOING))?;
-            self.wake.log_grew(plan.head);
-        }
-        Ok(plan.results)
+/// Decides the batch in the transaction, and commits it if something is new.
+pub(super) async fn write(
+    mut tx: Transaction<'static, Sqlite>,
+    batch: &[Append],
+    wake: &Wake,
+) -> Result<Vec<Appended>> {
+    let (found, head) = look_up(&mut tx, batch).await?;
+    let plan = plan(batch, &found, head);
+    let new = |result: &Appended| matches!(result, Appended::New(_));
+    if plan.results.iter().any(new) {
+        insert(&mut tx, batch, &plan.results).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        wake.log_grew(plan.head);
     }
+    Ok(plan.results)
 }
 
 impl Commit for Batches {
@@ -51,7 +49,7 @@ impl Commit for Batches {
     async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
         let tx = begin_immediate(&self.writer).await;
         let tx = tx.map_err(|error| Failed::Before(failed(DOING)(error)))?;
-        self.write(tx, batch).await.map_err(Failed::Within)
+        write(tx, batch, &self.wake).await.map_err(Failed::Within)
     }
 
     /// The writer is closed with the store.

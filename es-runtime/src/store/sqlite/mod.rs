@@ -25,7 +25,7 @@ use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
 use tokio::time::{Instant, sleep};
 
 use self::committer::Batches;
-use super::group::{Committer, Limits};
+use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
@@ -141,6 +141,17 @@ impl SqliteStore {
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
         begin(&self.writer, doing).await
+    }
+
+    /// Makes the append the transaction's last statement.
+    pub(super) async fn append_in(
+        &self,
+        mut tx: Transaction<'static, Sqlite>,
+        append: Append,
+    ) -> Result<Appended> {
+        still_under_way(&mut tx, DOING).await?;
+        let answers = committer::write(tx, &[append], &self.wake).await?;
+        Ok(answers[0])
     }
 }
 
@@ -377,8 +388,7 @@ impl EventStore for SqliteStore {
     async fn begin(&self) -> Result<Tx> {
         self.write("beginning a consumer's transaction")
             .await
-            .map(TxInner::Sqlite)
-            .map(Tx)
+            .map(|tx| Tx(TxInner::Sqlite(tx, self.clone())))
     }
 
     async fn commit_inbox(
@@ -388,7 +398,7 @@ impl EventStore for SqliteStore {
         from: StreamCursor,
         to: StreamCursor,
     ) -> Result<Advanced> {
-        let TxInner::Sqlite(mut tx) = tx.0 else {
+        let TxInner::Sqlite(mut tx, _) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" }));
         };
         still_under_way(&mut tx, "committing a consumer's effects").await?;

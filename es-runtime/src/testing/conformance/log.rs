@@ -166,3 +166,36 @@ pub(super) async fn commands_are_accepted_once<S: Subject>(subject: &S) -> Check
     );
     Ok(())
 }
+
+pub(super) async fn a_transaction_ends_with_its_append<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "an append in a transaction is an append";
+    let a = stream("a")?;
+    accepted(&store, append(&a, 0, "1", 1)).await?;
+    let new = store.begin().await?.append(append(&a, 1, "2", 2)).await?;
+    law!(
+        LAW,
+        new == Appended::New(outcome(2, 2, 3)),
+        "at its version: {new:?}"
+    );
+    let again = store.begin().await?.append(append(&a, 3, "2", 2)).await?;
+    law!(
+        LAW,
+        again == Appended::Already(outcome(2, 2, 3)),
+        "the same command again: {again:?}"
+    );
+    let stale = store.begin().await?.append(append(&a, 2, "3", 1)).await?;
+    law!(
+        LAW,
+        stale == Appended::Conflict { found: 3 },
+        "at an old version: {stale:?}"
+    );
+    drop(store.begin().await?.append(append(&a, 3, "4", 1)));
+    drop(store.begin().await?);
+    let next = accepted(&store, append(&a, 3, "5", 1)).await?;
+    law!(
+        LAW,
+        next == outcome(4, 1, 4),
+        "the next append landed at {next:?}"
+    );
+    Ok(())
+}

@@ -110,6 +110,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     cursors::versions_live_side_by_side(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
+    log::a_transaction_ends_with_its_append(subject.fresh().await).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
