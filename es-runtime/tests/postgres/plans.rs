@@ -1,0 +1,150 @@
+//! How PostgreSQL runs every statement on a log of some size: by a key, whatever it grows to. The
+//! server counts; that holds for statements inside the append's call, too.
+
+use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
+use es_runtime::postgres::{PostgresStore, sqlx};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, StreamQuery};
+use es_servers::Postgres;
+use sqlx::{Connection, PgConnection};
+
+const EVENTS: i64 = 100_000;
+
+/// Streams of ten events, a command for each event.
+const FILL: &str = "
+    INSERT INTO es.event
+    SELECT n, 'account-' || (n - 1) / 10, (n - 1) % 10 + 1, n % 1024, 'account.deposited', 1, 1,
+           md5(n::text)::uuid, '{\"amount\":1}', '{}', now()
+    FROM generate_series(1, $1) n";
+const FILL_COMMANDS: &str = "
+    INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
+    SELECT stream, command_id, position, 1, version, occurred_at,
+           CASE WHEN position % 100 = 0 THEN 'visit-' || position END
+    FROM es.event";
+
+async fn run(url: &str, statement: &'static str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let query = sqlx::query(statement);
+    let query = if statement.contains("$1") {
+        query.bind(EVENTS)
+    } else {
+        query
+    };
+    query.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// Sequential scans of our tables so far. A session tells what it did when it ends, at the latest.
+async fn scans(url: &str) -> Vec<(String, i64)> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let scans = "SELECT relname::text, seq_scan FROM pg_stat_user_tables
+                 WHERE schemaname = 'es' AND relname IN ('event', 'command') ORDER BY 1";
+    let scans = sqlx::query_as(scans).fetch_all(&mut connection).await;
+    connection.close().await.unwrap();
+    scans.unwrap()
+}
+
+fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
+    let event = NewEvent {
+        event_type: "account.deposited",
+        schema_version: 1,
+        min_reader: 1,
+        payload: "{}".to_owned(),
+    };
+    Append {
+        stream: StreamId::new("account", stream).unwrap(),
+        expected,
+        command_id: CommandId::of(command),
+        events: vec![event; events],
+        metadata: None,
+        correlation: None,
+        time: Timestamp::default(),
+    }
+}
+
+/// Every statement that reads or writes the log, often enough for plans that are kept.
+async fn use_everything(store: &PostgresStore) {
+    let new = |appended| assert!(matches!(appended, Appended::New(_)), "{appended:?}");
+    for n in 0..8 {
+        let (own, command) = (format!("new-{n}"), format!("command {n}"));
+        new(store.append(append(&own, 0, &command, 2)).await.unwrap());
+        // Accepted before, and a conflict: the call's other way.
+        store.append(append(&own, 2, &command, 2)).await.unwrap();
+        store.append(append(&own, 7, "stale", 1)).await.unwrap();
+        let tx = store.begin().await.unwrap();
+        new(tx
+            .append(append(&own, 2, "in a transaction", 1))
+            .await
+            .unwrap());
+        let stream = StreamId::new("account", n * 100).unwrap();
+        for query in [
+            StreamQuery::after(3),
+            StreamQuery::after(3).bare(),
+            StreamQuery::before(7).limit(2),
+        ] {
+            let page = store.read_stream(&stream, query).await.unwrap();
+            assert!(!page.events.is_empty());
+        }
+        store.outcome(&stream, CommandId::of("none")).await.unwrap();
+        let after = LogQuery::after(Position::new(50_000 + n)).limit(100);
+        store.read_log(&after).await.unwrap();
+        store.read_log(&after.clone().slices(0..512)).await.unwrap();
+        store
+            .read_log(&after.types(["account.opened"]))
+            .await
+            .unwrap();
+        let visit = format!("visit-{}", (n + 1) * 100);
+        let found = store.read_correlated(&visit, Position::START, 10).await;
+        assert_eq!(found.unwrap().len(), 1);
+        store.head().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_statement_scans_a_log_that_was_analysed() {
+    let server = Postgres::start();
+    let url = server.database();
+    PostgresStore::connect(&url).await.unwrap().close().await;
+    for statement in [
+        FILL,
+        FILL_COMMANDS,
+        "VACUUM ANALYZE es.event",
+        "VACUUM ANALYZE es.command",
+    ] {
+        run(&url, statement).await;
+    }
+    let before = scans(&url).await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    use_everything(&store).await;
+    store.close().await;
+    assert_eq!(scans(&url).await, before);
+
+    // And what goes by no key is noticed.
+    run(
+        &url,
+        "SELECT count(*) FROM es.event WHERE type = 'account.opened'",
+    )
+    .await;
+    assert_ne!(scans(&url).await, before);
+}
+
+/// A plan that was made for a handful of rows, and is kept, must not become slower with each row.
+#[tokio::test]
+async fn appends_do_not_scan_a_log_that_was_analysed_when_it_was_small() {
+    let server = Postgres::start();
+    let url = server.database();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    store.append(append("first", 0, "first", 1)).await.unwrap();
+    store.close().await;
+    run(&url, "VACUUM ANALYZE es.event").await;
+    run(&url, "VACUUM ANALYZE es.command").await;
+    let before = scans(&url).await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    for n in 0..50 {
+        store
+            .append(append("first", n + 1, &n.to_string(), 1))
+            .await
+            .unwrap();
+    }
+    store.close().await;
+    assert_eq!(scans(&url).await, before);
+}
