@@ -5,12 +5,13 @@ use es_runtime::postgres::sqlx::PgConnection;
 use es_servers::Postgres;
 
 use crate::Size;
+use crate::child::Child;
 use crate::measure::{Comparison, Work, in_turn, together};
-use crate::pgbench;
 use crate::rows::{
     RAW_COPY, RAW_TABLE, account, append, connect, copy, copy_text, execute, payload, raw_insert,
     write,
 };
+use crate::{pgbench, processes};
 
 /// Appends one event after the other, ten to a stream, as accounts have a few.
 pub(crate) struct Ours {
@@ -26,7 +27,8 @@ impl Work for Ours {
     }
 }
 
-/// The same by hand, on a connection of its own.
+/// The same by hand, on a connection of its own. A process beside this one does it, on one thread,
+/// where it costs least.
 pub(crate) struct Raw {
     pub(crate) connection: PgConnection,
     pub(crate) writer: usize,
@@ -51,21 +53,14 @@ pub(crate) async fn single(
     let url = server.database();
     let store = PostgresStore::connect(&url).await.expect("the store");
     execute(&mut connect(&url).await, RAW_TABLE).await;
-    let mut raw = Vec::new();
-    for writer in 0..writers {
-        let connection = connect(&url).await;
-        raw.push(Raw {
-            connection,
-            writer,
-            round: 0,
-        });
-    }
+    let mut raw = [Child::start(&format!("append-raw {url} 0 {writers}"))];
     let mut rounds = 0..;
+    let mut next = || rounds.next().expect("a number");
     in_turn!(
         name,
         size,
         async {
-            let round = rounds.next().expect("a number");
+            let round = next();
             let ours = |writer| Ours {
                 store: store.clone(),
                 writer,
@@ -73,15 +68,8 @@ pub(crate) async fn single(
             };
             together(&mut (0..writers).map(ours).collect(), size.round).await
         },
-        async {
-            let round = rounds.next().expect("a number");
-            raw.iter_mut().for_each(|raw| raw.round = round);
-            together(&mut raw, size.round).await
-        },
-        async {
-            let round = rounds.next().expect("a number");
-            pgbench::inserts(server, &url, writers, round, size.round)
-        }
+        async { processes::all(&mut raw, next(), size.round) },
+        async { pgbench::inserts(server, &url, writers, next(), size.round) }
     )
 }
 

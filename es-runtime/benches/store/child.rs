@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, Stdio};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{latency, processes};
 
@@ -59,8 +59,16 @@ impl Drop for Child {
 }
 
 /// Does the job until the parent closes the line.
-pub(crate) fn run(runtime: &Runtime, job: &str) {
+pub(crate) fn run(job: &str) {
     let words: Vec<_> = job.split(' ').collect();
+    let runtime = match words[0] {
+        // What a service has.
+        "append-ours" | "follow-ours" => Runtime::new(),
+        // What costs least.
+        _ => Builder::new_current_thread().enable_all().build(),
+    };
+    let runtime = runtime.expect("a runtime");
+    let _inside = runtime.enter();
     match words[..] {
         ["append-ours", url, first, writers] => {
             let job = processes::ours(url, number(first), number(writers));

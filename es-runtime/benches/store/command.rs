@@ -1,7 +1,7 @@
 //! Whole commands: load ten events, decide, append one; against the same by hand.
 
 use es_runtime::postgres::sqlx::{self, PgConnection, Row};
-use es_runtime::{Service, Store};
+use es_runtime::{Builder, Service, Store};
 use es_servers::Postgres;
 use serde::Deserialize;
 
@@ -79,13 +79,20 @@ impl Work for ByHand {
 }
 
 /// A thousand accounts of ten events, new ones for each round: in the old ones, streams grow.
-pub(crate) async fn whole(server: &Postgres, name: &str, callers: usize, size: Size) -> Comparison {
+/// `with` says what else the service is built with.
+pub(crate) async fn whole(
+    server: &Postgres,
+    name: &str,
+    callers: usize,
+    size: Size,
+    with: impl FnOnce(Builder) -> Builder,
+) -> Comparison {
     let url = server.database();
     let store = Store::connect(&url).await.expect("the store");
     let bank = Service::builder("bench")
         .store(store.clone())
         .aggregate::<Account>();
-    let bank = bank.start().await.expect("the service");
+    let bank = with(bank).start().await.expect("the service");
     let mut by_hand = connect(&url).await;
     execute(&mut by_hand, RAW_TABLE).await;
     let mut raw = Vec::new();

@@ -8,7 +8,7 @@ use es_servers::Postgres;
 use crate::Size;
 use crate::measure::{Comparison, Work, in_turn, rate, together};
 use crate::report::Report;
-use crate::rows::{account, append, connect, execute, payload, write};
+use crate::rows::{Json, account, append, connect, execute, payload, write};
 
 /// Events in one statement that fills.
 const CHUNK: u64 = 200_000;
@@ -185,12 +185,15 @@ struct Append {
 impl Work for Append {
     async fn once(&mut self, _: usize) {
         let stream = account(&anywhere(&mut self.random).to_string());
-        write(&self.store, append(&stream, 0, 1)).await;
+        let mut append = append(&stream, 0, 1);
+        append.metadata = None;
+        write(&self.store, append).await;
     }
 }
 
 struct BareAppend {
     connection: PgConnection,
+    payload: String,
     random: fastrand::Rng,
 }
 
@@ -198,18 +201,14 @@ impl Work for BareAppend {
     async fn once(&mut self, _: usize) {
         let insert = "
             INSERT INTO es.event (position, stream, version, slice, type, schema_version,
-                                  min_reader, command_id, payload, metadata, occurred_at)
-            SELECT head + i, stream, 1, 7, 'account.deposited', 1, 1, gen_random_uuid(), $2::json,
-                   $3::json, now()
+                                  min_reader, command_id, payload, occurred_at)
+            SELECT head + i, stream, 1, 7, 'account.deposited', 1, 1, gen_random_uuid(), $2, now()
             FROM (SELECT max(position) AS head FROM es.event) log,
                  unnest($1) WITH ORDINALITY new(stream, i)";
         let streams: Vec<_> = (0..TOGETHER)
             .map(|_| format!("account-{}", anywhere(&mut self.random)))
             .collect();
-        let insert = sqlx::query(insert)
-            .bind(streams)
-            .bind(payload(7))
-            .bind(crate::rows::METADATA);
+        let insert = sqlx::query(insert).bind(streams).bind(Json(&self.payload));
         insert
             .execute(&mut self.connection)
             .await
@@ -229,6 +228,7 @@ async fn appends(store: &Store, url: &str, size: Size) -> Comparison {
         .collect();
     let mut bare = vec![BareAppend {
         connection: connect(url).await,
+        payload: payload(7),
         random: random.fork(),
     }];
     in_turn!("append", size, together(&mut ours, size.round), async {

@@ -133,8 +133,8 @@ pub(crate) async fn follower(server: &Postgres, name: &str, size: Size, report: 
         bare.iter_mut().for_each(|writer| writer.round = round);
         of_bare.add(followed(&mut bare_follower, &mut bare, count).await);
     }
-    report.note(of_ours.line(name, "ours"));
-    report.note(of_bare.line(name, "bare LISTEN"));
+    report.note(of_ours.line(name));
+    report.note(of_bare.line("bare_listen"));
 }
 
 /// A follower's rounds.
@@ -161,11 +161,11 @@ impl Latencies {
         self.rates.push(rate);
     }
 
-    fn line(&self, name: &str, whose: &str) -> String {
+    fn line(&self, name: &str) -> String {
         let at = |rounds: &[Round], percent| percentile(rounds, percent).unwrap_or(f64::NAN);
         let rate = crate::measure::median(self.rates.iter().copied()).unwrap_or(f64::NAN);
         format!(
-            "{name} ({whose}) p50 {:.2} p99 {:.2} ms after the commit; p50 {:.2} p99 {:.2} ms \
+            "latency {name} p50 {:.2} p99 {:.2} ms after the commit; p50 {:.2} p99 {:.2} ms \
              after the call; at {rate:.0} appends/s",
             at(&self.committed, 50),
             at(&self.committed, 99),

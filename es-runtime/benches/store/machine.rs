@@ -23,13 +23,17 @@ pub(crate) async fn facts(connection: &mut PgConnection) -> Vec<(String, String)
     let cpu = line("/proc/cpuinfo", "model name");
     let cores = available_parallelism().map_or(0, usize::from);
     let memory = line("/proc/meminfo", "MemTotal");
+    let kib: f64 = memory.trim_end_matches(" kB").parse().unwrap_or(f64::NAN);
+    let memory = format!("{:.1} GiB", kib / 1024.0 / 1024.0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // What follows is the machine's name for it.
+    let release = kernel.trim().split('-').next().unwrap_or_default();
     let folder = ask(connection, "SHOW data_directory").await;
     let version = ask(connection, "SHOW server_version").await;
     let mut facts = vec![
         ("processor".to_owned(), format!("{cpu}, {cores} cores")),
         ("memory".to_owned(), memory),
-        ("kernel".to_owned(), kernel.trim().to_owned()),
+        ("kernel".to_owned(), format!("Linux {release}")),
         ("file system".to_owned(), file_system(&folder)),
         ("PostgreSQL".to_owned(), version),
     ];

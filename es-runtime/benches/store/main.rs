@@ -86,9 +86,8 @@ impl Size {
 }
 
 fn main() -> Result<(), String> {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     if let Ok(job) = std::env::var(child::JOB) {
-        child::run(&runtime, &job);
+        child::run(&job);
         return Ok(());
     }
     let size = Size::chosen()?;
@@ -100,6 +99,7 @@ fn main() -> Result<(), String> {
     let wanted = Wanted::of(&asked, size.name == "full")?;
     let complete = asked.is_empty() && size.name == "full";
     let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(run(&wanted, size, write));
     Ok(())
 }
@@ -144,8 +144,8 @@ async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut
         "append_32x4" => processes::appends(server, name, 32, size).await,
         "append_128x4" => processes::appends(server, name, 128, size).await,
         "batch_100" => append::batches(server, name, size).await,
-        "command_32" => command::whole(server, name, 32, size).await,
-        "command_128" => command::whole(server, name, 128, size).await,
+        "command_32" => command::whole(server, name, 32, size, |bank| bank).await,
+        "command_128" => command::whole(server, name, 128, size, |bank| bank).await,
         "replay" => read::replay(server, name, size, report).await,
         "load_10k" => read::load(server, name, size).await,
         "sqlite_append_128" => sqlite::appends(name, 128, size).await,

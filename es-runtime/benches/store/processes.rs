@@ -40,7 +40,7 @@ pub(crate) async fn appends(
 }
 
 /// Lets all processes go at once; the slowest says how long it took.
-fn all(children: &mut [Child], round: usize, time: Duration) -> Round {
+pub(crate) fn all(children: &mut [Child], round: usize, time: Duration) -> Round {
     for child in &mut *children {
         child.tell(&format!("{round} {}", time.as_micros()));
     }
