@@ -164,7 +164,8 @@ pub(crate) async fn growth(server: &Postgres, name: &str, size: Size, report: &m
             rate(&large.ours),
             rate(&small.limit),
             rate(&large.limit),
-            ours / bare,
+            // Of rounds beside each other, not of minutes apart.
+            small.ratio() / large.ratio(),
         ));
     }
     store.close().await;
