@@ -2,104 +2,158 @@
 //!
 //! ```sh
 //! cargo bench -p es-runtime --all-features --bench store                    # everything
-//! cargo bench -p es-runtime --all-features --bench store -- append_32       # some of it
+//! cargo bench -p es-runtime --all-features --bench store -- append_32       # one by its name
 //! ES_BENCH_SIZE=short cargo bench -p es-runtime --all-features --bench store
 //! ```
 //!
-//! Each line `ratio NAME OURS LIMIT OURS/LIMIT` is a median over the rounds; more is better.
+//! Each line `ratio NAME OURS LIMIT OURS/LIMIT` is a median over the rounds; more is better. A run
+//! of everything writes `docs/benchmarks.md`, as does one with `ES_BENCH_WRITE=1`.
 
 mod account;
 mod append;
+mod cases;
+mod child;
 mod command;
+mod growth;
+mod latency;
+mod machine;
 mod measure;
+mod memory;
+mod page;
+mod pgbench;
+mod processes;
 mod read;
+mod report;
+mod rows;
 mod sqlite;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use cases::Wanted;
+use es_runtime::postgres::{PgConnection, sqlx};
 use es_servers::Postgres;
-use measure::{Comparison, Report};
+use report::Report;
+use rows::{connect, execute};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Size {
+    name: &'static str,
     rounds: usize,
+    /// In whole seconds, as pgbench has them.
     round: Duration,
     /// Events that are read back.
     events: usize,
+    /// Events of the small and of the large log.
+    growth: (u64, u64),
 }
 
 impl Size {
-    fn chosen() -> Self {
-        match std::env::var("ES_BENCH_SIZE").as_deref() {
+    fn chosen() -> Result<Self, String> {
+        let mut size = match std::env::var("ES_BENCH_SIZE").as_deref() {
             Ok("short") => Self {
+                name: "short",
                 rounds: 3,
-                round: Duration::from_millis(700),
+                round: Duration::from_secs(1),
                 events: 50_000,
+                growth: (20_000, 400_000),
             },
-            _ => Self {
+            Ok("full") | Err(_) => Self {
+                name: "full",
                 rounds: 5,
                 round: Duration::from_secs(3),
                 events: 1_000_000,
+                growth: (1_000_000, 20_000_000),
             },
+            Ok(other) => return Err(format!("ES_BENCH_SIZE is `short` or `full`, not `{other}`")),
+        };
+        if let Ok(growth) = std::env::var("ES_BENCH_GROWTH") {
+            let sizes = growth
+                .split_once(',')
+                .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+            let sizes = sizes.filter(|(from, to)| {
+                *from >= 10_000 && from < to && from % 10 == 0 && to % 10 == 0
+            });
+            size.growth = sizes.ok_or_else(|| {
+                format!(
+                    "ES_BENCH_GROWTH is two numbers of events, the smaller first, from 10000 on \
+                     and in tens: `1000000,20000000`, not `{growth}`"
+                )
+            })?;
         }
+        Ok(size)
     }
 }
 
-/// Which comparisons were asked for; all, if none was named.
-struct Wanted(Vec<String>);
-
-impl Wanted {
-    fn has(&self, name: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|wanted| name.contains(wanted.as_str()))
+fn main() -> Result<(), String> {
+    if let Ok(job) = std::env::var(child::JOB) {
+        child::run(&job);
+        return Ok(());
     }
-}
-
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+    let size = Size::chosen()?;
     // Cargo passes `--bench` on.
-    let names = std::env::args()
+    let asked = std::env::args()
         .skip(1)
         .filter(|arg| !arg.starts_with("--"));
-    let (wanted, size) = (Wanted(names.collect()), Size::chosen());
-    let server = Postgres::start();
-    let mut report = Report::default();
-    for writers in [1, 8, 32, 128, 256] {
-        let name = format!("append_{writers}");
-        if wanted.has(&name) {
-            report.add(append::single(&server, &name, writers, size).await);
-        }
-    }
-    if wanted.has("batch_100") {
-        report.add(append::batches(&server, size).await);
-    }
-    for callers in [32, 128] {
-        let name = format!("command_{callers}");
-        if wanted.has(&name) {
-            report.add(command::whole(&server, &name, callers, size).await);
-        }
-    }
-    if wanted.has("replay") {
-        report.add(read::replay(&server, size).await);
-    }
-    if wanted.has("load_10k") {
-        report.add(read::load(&server, size).await);
-    }
-    if wanted.has("sqlite_append_128") {
-        report.add(sqlite::append(128, size).await);
-    }
-    report.print();
+    let asked: Vec<_> = asked.collect();
+    let wanted = Wanted::of(&asked, size.name == "full")?;
+    let complete = asked.is_empty() && size.name == "full";
+    let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(run(&wanted, size, write));
+    Ok(())
 }
 
-/// One comparison, measured in turn: ours, the limit, ours, the limit, …
-macro_rules! in_turn {
-    ($name:expr, $size:expr, $ours:expr, $limit:expr) => {{
-        let mut comparison = $crate::Comparison::new($name);
-        for _ in 0..$size.rounds {
-            comparison.ours.push($ours.await);
-            comparison.limit.push($limit.await);
-        }
-        comparison
-    }};
+async fn run(wanted: &Wanted, size: Size, write: bool) {
+    let began = Instant::now();
+    let server = Postgres::start_with(&[
+        "shared_buffers=1GB",
+        "max_wal_size=4GB",
+        "max_connections=600",
+    ]);
+    let mut admin = connect(&server.database()).await;
+    compress(&mut admin).await;
+    let mut report = Report::default();
+    for name in wanted.cases() {
+        measure(name, &server, size, &mut report).await;
+    }
+    println!("\n{}", report.table());
+    println!("{:.0} s in all", began.elapsed().as_secs_f64());
+    if write {
+        page::write(&report, size, &mut admin).await;
+    }
 }
-use in_turn;
+
+/// Compresses full pages in the write-ahead log, if this server was built with lz4.
+async fn compress(admin: &mut PgConnection) {
+    let set = "ALTER SYSTEM SET wal_compression = lz4";
+    let set = sqlx::raw_sql(set).execute(&mut *admin);
+    match set.await {
+        Ok(_) => execute(admin, "SELECT pg_reload_conf()").await,
+        Err(error) => println!("without compression of the write-ahead log: {error}"),
+    }
+}
+
+async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {
+    let comparison = match name {
+        "append_1" => append::single(server, name, 1, size).await,
+        "append_8" => append::single(server, name, 8, size).await,
+        "append_32" => append::single(server, name, 32, size).await,
+        "append_128" => append::single(server, name, 128, size).await,
+        "append_256" => append::single(server, name, 256, size).await,
+        "append_32x4" => processes::appends(server, name, 32, size).await,
+        "append_128x4" => processes::appends(server, name, 128, size).await,
+        "batch_100" => append::batches(server, name, size).await,
+        "command_32" => command::whole(server, name, 32, size, |bank| bank).await,
+        "command_128" => command::whole(server, name, 128, size, |bank| bank).await,
+        "replay" => read::replay(server, name, size, report).await,
+        "load_10k" => read::load(server, name, size).await,
+        "sqlite_append_128" => sqlite::appends(name, 128, size).await,
+        "sqlite_replay" => sqlite::replay(name, size).await,
+        "follower" => return latency::follower(server, name, size, report).await,
+        "bytes" => return growth::bytes(server, name, report).await,
+        "growth" => return growth::growth(server, name, size, report).await,
+        _ => unreachable!("`{name}` is not measured anywhere"),
+    };
+    report.add(comparison);
+}

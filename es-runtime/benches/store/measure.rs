@@ -1,4 +1,4 @@
-//! Rates and latencies, and how they are shown.
+//! Rates and latencies.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -23,55 +23,81 @@ impl Round {
         }
     }
 
-    fn percentile(&self, percent: usize) -> Option<Duration> {
+    /// A rate that another program measured.
+    pub(crate) fn at(rate: f64) -> Self {
+        Self {
+            rate,
+            latencies: Vec::new(),
+        }
+    }
+
+    /// As many things as there are latencies.
+    pub(crate) fn timed(mut latencies: Vec<Duration>, time: Duration) -> Self {
+        latencies.sort_unstable();
+        Self {
+            rate: latencies.len() as f64 / time.as_secs_f64(),
+            latencies,
+        }
+    }
+
+    /// Each operation did `count` of what is counted.
+    pub(crate) fn each(mut self, count: usize) -> Self {
+        self.rate *= count as f64;
+        self
+    }
+
+    pub(crate) fn percentile(&self, percent: usize) -> Option<Duration> {
         let last = self.latencies.len().checked_sub(1)?;
         Some(self.latencies[last * percent / 100])
     }
 }
 
-/// Lets `workers` do one thing after the other for a while.
-pub(crate) async fn together<F, W, O>(workers: usize, time: Duration, work: W) -> Round
-where
-    W: Fn(usize) -> F,
-    F: FnMut(usize) -> O + Send + 'static,
-    O: Future<Output = ()> + Send,
-{
+/// One thing after the other.
+pub(crate) trait Work: Send + 'static {
+    /// Does the `n`th, from 0.
+    fn once(&mut self, n: usize) -> impl Future<Output = ()> + Send;
+}
+
+/// Lets all workers work side by side for a while; answers how long each operation took, and how
+/// long all of it.
+pub(crate) async fn latencies<W: Work>(
+    workers: &mut Vec<W>,
+    time: Duration,
+) -> (Vec<Duration>, Duration) {
     let began = Instant::now();
     let mut running = JoinSet::new();
-    for worker in 0..workers {
-        let mut once = work(worker);
+    for mut worker in workers.drain(..) {
         running.spawn(async move {
             let mut latencies = Vec::new();
             while began.elapsed() < time {
                 let asked = Instant::now();
-                once(latencies.len()).await;
+                worker.once(latencies.len()).await;
                 latencies.push(asked.elapsed());
             }
-            latencies
+            (worker, latencies)
         });
     }
-    let mut latencies: Vec<_> = running.join_all().await.into_iter().flatten().collect();
-    let elapsed = began.elapsed();
-    latencies.sort_unstable();
-    Round {
-        latencies,
-        ..Round::of(0, elapsed)
+    let mut all = Vec::new();
+    for (worker, latencies) in running.join_all().await {
+        workers.push(worker);
+        all.extend(latencies);
     }
-    .counted(elapsed)
+    (all, began.elapsed())
 }
 
-impl Round {
-    fn counted(mut self, time: Duration) -> Self {
-        self.rate = self.latencies.len() as f64 / time.as_secs_f64();
-        self
-    }
+/// A round of all workers, side by side.
+pub(crate) async fn together<W: Work>(workers: &mut Vec<W>, time: Duration) -> Round {
+    let (latencies, elapsed) = latencies(workers, time).await;
+    Round::timed(latencies, elapsed)
 }
 
 /// Ours and the limit, round by round.
 pub(crate) struct Comparison {
-    name: String,
+    pub(crate) name: String,
     pub(crate) ours: Vec<Round>,
     pub(crate) limit: Vec<Round>,
+    /// What `pgbench` reached with the limit's own statement, where it can run it.
+    pub(crate) pgbench: Vec<Round>,
 }
 
 impl Comparison {
@@ -80,64 +106,57 @@ impl Comparison {
             name: name.to_owned(),
             ours: Vec::new(),
             limit: Vec::new(),
+            pgbench: Vec::new(),
         }
+    }
+
+    pub(crate) fn ratio(&self) -> f64 {
+        quotient(&self.ours, &self.limit)
+    }
+
+    /// How near the limit's program comes to `pgbench`.
+    pub(crate) fn checked(&self) -> Option<f64> {
+        (!self.pgbench.is_empty()).then(|| quotient(&self.limit, &self.pgbench))
+    }
+
+    /// A limit that is slower than `pgbench` is not one, and the comparison says nothing.
+    pub(crate) fn is_void(&self) -> bool {
+        self.checked().is_some_and(|checked| checked < 0.9)
     }
 }
 
-fn median<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+/// The median of the rounds' quotients: rounds beside each other saw the same machine.
+fn quotient(these: &[Round], those: &[Round]) -> f64 {
+    let pairs = these.iter().zip(those);
+    median(pairs.map(|(this, that)| this.rate / that.rate)).unwrap_or(f64::NAN)
+}
+
+pub(crate) fn rate(rounds: &[Round]) -> f64 {
+    median(rounds.iter().map(|round| round.rate)).unwrap_or(f64::NAN)
+}
+
+/// The median over the rounds, in milliseconds.
+pub(crate) fn percentile(rounds: &[Round], percent: usize) -> Option<f64> {
+    let each = rounds.iter().filter_map(|round| round.percentile(percent));
+    median(each.map(|latency| latency.as_secs_f64() * 1e3))
+}
+
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.collect();
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
-fn latencies(rounds: &[Round]) -> String {
-    let at = |percent| median(rounds.iter().filter_map(|round| round.percentile(percent)));
-    match (at(50), at(99)) {
-        (Some(p50), Some(p99)) => {
-            format!(
-                "{:.2} / {:.2}",
-                p50.as_secs_f64() * 1e3,
-                p99.as_secs_f64() * 1e3
-            )
+/// One comparison, measured in turn: ours, the limit, ours, the limit, …
+macro_rules! in_turn {
+    ($name:expr, $size:expr, $ours:expr, $limit:expr $(, $pgbench:expr)?) => {{
+        let mut comparison = $crate::measure::Comparison::new($name);
+        for _ in 0..$size.rounds {
+            comparison.ours.push($ours.await);
+            comparison.limit.push($limit.await);
+            $(comparison.pgbench.push($pgbench.await);)?
         }
-        _ => String::new(),
-    }
+        comparison
+    }};
 }
-
-/// All comparisons of a run.
-#[derive(Default)]
-pub(crate) struct Report(Vec<Comparison>);
-
-impl Report {
-    /// Adds a comparison and says how it went.
-    pub(crate) fn add(&mut self, comparison: Comparison) {
-        let Comparison { name, ours, limit } = &comparison;
-        let rate = |rounds: &[Round]| median(rounds.iter().map(|r| r.rate)).unwrap_or(f64::NAN);
-        let ratios = ours
-            .iter()
-            .zip(limit)
-            .map(|(ours, limit)| ours.rate / limit.rate);
-        let ratio = median(ratios).unwrap_or(f64::NAN);
-        println!(
-            "ratio {name} {:.0} {:.0} {ratio:.2}",
-            rate(ours),
-            rate(limit)
-        );
-        self.0.push(comparison);
-    }
-
-    /// The table: rates and, where they were taken, latencies in milliseconds.
-    pub(crate) fn print(&self) {
-        println!("\n| name | ours/s | limit/s | ours p50 / p99 ms | limit p50 / p99 ms |");
-        println!("|---|---|---|---|---|");
-        for Comparison { name, ours, limit } in &self.0 {
-            let rate = |rounds: &[Round]| median(rounds.iter().map(|r| r.rate)).unwrap_or(f64::NAN);
-            let (ours_ms, limit_ms) = (latencies(ours), latencies(limit));
-            println!(
-                "| {name} | {:.0} | {:.0} | {ours_ms} | {limit_ms} |",
-                rate(ours),
-                rate(limit)
-            );
-        }
-    }
-}
+pub(crate) use in_turn;

@@ -3,121 +3,168 @@
 use std::time::Instant;
 
 use es_runtime::Service;
-use es_runtime::event::StreamId;
-use es_runtime::postgres::{PostgresStore, sqlx};
+use es_runtime::postgres::sqlx::{self, PgConnection, Row};
 use es_runtime::prelude::*;
-use es_runtime::store::{EventStore, LogQuery, Replay, Store};
+use es_runtime::store::{LogQuery, Store};
 use es_servers::Postgres;
 use futures_util::TryStreamExt;
-use sqlx::{Connection, PgConnection, Row};
+use tokio::task::JoinSet;
 
+use crate::Size;
 use crate::account::{Account, AccountEvent};
-use crate::append::append;
-use crate::measure::{Comparison, Round};
-use crate::{Size, in_turn};
+use crate::measure::{Comparison, Round, Work, in_turn, together};
+use crate::memory::Memory;
+use crate::report::Report;
+use crate::rows::{account, append, connect, execute, write};
 
 /// Events of a page of a replay.
 const PAGE: usize = 5000;
 
 #[derive(Deserialize)]
-struct Payload {
+pub(crate) struct Payload {
     amount: i64,
     currency: String,
     reference: String,
 }
 
-/// A log of this many events in streams of `length`.
-async fn filled(server: &Postgres, events: usize, length: usize) -> (String, PostgresStore) {
-    let url = server.database();
-    let store = PostgresStore::connect(&url).await.expect("the store");
-    for stream in 0..events / length {
-        let stream = StreamId::new("account", stream).expect("an id");
-        let batch = length.min(1000);
-        for n in 0..length / batch {
-            let append = append(&stream, (n * batch) as u64, batch);
-            store.append(append).await.expect("an append");
-        }
+impl Payload {
+    /// What a program that is measured does with it.
+    pub(crate) fn used(self) {
+        std::hint::black_box((self.amount, self.currency, self.reference));
     }
-    let mut connection = PgConnection::connect(&url).await.expect("a connection");
-    sqlx::raw_sql("ANALYZE")
-        .execute(&mut connection)
-        .await
-        .expect("statistics");
-    (url, store)
+}
+
+/// Fills a log with so many events in streams of `length`.
+pub(crate) async fn fill(store: &Store, events: usize, length: usize) {
+    const SIDE_BY_SIDE: usize = 32;
+    let mut filling = JoinSet::new();
+    for first in 0..SIDE_BY_SIDE {
+        let store = store.clone();
+        filling.spawn(async move {
+            for stream in (first..events / length).step_by(SIDE_BY_SIDE) {
+                let (stream, batch) = (account(&stream.to_string()), length.min(1000));
+                for n in 0..length / batch {
+                    write(&store, append(&stream, (n * batch) as u64, batch)).await;
+                }
+            }
+        });
+    }
+    filling.join_all().await;
+}
+
+/// Our replay: every event of the log, decoded, in order.
+pub(crate) async fn typed(store: &Store, events: usize) -> Round {
+    let began = Instant::now();
+    let query = LogQuery::after(Position::START).limit(PAGE);
+    let mut replay = store.replay::<AccountEvent>(query);
+    let mut seen = 0;
+    while let Some(event) = replay.next().await.expect("an event") {
+        std::hint::black_box(&event.data);
+        seen += 1;
+    }
+    assert_eq!(seen, events);
+    Round::of(seen, began.elapsed())
 }
 
 /// The whole log, decoded, in order.
-pub(crate) async fn replay(server: &Postgres, size: Size) -> Comparison {
-    let (url, store) = filled(server, size.events, 100).await;
-    let mut raw = PgConnection::connect(&url).await.expect("a connection");
-    in_turn!(
-        "replay",
+pub(crate) async fn replay(
+    server: &Postgres,
+    name: &str,
+    size: Size,
+    report: &mut Report,
+) -> Comparison {
+    let url = server.database();
+    let store = Store::connect(&url).await.expect("the store");
+    fill(&store, size.events, 100).await;
+    let mut raw = connect(&url).await;
+    execute(&mut raw, "VACUUM ANALYZE").await;
+    let mut growth = None;
+    let comparison = in_turn!(
+        name,
         size,
         async {
-            let began = Instant::now();
-            let query = LogQuery::after(Position::START).limit(PAGE);
-            let mut events = Replay::<_, AccountEvent>::new(store.clone(), query);
-            let mut seen = 0;
-            while let Some(event) = events.next().await.expect("an event") {
-                std::hint::black_box(&event.data);
-                seen += 1;
-            }
-            assert_eq!(seen, size.events);
-            Round::of(seen, began.elapsed())
+            let memory = Memory::watch();
+            let round = typed(&store, size.events).await;
+            growth = growth.max(memory.growth());
+            round
         },
-        async {
-            let began = Instant::now();
-            let select = "SELECT position, stream, version, type, schema_version, min_reader,
-                                 command_id, payload::text, metadata::text, occurred_at::text
-                          FROM es.event ORDER BY position";
-            let mut rows = sqlx::query(select).fetch(&mut raw);
-            let mut seen = 0;
-            while let Some(row) = rows.try_next().await.expect("a row") {
-                let payload: &str = row.get(7);
-                let payload: Payload = serde_json::from_str(payload).expect("a payload");
-                std::hint::black_box((payload.amount, payload.currency, payload.reference));
-                seen += 1;
-            }
-            assert_eq!(seen, size.events);
-            Round::of(seen, began.elapsed())
+        bare_replay(&mut raw, size.events)
+    );
+    if let Some(growth) = growth {
+        let (megabytes, events) = (growth as f64 / 1024.0, size.events);
+        report.note(format!(
+            "memory {name}: at most {megabytes:.1} MiB more than before, for {events} events"
+        ));
+    }
+    comparison
+}
+
+/// The same rows, streamed; only the payload is decoded.
+async fn bare_replay(raw: &mut PgConnection, events: usize) -> Round {
+    let began = Instant::now();
+    let select = "SELECT position, stream, version, type, schema_version, min_reader, command_id,
+                         payload, metadata, occurred_at
+                  FROM es.event ORDER BY position";
+    let mut rows = sqlx::query(select).fetch(raw);
+    let mut seen = 0;
+    while let Some(row) = rows.try_next().await.expect("a row") {
+        // `json` is its own text.
+        let payload: &str = row.get_unchecked(7);
+        let payload: Payload = serde_json::from_str(payload).expect("a payload");
+        payload.used();
+        seen += 1;
+    }
+    assert_eq!(seen, events);
+    Round::of(seen, began.elapsed())
+}
+
+const LONG: usize = 10_000;
+
+struct Load(Service);
+
+impl Work for Load {
+    async fn once(&mut self, _: usize) {
+        let loaded = self.0.load::<Account>("0").await.expect("the account");
+        assert_eq!(loaded.version(), LONG as u64);
+        std::hint::black_box(loaded.state().balance);
+    }
+}
+
+struct ByHand(PgConnection);
+
+impl Work for ByHand {
+    async fn once(&mut self, _: usize) {
+        let select = "SELECT version, payload FROM es.event
+                      WHERE stream = 'account-0' ORDER BY version";
+        let rows = sqlx::query(select).fetch_all(&mut self.0);
+        let rows = rows.await.expect("rows");
+        assert_eq!(rows.len(), LONG);
+        let mut balance = 0;
+        for row in &rows {
+            let payload: &str = row.get_unchecked(1);
+            let payload: Payload = serde_json::from_str(payload).expect("a payload");
+            balance += payload.amount;
         }
-    )
+        std::hint::black_box(balance);
+    }
 }
 
 /// One stream of 10,000 events, loaded.
-pub(crate) async fn load(server: &Postgres, size: Size) -> Comparison {
-    const EVENTS: usize = 10_000;
-    let (url, _store) = filled(server, EVENTS, EVENTS).await;
+pub(crate) async fn load(server: &Postgres, name: &str, size: Size) -> Comparison {
+    let url = server.database();
     let store = Store::connect(&url).await.expect("the store");
+    fill(&store, LONG, LONG).await;
     let bank = Service::builder("bench")
         .store(store)
         .aggregate::<Account>();
     let bank = bank.start().await.expect("the service");
-    let mut raw = PgConnection::connect(&url).await.expect("a connection");
+    let mut raw = connect(&url).await;
+    execute(&mut raw, "VACUUM ANALYZE").await;
+    let (mut ours, mut raw) = (vec![Load(bank)], vec![ByHand(raw)]);
     in_turn!(
-        "load_10k",
+        name,
         size,
-        async {
-            let began = Instant::now();
-            let loaded = bank.load::<Account>("0").await.expect("the account");
-            assert_eq!(loaded.version(), EVENTS as u64);
-            std::hint::black_box(loaded.state().balance);
-            Round::of(EVENTS, began.elapsed())
-        },
-        async {
-            let began = Instant::now();
-            let select = "SELECT version, payload::text FROM es.event
-                          WHERE stream = 'account-0' ORDER BY version";
-            let rows = sqlx::query(select).fetch_all(&mut raw).await.expect("rows");
-            let mut balance = 0;
-            for row in &rows {
-                let payload: &str = row.get(1);
-                balance += serde_json::from_str::<Payload>(payload)
-                    .expect("a payload")
-                    .amount;
-            }
-            std::hint::black_box(balance);
-            Round::of(rows.len(), began.elapsed())
-        }
+        async { together(&mut ours, size.round).await.each(LONG) },
+        async { together(&mut raw, size.round).await.each(LONG) }
     )
 }

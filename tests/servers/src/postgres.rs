@@ -17,6 +17,8 @@ pub struct Postgres {
     folder: TempDir,
     /// Who runs the server: it refuses to be run by root.
     user: Option<User>,
+    /// What was asked for beyond the settings that all have.
+    settings: Vec<String>,
     pub(crate) server: Option<Child>,
     databases: AtomicU32,
 }
@@ -27,7 +29,16 @@ impl Postgres {
     /// # Panics
     /// When there are no server binaries, or they do not start: the text says what to install.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with settings of the server such as `shared_buffers=1GB`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start), and when the server refuses a setting.
+    pub fn start_with(settings: &[&str]) -> Self {
         let mut server = Self::make();
+        server.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         run(server.initdb());
         server.run();
         server
@@ -64,6 +75,7 @@ impl Postgres {
             bin,
             folder,
             user,
+            settings: Vec::new(),
             server: None,
             databases: AtomicU32::new(0),
         }
@@ -99,6 +111,10 @@ impl Postgres {
             "max_connections=300",
             "shared_buffers=256MB",
         ] {
+            command.arg("-c").arg(setting);
+        }
+        // Of two, the server takes the last.
+        for setting in &self.settings {
             command.arg("-c").arg(setting);
         }
         let mut child = command
@@ -245,8 +261,8 @@ impl Postgres {
         self.folder.path().join("data")
     }
 
-    /// A program of the server's folder, as the server's user.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    /// A program of the server's, such as `psql` or `pgbench`: run as its user, in its folder.
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command
             .stdin(Stdio::null())

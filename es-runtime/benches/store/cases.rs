@@ -1,0 +1,135 @@
+//! What can be measured, and which of it was asked for.
+
+/// One thing that is measured.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// The least ratio to the limit, where it is one ratio.
+    pub(crate) bound: Option<f64>,
+    /// Ours and the limit in one line.
+    pub(crate) what: &'static str,
+}
+
+const fn case(name: &'static str, bound: f64, what: &'static str) -> Case {
+    let bound = Some(bound);
+    Case { name, bound, what }
+}
+
+const fn figures(name: &'static str, what: &'static str) -> Case {
+    let bound = None;
+    Case { name, bound, what }
+}
+
+/// In the order in which they run.
+pub(crate) const CASES: &[Case] = &[
+    case(
+        "append_1",
+        0.8,
+        "one writer, one event an append; one `INSERT` a commit with a sequence",
+    ),
+    case(
+        "append_8",
+        1.0,
+        "8 writers in one process; 8 connections with one `INSERT` a commit",
+    ),
+    case("append_32", 1.5, "the same with 32"),
+    case(
+        "append_128",
+        3.5,
+        "the same with 128; p99 of ours under 4 times its p50",
+    ),
+    case("append_256", 5.0, "the same with 256"),
+    case(
+        "append_32x4",
+        0.6,
+        "4 processes of 8 writers, on both sides",
+    ),
+    case(
+        "append_128x4",
+        2.2,
+        "4 processes of 32 writers, on both sides",
+    ),
+    case(
+        "batch_100",
+        0.6,
+        "100 events an append; `COPY` of 100 rows a commit",
+    ),
+    case(
+        "command_32",
+        1.2,
+        "32 callers of `execute` on 1,000 accounts of 10 events; `SELECT` of the stream, one \
+         `INSERT` and the commit, by hand",
+    ),
+    case("command_128", 1.3, "the same with 128 callers"),
+    case(
+        "replay",
+        0.8,
+        "the log as typed events; the same rows streamed, payloads decoded with serde_json",
+    ),
+    case(
+        "load_10k",
+        0.8,
+        "an account of 10,000 events; `SELECT` of the stream, payloads decoded with serde_json",
+    ),
+    case(
+        "sqlite_append_128",
+        10.0,
+        "128 callers, `synchronous=FULL`; one caller of rusqlite with one `INSERT` a commit",
+    ),
+    case(
+        "sqlite_replay",
+        0.5,
+        "the log as typed events; rusqlite, payloads decoded with serde_json",
+    ),
+    figures(
+        "follower",
+        "an event committed at 1,000 a second, until another process has it; `LISTEN` with the \
+         event in the notification. p50 within 6 ms of it, p99 under 40 ms",
+    ),
+    figures(
+        "bytes",
+        "bytes of an event on disk, without metadata; under 1.6 times its payload + 150",
+    ),
+    figures(
+        "growth",
+        "appends, pages and streams of a small and a large log; bare statements on the same \
+         table. Slower by no more than 1.15 times what they are",
+    ),
+];
+
+/// Which cases were asked for, by what follows `--`.
+pub(crate) struct Wanted(Vec<&'static str>);
+
+impl Wanted {
+    /// A name is itself; what is no name is a part of some. Without any, all that the size has
+    /// time for.
+    pub(crate) fn of(asked: &[String], with_growth: bool) -> Result<Self, String> {
+        let names = || CASES.iter().map(|case| case.name);
+        if asked.is_empty() {
+            return Ok(Self(
+                names()
+                    .filter(|name| with_growth || *name != "growth")
+                    .collect(),
+            ));
+        }
+        let mut wanted = Vec::new();
+        for asked in asked {
+            let before = wanted.len();
+            match names().find(|name| name == asked) {
+                Some(name) => wanted.push(name),
+                None => wanted.extend(names().filter(|name| name.contains(asked.as_str()))),
+            }
+            if wanted.len() == before {
+                let names: Vec<_> = names().collect();
+                let names = names.join(", ");
+                return Err(format!("nothing is called `{asked}`; there are {names}"));
+            }
+        }
+        Ok(Self(wanted))
+    }
+
+    /// The cases, in their order.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = &'static str> {
+        let names = CASES.iter().map(|case| case.name);
+        names.filter(|name| self.0.contains(name))
+    }
+}
