@@ -2,6 +2,11 @@
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod attack;
+mod gate;
+mod law;
+mod load;
+mod refusal;
+mod sabotage;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

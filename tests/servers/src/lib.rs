@@ -1,6 +1,39 @@
 //! Starts servers for tests: each on its own temporary folder, reached through a socket in it, so
 //! that nothing running on the machine is touched and nothing is left behind.
 
+mod disk;
+mod pgbouncer;
 mod postgres;
+mod skip;
+mod standby;
+mod user;
 
+pub use disk::SmallDisk;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use skip::skip;
+
+use std::process::{Command, Output};
+
+/// Kills a process at once, as `kill -9` does.
+pub fn kill_process(pid: u32) {
+    signal("KILL", pid);
+}
+
+/// By the shell's own `kill`, since the standard library has none. A process that is gone
+/// already is no failure.
+fn signal(signal: &str, pid: u32) {
+    let mut kill = Command::new("sh");
+    kill.args(["-c", r#"kill -s "$0" "$1""#, signal, &pid.to_string()]);
+    kill.output().expect("a shell");
+}
+
+fn run(mut command: Command) -> Output {
+    let program = command.get_program().to_owned();
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", program.display());
+    output
+}

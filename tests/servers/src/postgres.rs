@@ -1,12 +1,14 @@
 use std::fs::{self, Permissions};
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+
+use crate::run;
+use crate::user::User;
 
 /// A PostgreSQL server of the test's own, with `fsync` on. Dropped, it is stopped and its files
 /// are removed.
@@ -15,14 +17,8 @@ pub struct Postgres {
     folder: TempDir,
     /// Who runs the server: it refuses to be run by root.
     user: Option<User>,
-    server: Option<Child>,
+    pub(crate) server: Option<Child>,
     databases: AtomicU32,
-}
-
-#[derive(Clone, Copy)]
-struct User {
-    uid: u32,
-    gid: u32,
 }
 
 impl Postgres {
@@ -31,26 +27,51 @@ impl Postgres {
     /// # Panics
     /// When there are no server binaries, or they do not start: the text says what to install.
     pub fn start() -> Self {
+        let mut server = Self::make();
+        run(server.initdb());
+        server.run();
+        server
+    }
+
+    /// Makes a cluster with its write-ahead log in a folder `wal` under `folder`, in segments of
+    /// one megabyte, and starts it.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with_wal_in(folder: &Path) -> Self {
+        let mut server = Self::make();
+        let mut initdb = server.initdb();
+        initdb.arg("--wal-segsize=1").arg("--waldir");
+        initdb.arg(server.own_folder(folder, "wal"));
+        run(initdb);
+        server.run();
+        server
+    }
+
+    /// A place for a cluster, without one in it.
+    pub(crate) fn make() -> Self {
         let bin = find_binaries().unwrap_or_else(|| {
             panic!("these tests need the PostgreSQL server binaries: `apt-get install postgresql`")
         });
         let folder = TempDir::with_prefix("es-postgres-").expect("a temporary folder");
-        let user = other_user(folder.path());
-        let mut server = Self {
+        let user = User::other_than_root(folder.path());
+        if let Some(user) = user {
+            user.owns(folder.path());
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))
+            .expect("the socket is for everyone");
+        Self {
             bin,
             folder,
             user,
             server: None,
             databases: AtomicU32::new(0),
-        };
-        if let Some(User { uid, gid }) = user {
-            chown(server.folder.path(), Some(uid), Some(gid)).expect("the folder changes hands");
         }
-        fs::set_permissions(server.folder.path(), Permissions::from_mode(0o755))
-            .expect("the socket is for everyone");
-        let data = server.data();
-        let made = server
-            .command("initdb")
+    }
+
+    fn initdb(&self) -> Command {
+        let mut initdb = self.command("initdb");
+        initdb
             .args([
                 "--auth=trust",
                 "--username=tester",
@@ -58,19 +79,14 @@ impl Postgres {
                 "--locale=C",
                 "--pgdata",
             ])
-            .arg(&data)
-            .output()
-            .expect("initdb runs");
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        server.run();
-        server
+            .arg(self.data());
+        initdb
     }
 
     /// Starts the server, again if it was stopped, and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When it does not start: the text has its log.
     pub fn run(&mut self) {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data());
@@ -95,7 +111,7 @@ impl Postgres {
         let mut said = String::new();
         for line in lines.by_ref() {
             let line = line.expect("its log is text");
-            if line.contains("database system is ready to accept connections") {
+            if line.contains("database system is ready to accept") {
                 // Whoever writes to a closed pipe dies: somebody must go on reading.
                 std::thread::spawn(move || lines.for_each(drop));
                 return;
@@ -104,6 +120,26 @@ impl Postgres {
             said.push('\n');
         }
         panic!("postgres ended before it was ready:\n{said}");
+    }
+
+    /// Starts the server if it has ended by itself.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn revive(&mut self) {
+        let ended = |server: &mut Child| matches!(server.try_wait(), Ok(Some(_)));
+        if self.server.as_mut().is_none_or(ended) {
+            self.run();
+        }
+    }
+
+    /// Stops the server as its administrator does, and starts it again.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn restart(&mut self) {
+        self.stop("fast");
+        self.run();
     }
 
     /// Crashes the server, as a power cut would: no checkpoint, no goodbye.
@@ -130,38 +166,93 @@ impl Postgres {
     }
 
     /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    /// When the server does not make it.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let mut create = self.command("createdb");
-        create
-            .args(["-U", "tester", "-h"])
-            .arg(self.folder.path())
-            .arg(&name);
-        let made = create.output().expect("createdb runs");
-        assert!(
-            made.status.success(),
-            "createdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let mut create = self.client("createdb");
+        create.arg(&name);
+        run(create);
+        self.url(&name)
+    }
+
+    /// The URL of the database `name` on this server.
+    pub fn url(&self, name: &str) -> String {
         format!(
             "postgres://tester@localhost/{name}?host={}",
             self.folder.path().display()
         )
     }
 
-    fn data(&self) -> PathBuf {
+    /// The database that `url` names, as `pg_dump` has it.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn dump(&self, url: &str) -> Vec<u8> {
+        let mut dump = self.command("pg_dump");
+        dump.args(["--format=custom", "--dbname", url])
+            .stdout(Stdio::piped());
+        run(dump).stdout
+    }
+
+    /// Fills the empty database that `url` names with a dump.
+    ///
+    /// # Panics
+    /// When something of it is refused.
+    pub fn restore(&self, url: &str, dump: &[u8]) {
+        let mut restore = self.command("pg_restore");
+        restore.args(["--exit-on-error", "--dbname", url]);
+        let mut restore = restore
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("pg_restore runs");
+        let mut input = restore.stdin.take().expect("its input");
+        input.write_all(dump).expect("it reads the dump");
+        drop(input);
+        let status = restore.wait().expect("pg_restore ends");
+        assert!(status.success(), "pg_restore: {status}");
+    }
+
+    /// A new folder `name` under `folder` that belongs to the server: for its tablespaces.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn own_folder(&self, folder: &Path, name: &str) -> PathBuf {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("everyone may enter");
+        let own = folder.join(name);
+        fs::create_dir(&own).expect("a folder");
+        if let Some(user) = self.user {
+            user.owns(&own);
+        }
+        own
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A program of the server's folder, as the server's user.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .current_dir(self.folder.path());
-        if let Some(User { uid, gid }) = self.user {
-            command.uid(uid).gid(gid);
+        if let Some(user) = self.user {
+            user.runs(&mut command);
         }
+        command
+    }
+
+    /// The same, for one that connects to the server.
+    pub(crate) fn client(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        command.args(["-U", "tester", "-h"]).arg(self.folder.path());
         command
     }
 }
@@ -193,33 +284,16 @@ fn find_binaries() -> Option<PathBuf> {
         .collect();
     debian.sort();
     on_path.chain(debian.into_iter().rev()).find(|bin| {
-        ["initdb", "postgres", "pg_ctl", "createdb"]
-            .iter()
-            .all(|name| bin.join(name).is_file())
+        [
+            "initdb",
+            "postgres",
+            "pg_ctl",
+            "createdb",
+            "pg_basebackup",
+            "pg_dump",
+            "pg_restore",
+        ]
+        .iter()
+        .all(|name| bin.join(name).is_file())
     })
-}
-
-/// Whom to run the server as, if we are root.
-fn other_user(folder: &Path) -> Option<User> {
-    let root = fs::metadata(folder).expect("the folder is there").uid() == 0;
-    root.then(|| {
-        let named = |name| user(name).ok().flatten();
-        named("postgres")
-            .or_else(|| named("nobody"))
-            .expect("a user who is not root")
-    })
-}
-
-fn user(name: &str) -> io::Result<Option<User>> {
-    let users = fs::read_to_string("/etc/passwd")?;
-    let fields = users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>());
-    let mut named = fields.filter(|fields| fields.len() > 3 && fields[0] == name);
-    Ok(named.find_map(|fields| {
-        Some(User {
-            uid: fields[2].parse().ok()?,
-            gid: fields[3].parse().ok()?,
-        })
-    }))
 }
