@@ -285,7 +285,11 @@ async fn repeat(
 }
 
 /// Reads from its cursor until `last` has come by; a lost connection is no reason to stop.
-async fn follow(reader: impl Reads, last: CommandId, progress: Progress) -> Vec<StoredEvent> {
+pub(crate) async fn follow(
+    reader: impl Reads,
+    last: CommandId,
+    progress: Progress,
+) -> Vec<StoredEvent> {
     let mut seen: Vec<StoredEvent> = Vec::new();
     while seen
         .last()

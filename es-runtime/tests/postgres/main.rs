@@ -2,11 +2,15 @@
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod attack;
+mod calm;
 mod gate;
 mod law;
 mod load;
+mod processes;
 mod refusal;
+mod restore;
 mod sabotage;
+mod standby;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -177,8 +177,17 @@ impl Postgres {
         self.url(&name)
     }
 
-    /// The URL of the database `name` on this server.
-    pub fn url(&self, name: &str) -> String {
+    /// The URL on this server, a copy of another one, of the database that `url` names there.
+    ///
+    /// # Panics
+    /// When `url` is none of [`database`](Self::database).
+    pub fn same_database(&self, url: &str) -> String {
+        let (database, _) = url.split_once("?host=").expect("a URL of a server");
+        let (_, name) = database.rsplit_once('/').expect("a database");
+        self.url(name)
+    }
+
+    fn url(&self, name: &str) -> String {
         format!(
             "postgres://tester@localhost/{name}?host={}",
             self.folder.path().display()
