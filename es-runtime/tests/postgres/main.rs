@@ -3,6 +3,8 @@
 
 mod attack;
 mod calm;
+mod controls;
+mod disk;
 mod gate;
 mod law;
 mod load;
