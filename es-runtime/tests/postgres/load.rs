@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::future::Future;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use es_runtime::error::{Error, Result};
@@ -35,7 +36,8 @@ pub(crate) fn seeded() -> Rng {
         |_| fastrand::u64(..),
         |seed| seed.parse().expect("ES_SEED is a number"),
     );
-    println!("seed {seed}");
+    let test = thread::current();
+    println!("seed {seed} of {}", test.name().unwrap_or("a test"));
     Rng::with_seed(seed)
 }
 

@@ -2,12 +2,13 @@
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod attack;
-mod calm;
+mod bystanders;
 mod controls;
 mod disk;
 mod gate;
 mod law;
 mod load;
+mod pooled;
 mod processes;
 mod refusal;
 mod restore;

@@ -88,6 +88,8 @@ async fn a_statement_that_takes_too_long_is_an_error_and_no_gap() {
         .execute(&mut admin(&url).await)
         .await
         .unwrap();
+    // A store with a limit of its own is told the same by its URL.
+    let url = format!("{url}&statement_timeout=60ms");
     let (stores, reader) = (
         [connect(&url).await, connect(&url).await],
         connect(&url).await,
