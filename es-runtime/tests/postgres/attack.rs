@@ -108,9 +108,9 @@ async fn pauses_rollbacks_kills_and_crashes_lose_and_reorder_nothing() {
                     Attack::Paused(end) => {
                         let command = format!("paused/{round}/{n}");
                         let mut paused =
-                            Paused::begin(&url, aside.clone(), command, progress).await;
+                            Paused::begin(&url, aside.clone(), command, progress).await?;
                         paused.is_waited_for(load.total()).await;
-                        acknowledged.push(paused.ends(end).await.unwrap());
+                        acknowledged.push(paused.ends(end).await?);
                     }
                     Attack::HeldLock => hold_the_lock(&url, progress).await,
                     Attack::KilledConnections => kill_connections(&url).await,
@@ -123,7 +123,7 @@ async fn pauses_rollbacks_kills_and_crashes_lose_and_reorder_nothing() {
                 }
             }
         }
-        acknowledged
+        Ok(acknowledged)
     };
     load.under(&stores, &reader, &mut random, attack)
         .await

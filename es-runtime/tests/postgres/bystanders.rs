@@ -32,7 +32,7 @@ async fn an_idle_writing_transaction_in_another_database_holds_nobody_back() {
     sqlx::raw_sql(write).execute(&mut elsewhere).await.unwrap();
     let url = server.database();
     let stores = [connect(&url).await, connect(&url).await];
-    let under = LOAD.under(&stores, &stores[1], &mut random, async |_, _| vec![]);
+    let under = LOAD.under(&stores, &stores[1], &mut random, async |_, _| Ok(vec![]));
     let under = timeout(Duration::from_secs(60), under).await;
     under.expect("the follower is held back").unwrap();
     let open = "SELECT pg_current_xact_id_if_assigned()::text";
@@ -103,7 +103,7 @@ async fn a_statement_that_takes_too_long_is_an_error_and_no_gap() {
             sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
             progress.reaches(|state| ran_out(state) > before).await;
         }
-        vec![]
+        Ok(vec![])
     };
     let load = Load {
         appends: size(40, 400),

@@ -15,7 +15,6 @@ const LOG: &str = "
 
 /// A log with two writers, each in a session of its own, and what a follower has seen of it.
 struct Log {
-    server: Postgres,
     one: PgConnection,
     two: PgConnection,
     reader: PgConnection,
@@ -23,14 +22,12 @@ struct Log {
 }
 
 impl Log {
-    async fn start() -> Self {
-        let server = Postgres::start();
+    async fn start(server: &Postgres) -> Self {
         let url = server.database();
         let mut one = admin(&url).await;
         run(&mut one, LOG).await;
         let (two, reader, seen) = (admin(&url).await, admin(&url).await, vec![]);
         Self {
-            server,
             one,
             two,
             reader,
@@ -59,10 +56,9 @@ async fn run(session: &mut PgConnection, sql: &'static str) {
 const INSERT_A: &str = "INSERT INTO log (name) VALUES ('a')";
 const INSERT_B: &str = "INSERT INTO log (name) VALUES ('b')";
 
-#[tokio::test]
-async fn a_follower_by_sequence_loses_what_commits_late() {
+async fn a_follower_by_sequence_loses_what_commits_late(server: &Postgres) {
     const AFTER: &str = "SELECT name, id::text FROM log WHERE id > $1::bigint ORDER BY id";
-    let (mut log, mut cursor) = (Log::start().await, "0".to_owned());
+    let (mut log, mut cursor) = (Log::start(server).await, "0".to_owned());
     run(&mut log.one, "BEGIN").await;
     run(&mut log.one, INSERT_A).await;
     run(&mut log.two, INSERT_B).await;
@@ -73,12 +69,11 @@ async fn a_follower_by_sequence_loses_what_commits_late() {
 }
 
 /// It waits at a hole, and takes the number for lost when that lasts too long.
-#[tokio::test]
-async fn a_follower_with_a_gap_timeout_loses_what_outlives_it() {
+async fn a_follower_with_a_gap_timeout_loses_what_outlives_it(server: &Postgres) {
     const PATIENCE: usize = 3;
     const NEXT: &str = "SELECT name, id::text FROM log WHERE id = $1::bigint + 1";
     const BEYOND: &str = "SELECT name, id::text FROM log WHERE id > $1::bigint ORDER BY id";
-    let (mut log, mut cursor) = (Log::start().await, "0".to_owned());
+    let (mut log, mut cursor) = (Log::start(server).await, "0".to_owned());
     run(&mut log.one, "BEGIN").await;
     run(&mut log.one, INSERT_A).await;
     run(&mut log.two, INSERT_B).await;
@@ -92,12 +87,11 @@ async fn a_follower_with_a_gap_timeout_loses_what_outlives_it() {
     assert_eq!(log.seen, ["b"]);
 }
 
-#[tokio::test]
-async fn a_follower_by_time_loses_what_is_slower_than_its_margin() {
+async fn a_follower_by_time_loses_what_is_slower_than_its_margin(server: &Postgres) {
     const SINCE: &str = "
         SELECT name, at::text FROM log
         WHERE at > $1::timestamptz AND at < clock_timestamp() - interval '10 ms' ORDER BY at";
-    let (mut log, mut cursor) = (Log::start().await, "-infinity".to_owned());
+    let (mut log, mut cursor) = (Log::start(server).await, "-infinity".to_owned());
     run(&mut log.one, "BEGIN").await;
     run(&mut log.one, INSERT_A).await;
     run(&mut log.two, INSERT_B).await;
@@ -113,12 +107,13 @@ async fn a_follower_by_time_loses_what_is_slower_than_its_margin() {
 
 /// It reads what is older than every open transaction, in the order of the sequence: a transaction
 /// that is older and takes its number later turns the order around.
-#[tokio::test]
-async fn a_follower_behind_the_horizon_by_id_loses_what_an_older_transaction_overtook() {
+async fn a_follower_behind_the_horizon_by_id_loses_what_an_older_transaction_overtook(
+    server: &Postgres,
+) {
     const BEHIND: &str = "
         SELECT name, id::text FROM log
         WHERE id > $1::bigint AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY id";
-    let (mut log, mut cursor) = (Log::start().await, "0".to_owned());
+    let (mut log, mut cursor) = (Log::start(server).await, "0".to_owned());
     run(&mut log.one, "BEGIN; SELECT pg_current_xact_id()").await;
     run(&mut log.two, "BEGIN").await;
     run(&mut log.two, INSERT_A).await;
@@ -132,14 +127,13 @@ async fn a_follower_behind_the_horizon_by_id_loses_what_an_older_transaction_ove
 
 /// In the order of transactions it loses nothing, and stands still while anybody in the whole
 /// cluster writes.
-#[tokio::test]
-async fn a_follower_behind_the_horizon_stands_still_for_another_database() {
+async fn a_follower_behind_the_horizon_stands_still_for_another_database(server: &Postgres) {
     const BEHIND: &str = "
         SELECT name, xid::text || ' ' || id FROM log
         WHERE (xid, id) > (split_part($1, ' ', 1)::xid8, split_part($1, ' ', 2)::bigint)
           AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id";
-    let (mut log, mut cursor) = (Log::start().await, "0 0".to_owned());
-    let mut elsewhere = admin(&log.server.database()).await;
+    let (mut log, mut cursor) = (Log::start(server).await, "0 0".to_owned());
+    let mut elsewhere = admin(&server.database()).await;
     run(
         &mut elsewhere,
         "BEGIN; CREATE TABLE somebody_elses (id int)",
@@ -151,4 +145,14 @@ async fn a_follower_behind_the_horizon_stands_still_for_another_database() {
     run(&mut elsewhere, "COMMIT").await;
     log.poll(BEHIND, &mut cursor).await;
     assert_eq!(log.seen, ["a"]);
+}
+
+#[tokio::test]
+async fn followers_of_other_designs_lose_events_or_stand_still() {
+    let server = Postgres::start();
+    a_follower_by_sequence_loses_what_commits_late(&server).await;
+    a_follower_with_a_gap_timeout_loses_what_outlives_it(&server).await;
+    a_follower_by_time_loses_what_is_slower_than_its_margin(&server).await;
+    a_follower_behind_the_horizon_by_id_loses_what_an_older_transaction_overtook(&server).await;
+    a_follower_behind_the_horizon_stands_still_for_another_database(&server).await;
 }

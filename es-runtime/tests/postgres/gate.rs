@@ -72,7 +72,7 @@ impl Paused {
         store: impl Writes,
         command: String,
         progress: &Progress,
-    ) -> Self {
+    ) -> Result<Self, Violation> {
         let mut gate = admin(url).await;
         sqlx::query("SELECT pg_advisory_lock(7, 7)")
             .execute(&mut gate)
@@ -91,17 +91,20 @@ impl Paused {
             if let Some(pid) = found.unwrap() {
                 break pid;
             }
-            assert!(!append.is_finished(), "nobody stopped at the gate");
+            if append.is_finished() {
+                let done = append.await.unwrap()?;
+                return Err(format!("nobody stopped at the gate: {done:?}"));
+            }
             sleep(Duration::from_millis(1)).await;
         };
         let url = url.to_owned();
-        Self {
+        Ok(Self {
             url,
             gate,
             backend,
             progress,
             append,
-        }
+        })
     }
 
     /// Returns when somebody else stands behind it. Where nothing makes others wait, they

@@ -155,6 +155,9 @@ impl Progress {
     }
 }
 
+/// What an attack got acknowledged itself.
+pub(crate) type Attacked = Result<Vec<Acknowledged>, Violation>;
+
 /// How much is written.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
@@ -174,7 +177,7 @@ impl Load {
         stores: &[W],
         reader: &R,
         random: &mut Rng,
-        attack: impl AsyncFnOnce(&Progress, &mut Rng) -> Vec<Acknowledged>,
+        attack: impl AsyncFnOnce(&Progress, &mut Rng) -> Attacked,
     ) -> Result<State, Violation> {
         let progress = Progress::default();
         progress.change(|state| state.running = self.writers);
@@ -190,7 +193,7 @@ impl Load {
                 done
             });
         }
-        let mut acknowledged = attack(&progress, random).await;
+        let mut acknowledged = attack(&progress, random).await?;
         while let Some(done) = writers.join_next().await {
             acknowledged.extend(done.unwrap()?);
         }

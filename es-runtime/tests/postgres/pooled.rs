@@ -109,7 +109,7 @@ async fn a_store_that_was_told_of_pgbouncer_keeps_the_laws_behind_it() {
             progress.advances(random.u64(1..load.total() / 4)).await;
             kill_connections(&url).await;
         }
-        vec![]
+        Ok(vec![])
     };
     load.under(&stores, &reader, &mut random, attack)
         .await

@@ -24,7 +24,7 @@ async fn a_log_that_was_dumped_under_load_goes_on_in_another_cluster() {
     let attack = async |progress: &Progress, random: &mut Rng| {
         progress.advances(random.u64(10..load.total() / 3)).await;
         dump = tokio::task::block_in_place(|| old.dump(&url));
-        vec![]
+        Ok(vec![])
     };
     load.under(&stores, &stores[1], &mut random, attack)
         .await

@@ -186,7 +186,7 @@ async fn a_follower_on_a_hot_standby_sees_everything_in_order() {
                 }
             }
         }
-        vec![]
+        Ok(vec![])
     };
     let reader = Standby::of(&on_standby);
     load()
@@ -225,7 +225,7 @@ async fn failover(synchronous: bool) -> Result<(), Violation> {
         println!("killed after {} appends", progress.state().acknowledged);
         standby.promote();
         client.goes_over(&on_standby).await;
-        vec![]
+        Ok(vec![])
     };
     let clients = [client.clone()];
     let under = if synchronous {

@@ -80,6 +80,7 @@ impl Postgres {
                 "--username=tester",
                 "--encoding=UTF8",
                 "--locale=C",
+                "--no-sync",
                 "--pgdata",
             ])
             .arg(self.data());
