@@ -127,9 +127,7 @@ impl Paused {
                     .fetch_one(&mut self.gate)
                     .await
                     .unwrap();
-                return progress
-                    .reaches(|state| state.seen >= head.unsigned_abs())
-                    .await;
+                return progress.has_seen(head.unsigned_abs()).await;
             }
             sleep(Duration::from_millis(1)).await;
         }

@@ -128,6 +128,13 @@ impl Progress {
         wait.await.expect("we hold the sender");
     }
 
+    /// Returns when the follower has this position.
+    pub(crate) async fn has_seen(&self, position: u64) {
+        let mut state = self.0.subscribe();
+        let wait = state.wait_for(|state| state.seen >= position);
+        wait.await.expect("we hold the sender");
+    }
+
     /// Returns when `more` appends have been acknowledged since now.
     pub(crate) async fn advances(&self, more: u64) {
         let goal = self.state().acknowledged + more;

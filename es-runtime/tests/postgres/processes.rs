@@ -71,7 +71,7 @@ async fn a_process() {
 async fn live(url: String, process: usize, mut random: Rng) -> Vec<Acknowledged> {
     let mut acknowledged = Vec::new();
     let mut heard = vec![0; WRITERS];
-    let mut kills = random.usize(0..3);
+    let mut kills = random.usize(usize::from(process == 0)..3);
     while heard.iter().any(|done| *done < lines()) {
         let from: Vec<_> = heard.iter().map(usize::to_string).collect();
         let mut child = Command::new(env::current_exe().unwrap())

@@ -157,8 +157,10 @@ async fn a_lock_taken_after_the_head_was_read_is_caught() {
 /// The late commit: a number is taken before others, and seen after them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn positions_from_a_sequence_are_caught() {
+    // Without the lock, versions would collide, too.
+    let sabotage = format!("{NUMBERS}; {NO_KEYS}");
     let cuts = [(LOCK, ""), (HEAD, "public.number(cardinality(e_n))")];
-    caught(attacked(NUMBERS, &cuts).await, &["follower"]);
+    caught(attacked(&sabotage, &cuts).await, &["follower"]);
 }
 
 /// A sequence under the lock is in commit order, and has holes where a transaction rolled back.
@@ -213,14 +215,8 @@ impl Writes for Halves {
         };
         loop {
             match EventStore::append(&self.0, second.clone()).await? {
-                Appended::New(rest) | Appended::Already(rest) => {
-                    let count = outcome.count + rest.count;
-                    return Ok(Appended::New(Outcome {
-                        count,
-                        version: rest.version,
-                        ..outcome
-                    }));
-                }
+                Appended::New(rest) => return Ok(Appended::New(both(outcome, rest))),
+                Appended::Already(rest) => return Ok(Appended::Already(both(outcome, rest))),
                 Appended::Conflict { found } => second.expected = found,
             }
         }
@@ -228,6 +224,15 @@ impl Writes for Halves {
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
         EventStore::outcome(&self.0, stream, command).await
+    }
+}
+
+fn both(first: Outcome, rest: Outcome) -> Outcome {
+    let (count, version) = (first.count + rest.count, rest.version);
+    Outcome {
+        count,
+        version,
+        ..first
     }
 }
 
@@ -243,7 +248,7 @@ async fn an_append_in_two_commits_is_caught() {
     };
     let halves = [Halves(store.clone())];
     let under = load.under(&halves, &store, &mut random, async |_, _| Ok(vec![]));
-    caught(under.await.map(drop), &["torn", "and again with"]);
+    caught(under.await.map(drop), &["torn"]);
 }
 
 /// A session whose snapshot is older than the lock goes on from an older head.

@@ -250,6 +250,8 @@ async fn an_asynchronous_standby_loses_what_it_did_not_receive() {
     let loss = failover(false)
         .await
         .expect_err("acknowledged appends are lost");
-    assert!(loss.contains("acknowledged"), "{loss}");
+    // Some writer may notice first, when it repeats a command.
+    let noticed = ["acknowledged", "and again with"];
+    assert!(noticed.iter().any(|text| loss.contains(text)), "{loss}");
     println!("{loss}");
 }
