@@ -28,7 +28,7 @@ for run in $(seq "$times"); do
     result=FAILED
   fi
   say "run $run: $result in $((SECONDS - start)) s, $(wc -l <"$ES_SKIPPED") skipped"
-  grep -aoE 'seed [0-9]+( of [a-z_:]+)?' "$output" | sort -k4 | sed 's/^/  /' >>"$log"
+  grep -aoE 'seed [0-9]+( of [a-z0-9_:]+)?' "$output" | sort -k4 | sed 's/^/  /' >>"$log"
   sed 's/^/  skipped /' "$ES_SKIPPED" >>"$log"
   if [ "$result" = FAILED ]; then
     tail -n 200 "$output"
