@@ -4,7 +4,7 @@ use es_runtime::postgres::{PostgresStore, sqlx};
 use es_servers::Postgres;
 use fastrand::Rng;
 
-use crate::gate::{End, Paused, admin, install};
+use crate::gate::{End, HOLD, Paused, admin, install};
 use crate::law::Acknowledged;
 use crate::load::{Load, Progress, seeded, size};
 
@@ -36,8 +36,7 @@ async fn kill_a_backend(url: &str, random: &mut Rng) {
 /// Sits idle in a transaction that holds the log's lock, until somebody waits for it.
 async fn hold_the_lock(url: &str, progress: &Progress) {
     let mut holder = admin(url).await;
-    let hold = "BEGIN; SELECT pg_advisory_xact_lock(1163084889, 1)";
-    sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+    sqlx::raw_sql(HOLD).execute(&mut holder).await.unwrap();
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     while progress.state().running > 0 {
         let waiting: i64 = sqlx::query_scalar(waiting)

@@ -9,7 +9,7 @@ use es_servers::Postgres;
 use fastrand::Rng;
 use tokio::time::timeout;
 
-use crate::gate::admin;
+use crate::gate::{HOLD, admin};
 use crate::load::{Load, Progress, Reads, State, append, insist, seeded, size, stream};
 
 const LOAD: Load = Load {
@@ -98,9 +98,7 @@ async fn a_statement_that_takes_too_long_is_an_error_and_no_gap() {
         for _ in 0..size(4, 40) {
             progress.advances(random.u64(1..LOAD.total() / 10)).await;
             let (mut holder, before) = (admin(&url).await, ran_out(&progress.state()));
-            let hold = "BEGIN; SET LOCAL statement_timeout = 0;
-                        SELECT pg_advisory_xact_lock(1163084889, 1)";
-            sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+            sqlx::raw_sql(HOLD).execute(&mut holder).await.unwrap();
             progress.reaches(|state| ran_out(state) > before).await;
         }
         Ok(vec![])

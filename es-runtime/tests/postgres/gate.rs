@@ -29,12 +29,17 @@ const GATE: &str = "
     CREATE TRIGGER pause AFTER INSERT ON es.event FOR EACH ROW
       WHEN (NEW.stream = 'account-paused') EXECUTE FUNCTION pause()";
 
+/// A transaction that holds the log's lock, as an append does.
+pub(crate) const HOLD: &str = "
+    BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(1163084889, 1)";
+
 /// Whoever waits at the gate, and whether anybody waits for them.
 const AT_GATE: &str = "SELECT pid FROM pg_locks
     WHERE NOT granted AND locktype = 'advisory' AND classid = 7 AND objid = 7
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 const BEHIND: &str = "SELECT count(*) FROM pg_locks
-    WHERE NOT granted AND classid IS DISTINCT FROM 7 AND locktype IN ('advisory', 'transactionid')";
+    WHERE NOT granted
+      AND (locktype = 'transactionid' OR locktype = 'advisory' AND classid = 1163084889)";
 
 /// Puts the gate into a database whose store was connected once. It stands open.
 pub(crate) async fn install(url: &str) {
