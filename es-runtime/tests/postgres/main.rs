@@ -2,7 +2,19 @@
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod attack;
+mod bystanders;
+mod controls;
+mod disk;
+mod gate;
+mod law;
+mod load;
 mod plans;
+mod pooled;
+mod processes;
+mod refusal;
+mod restore;
+mod sabotage;
+mod standby;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

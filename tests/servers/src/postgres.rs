@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ pub struct Postgres {
     settings: Vec<String>,
     pub(crate) server: Option<Child>,
     databases: AtomicU32,
+    log: Arc<Mutex<String>>,
 }
 
 impl Postgres {
@@ -78,6 +80,7 @@ impl Postgres {
             settings: Vec::new(),
             server: None,
             databases: AtomicU32::new(0),
+            log: Arc::default(),
         }
     }
 
@@ -89,6 +92,7 @@ impl Postgres {
                 "--username=tester",
                 "--encoding=UTF8",
                 "--locale=C",
+                "--no-sync",
                 "--pgdata",
             ])
             .arg(self.data());
@@ -121,21 +125,31 @@ impl Postgres {
             .stderr(Stdio::piped())
             .spawn()
             .expect("postgres runs");
-        let log = BufReader::new(child.stderr.take().expect("its log"));
+        let lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         self.server = Some(child);
-        let mut lines = log.lines();
-        let mut said = String::new();
-        for line in lines.by_ref() {
-            let line = line.expect("its log is text");
-            if line.contains("database system is ready to accept") {
-                // Whoever writes to a closed pipe dies: somebody must go on reading.
-                std::thread::spawn(move || lines.for_each(drop));
-                return;
+        let (ready, is_ready) = mpsc::channel();
+        let log = self.log.clone();
+        log.lock().expect("its log").clear();
+        // Whoever writes to a closed pipe dies: somebody must read on until it ends.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.contains("database system is ready to accept") {
+                    ready.send(()).ok();
+                }
+                log.lock().expect("its log").extend([&line, "\n"]);
             }
-            said.push_str(&line);
-            said.push('\n');
+        });
+        if is_ready.recv().is_err() {
+            panic!("postgres ended before it was ready:\n{}", self.log());
         }
-        panic!("postgres ended before it was ready:\n{said}");
+    }
+
+    /// What the server has said since it was started the last time.
+    ///
+    /// # Panics
+    /// When the thread that reads it did.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("its log").clone()
     }
 
     /// Starts the server if it has ended by itself.

@@ -1,0 +1,266 @@
+//! Streaming replication: a follower on a hot standby, and what survives when the primary dies and
+//! the standby takes over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use es_runtime::error::{Error, Result};
+use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+use es_runtime::postgres::{PostgresStore, sqlx};
+use es_runtime::store::{Append, Appended, EventStore, Outcome};
+use es_servers::Postgres;
+use fastrand::Rng;
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::types::Uuid;
+use sqlx::{PgConnection, Row};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::attack::kill_connections;
+use crate::gate::admin;
+use crate::law::Violation;
+use crate::load::{Load, Progress, Reads, Writes, patiently, seeded, size};
+
+fn load() -> Load {
+    let appends = size(40, 400);
+    Load {
+        writers: 16,
+        appends,
+    }
+}
+
+/// A client that goes over to the standby when it is told to.
+#[derive(Clone)]
+struct Client(Arc<watch::Sender<PostgresStore>>);
+
+impl Client {
+    async fn connect(url: &str) -> Self {
+        let store = PostgresStore::connect(url).await.unwrap();
+        Self(Arc::new(watch::Sender::new(store)))
+    }
+
+    async fn goes_over(&self, url: &str) {
+        let store = patiently(|| PostgresStore::connect(url)).await;
+        self.0.send_replace(store);
+    }
+
+    /// Asks; and whoever had no answer when the client went over asks the new store.
+    async fn ask<T, F: Future<Output = T>>(&self, call: impl Fn(PostgresStore) -> F) -> T {
+        let mut stores = self.0.subscribe();
+        loop {
+            let store = stores.borrow_and_update().clone();
+            tokio::select! {
+                answer = call(store) => return answer,
+                _ = stores.changed() => {}
+            }
+        }
+    }
+}
+
+impl Writes for Client {
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let append = |store: PostgresStore| {
+            let append = append.clone();
+            async move { EventStore::append(&store, append).await }
+        };
+        self.ask(append).await
+    }
+
+    async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
+        let outcome = |store: PostgresStore| async move {
+            EventStore::outcome(&store, stream, command).await
+        };
+        self.ask(outcome).await
+    }
+}
+
+impl Reads for Client {
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        let read =
+            |store: PostgresStore| async move { Reads::read_log(&store, after, limit).await };
+        self.ask(read).await
+    }
+
+    async fn wait_for_append(&self, after: Position) {
+        let wait =
+            |store: PostgresStore| async move { EventStore::wait_for_append(&store, after).await };
+        self.ask(wait).await;
+    }
+}
+
+/// A follower's eyes on a hot standby, which takes no writes and so no store's migrations.
+#[derive(Clone)]
+struct Standby(PgPool);
+
+impl Standby {
+    fn of(url: &str) -> Self {
+        Self(PgPool::connect_lazy(url).unwrap())
+    }
+}
+
+impl Reads for Standby {
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
+        let page = "
+            SELECT position, stream, version, type, schema_version, min_reader, command_id,
+                   payload::text, (extract(epoch FROM occurred_at) * 1000000)::bigint
+            FROM es.event WHERE position > $1 ORDER BY position LIMIT $2";
+        let page = sqlx::query(page)
+            .bind(i64::try_from(after.get()).unwrap())
+            .bind(i64::try_from(limit).unwrap());
+        let rows = page.fetch_all(&self.0).await;
+        let rows = rows.map_err(|error| Error::database("reading from the standby", error))?;
+        Ok(rows.iter().map(event).collect())
+    }
+
+    /// Nobody can listen on a standby: its followers poll.
+    async fn wait_for_append(&self, _: Position) {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn event(row: &PgRow) -> StoredEvent {
+    let number = |column| row.get::<i64, _>(column).unsigned_abs();
+    StoredEvent {
+        position: Position::new(number(0)),
+        stream: row.get::<&str, _>(1).parse().unwrap(),
+        version: number(2),
+        event_type: row.get(3),
+        schema_version: row.get::<i32, _>(4).unsigned_abs(),
+        min_reader: row.get::<i32, _>(5).unsigned_abs(),
+        command_id: row
+            .get::<Option<Uuid>, _>(6)
+            .map(|id| CommandId::from_u128(id.as_u128())),
+        payload: row.get(7),
+        metadata: None,
+        time: Timestamp::from_micros(row.get(8)),
+    }
+}
+
+/// Changes the server's settings.
+async fn set(admin: &mut PgConnection, setting: &'static str) {
+    sqlx::raw_sql(setting).execute(&mut *admin).await.unwrap();
+    sqlx::raw_sql("SELECT pg_reload_conf()")
+        .execute(admin)
+        .await
+        .unwrap();
+}
+
+/// Returns when the query answers true.
+async fn until(admin: &mut PgConnection, query: &'static str) {
+    for _ in 0..3000 {
+        let answer = sqlx::query_scalar(query).fetch_one(&mut *admin).await;
+        if answer.unwrap() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within half a minute: {query}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_follower_on_a_hot_standby_sees_everything_in_order() {
+    let mut random = seeded();
+    let mut primary = Postgres::start();
+    let url = primary.database();
+    let connect = async || PostgresStore::connect(&url).await.unwrap();
+    let stores = [connect().await, connect().await];
+    let mut standby = primary.standby();
+    let on_standby = standby.same_database(&url);
+    let retry = "ALTER SYSTEM SET wal_retrieve_retry_interval = '100ms'";
+    set(&mut admin(&on_standby).await, retry).await;
+    let attack = async |progress: &Progress, random: &mut Rng| {
+        for _ in 0..size(1, 8) {
+            let mut attacks = [0, 1, 2, 3];
+            random.shuffle(&mut attacks);
+            for attack in attacks {
+                progress.advances(random.u64(1..load().total() / 8)).await;
+                match attack {
+                    0 => kill_connections(&url).await,
+                    1 => kill_connections(&on_standby).await,
+                    2 => {
+                        primary.crash();
+                        primary.run();
+                    }
+                    _ => standby.restart(),
+                }
+            }
+        }
+        Ok(vec![])
+    };
+    let reader = Standby::of(&on_standby);
+    load()
+        .under(&stores, &reader, &mut random, attack)
+        .await
+        .unwrap();
+}
+
+/// Kills the primary under load, and goes over to its standby: told to, or by itself with both
+/// hosts in the URL.
+async fn failover(synchronous: bool, by_itself: bool) -> Result<(), Violation> {
+    let mut random = seeded();
+    let mut primary = Postgres::start();
+    let url = primary.database();
+    let standby = primary.standby();
+    let on_standby = standby.same_database(&url);
+    let (_, other_host) = on_standby.split_once("?host=").unwrap();
+    let both = format!("{url},{other_host}");
+    let client = Client::connect(if by_itself { &both } else { &url }).await;
+    let (mut here, mut there) = (admin(&url).await, admin(&on_standby).await);
+    if synchronous {
+        set(
+            &mut here,
+            "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'",
+        )
+        .await;
+        let quorum = "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'quorum'";
+        until(&mut here, quorum).await;
+    }
+    let attack = async |progress: &Progress, random: &mut Rng| {
+        progress.advances(random.u64(1..load().total() / 3)).await;
+        if !synchronous {
+            // What is acknowledged from now on, the standby does not receive.
+            set(&mut there, "ALTER SYSTEM SET primary_conninfo = ''").await;
+            until(&mut there, "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await;
+        }
+        progress.advances(random.u64(20..load().total() / 3)).await;
+        primary.kill();
+        println!("killed after {} appends", progress.state().acknowledged);
+        standby.promote();
+        if !by_itself {
+            client.goes_over(&on_standby).await;
+        }
+        Ok(vec![])
+    };
+    let clients = [client.clone()];
+    let under = if synchronous {
+        load().under(&clients, &client, &mut random, attack).await
+    } else {
+        // On the primary a follower could see what is lost, and then be ahead of the log.
+        load()
+            .under(&clients, &Standby::of(&on_standby), &mut random, attack)
+            .await
+    };
+    under.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_synchronous_standby_takes_over_without_a_loss() {
+    failover(true, false).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_with_both_hosts_goes_over_without_a_loss() {
+    failover(true, true).await.unwrap();
+}
+
+/// The control: the check must notice what an asynchronous standby never had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_asynchronous_standby_loses_what_it_did_not_receive() {
+    let loss = failover(false, false)
+        .await
+        .expect_err("acknowledged appends are lost");
+    // Some writer may notice first, when it repeats a command.
+    let noticed = ["acknowledged", "and again with"];
+    assert!(noticed.iter().any(|text| loss.contains(text)), "{loss}");
+    println!("{loss}");
+}
