@@ -1,6 +1,6 @@
 //! Connections that are killed.
 
-use es_runtime::store::Table;
+use es_runtime::store::{Advance, Advanced, InboxId, StreamCursor, StreamVersion, Table};
 use es_servers::Postgres;
 
 use super::*;
@@ -117,3 +117,43 @@ pub(super) const WEAKEN: &str = "
     END $$;
     CREATE TRIGGER see AFTER INSERT ON es.event FOR EACH STATEMENT EXECUTE FUNCTION see();
     CREATE TRIGGER see AFTER INSERT ON es.projection FOR EACH STATEMENT EXECUTE FUNCTION see();";
+
+/// A service that owns nothing needs what the guide lists, and no more.
+#[tokio::test]
+async fn a_user_who_owns_nothing_can_write() {
+    let server = Postgres::start();
+    let url = server.database();
+    store(&url).await.close().await;
+    let guide = include_str!("../../../docs/guides/postgresql.md");
+    let (_, grants) = guide.split_once("```sql\n").unwrap();
+    let (grants, _) = grants.split_once("```").unwrap();
+    let mut admin = admin(&url).await;
+    run(&mut admin, "CREATE ROLE bank LOGIN").await;
+    run(&mut admin, grants).await;
+    let store = store(&url.replace("tester@", "bank@")).await;
+    let stream = StreamVersion {
+        stream: "accounts".to_owned(),
+        version: 1,
+    };
+    let advance = Advance {
+        projection: (&stream).into(),
+        from: Position::START,
+        to: Position::new(1),
+    };
+    new(store.append(append("0")).await.unwrap());
+    // Again, which is answered from the table of commands.
+    let again = store.append(append("0")).await.unwrap();
+    assert!(matches!(again, Appended::Already(_)));
+    store.prepare_stream(&stream).await.unwrap();
+    let moved = store.advance_stream(advance, &stream, Vec::new()).await;
+    assert_eq!(moved.unwrap(), Advanced::Moved);
+    store.finish_building(&(&stream).into()).await.unwrap();
+    let inbox = InboxId {
+        consumer: "ledger".to_owned(),
+        stream,
+    };
+    let (tx, start) = (store.begin().await.unwrap(), StreamCursor::default());
+    let moved = store.commit_inbox(tx, &inbox, start, start).await;
+    assert_eq!(moved.unwrap(), Advanced::Moved);
+    assert!(store.health().await.reachable);
+}
