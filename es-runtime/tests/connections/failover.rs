@@ -89,7 +89,7 @@ async fn writers_and_readers_follow_the_primary() {
 }
 
 /// Whoever only reads finds the new primary by itself, also where the old one left no trace.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_alone_follows_the_primary() {
     let mut primary = Postgres::start();
     let url = primary.database();
@@ -117,7 +117,7 @@ fn folder(url: &str) -> &str {
     url.split_once("?host=").unwrap().1
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_alone_is_no_place_to_write() {
     let mut primary = Postgres::start();
     let url = primary.database();
@@ -134,7 +134,7 @@ async fn a_standby_alone_is_no_place_to_write() {
     assert!(error.to_string().contains("is a standby"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_log_is_never_written_to() {
     let (mut one, two) = (Postgres::start(), Postgres::start());
     let (url, other) = (one.database(), two.database());
@@ -163,7 +163,7 @@ async fn another_log_is_never_written_to() {
     assert_eq!(error.code(), "ES0117", "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_turns_read_only_is_left_for_another() {
     let primary = Postgres::start();
     let url = primary.database();

@@ -10,7 +10,7 @@ const KILL: &str = "
     SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_connection_costs_no_read_and_no_append() {
     let server = Postgres::start();
     let url = server.database();
@@ -37,7 +37,7 @@ async fn a_killed_connection_costs_no_read_and_no_append() {
     assert_eq!(streams(&store).await.len(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_is_waited_for() {
     let mut server = Postgres::start();
     let url = server.database();
@@ -60,7 +60,7 @@ async fn a_server_that_is_away_is_waited_for() {
     assert_eq!(streams(&store).await.len(), 4);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stays_away_fails_what_waits_when_the_patience_ends() {
     let mut server = Postgres::start();
     let url = server.database();
@@ -84,7 +84,7 @@ async fn a_server_that_stays_away_fails_what_waits_when_the_patience_ends() {
 }
 
 /// The defaults of a database or a user do not weaken an acknowledgement.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_defaults_do_not_matter() {
     let server = Postgres::start();
     let url = server.database();
@@ -119,7 +119,7 @@ pub(super) const WEAKEN: &str = "
     CREATE TRIGGER see AFTER INSERT ON es.projection FOR EACH STATEMENT EXECUTE FUNCTION see();";
 
 /// A service that owns nothing needs what the guide lists, and no more.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_owns_nothing_can_write() {
     let server = Postgres::start();
     let url = server.database();
