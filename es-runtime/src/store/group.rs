@@ -248,8 +248,13 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
     // A caller that is gone does not want its answer.
     let tell = |answer: Answer, result| drop(answer.send(result));
     if without(Guard::Late) {
-        for answer in answers {
-            tell(answer, Ok(Appended::Conflict { found: 0 }));
+        for (answer, append) in answers.into_iter().zip(&appends) {
+            let soon = super::Outcome {
+                first: crate::event::Position::START.next(),
+                count: 1,
+                version: append.expected + 1,
+            };
+            tell(answer, Ok(Appended::New(soon)));
         }
         drop(settle(commit, &appends).await);
         return;

@@ -61,7 +61,11 @@ impl StoreHealth {
 
     /// One that did not.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn silent(latency: Duration, problem: &crate::Error, details: String) -> Self {
+    pub(crate) fn silent(
+        latency: Duration,
+        problem: &crate::error::Error,
+        details: String,
+    ) -> Self {
         Self {
             reachable: false,
             role: None,

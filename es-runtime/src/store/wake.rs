@@ -56,7 +56,8 @@ impl Heads {
     }
 }
 
-/// Wakes the readers of this process. What it knows may lag behind the truth, and never leads it.
+/// Wakes the readers of this process. What it knows may lag behind the truth, and never leads it:
+/// where a server may have taken over that knows less, it is forgotten.
 #[derive(Debug)]
 pub(crate) struct Wake {
     heads: Heads,

@@ -88,11 +88,36 @@ async fn writers_and_readers_follow_the_primary() {
     assert_eq!(count(&mut admin(&url).await, old).await, 0);
 }
 
+/// Whoever only reads finds the new primary by itself, also where the old one left no trace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_alone_follows_the_primary() {
+    let mut primary = Postgres::start();
+    let url = primary.database();
+    let writer = store(&url).await;
+    new(writer.append(append("0")).await.unwrap());
+    let standby = primary.standby();
+    let standby_url = standby.same_database(&url);
+    let mut replica = admin(&standby_url).await;
+    let reader = store(&both(&url, &standby_url)).await;
+    assert_eq!(reader.head().await.unwrap().get(), 1);
+    new(writer.append(append("1")).await.unwrap());
+    until(&mut replica, "SELECT count(*) FROM es.event", 2).await;
+    primary.crash();
+    standby.promote();
+    assert_eq!(streams(&reader).await.len(), 2);
+    let health = reader.health().await;
+    assert!(
+        health.details.starts_with(folder(&standby_url)),
+        "{health:?}"
+    );
+    reader.begin().await.unwrap();
+}
+
 fn folder(url: &str) -> &str {
     url.split_once("?host=").unwrap().1
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_alone_is_no_place_to_write() {
     let mut primary = Postgres::start();
     let url = primary.database();
@@ -109,7 +134,7 @@ async fn a_standby_alone_is_no_place_to_write() {
     assert!(error.to_string().contains("is a standby"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_log_is_never_written_to() {
     let (mut one, two) = (Postgres::start(), Postgres::start());
     let (url, other) = (one.database(), two.database());
@@ -138,7 +163,7 @@ async fn another_log_is_never_written_to() {
     assert_eq!(error.code(), "ES0117", "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_turns_read_only_is_left_for_another() {
     let primary = Postgres::start();
     let url = primary.database();

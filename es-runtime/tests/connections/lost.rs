@@ -1,6 +1,6 @@
 //! Connections that are killed.
 
-use es_runtime::store::Table;
+use es_runtime::store::{Advance, Advanced, InboxId, StreamCursor, StreamVersion, Table};
 use es_servers::Postgres;
 
 use super::*;
@@ -10,7 +10,7 @@ const KILL: &str = "
     SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_connection_costs_no_read_and_no_append() {
     let server = Postgres::start();
     let url = server.database();
@@ -40,7 +40,7 @@ async fn a_killed_connection_costs_no_read_and_no_append() {
     assert_eq!(streams(&store).await.len(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_is_waited_for() {
     let mut server = Postgres::start();
     let url = server.database();
@@ -63,7 +63,7 @@ async fn a_server_that_is_away_is_waited_for() {
     assert_eq!(streams(&store).await.len(), 4);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stays_away_fails_what_waits_when_the_patience_ends() {
     let mut server = Postgres::start();
     let url = server.database();
@@ -87,7 +87,7 @@ async fn a_server_that_stays_away_fails_what_waits_when_the_patience_ends() {
 }
 
 /// The defaults of a database or a user do not weaken an acknowledgement.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_defaults_do_not_matter() {
     let server = Postgres::start();
     let url = server.database();
@@ -120,3 +120,43 @@ pub(super) const WEAKEN: &str = "
     END $$;
     CREATE TRIGGER see AFTER INSERT ON es.event FOR EACH STATEMENT EXECUTE FUNCTION see();
     CREATE TRIGGER see AFTER INSERT ON es.projection FOR EACH STATEMENT EXECUTE FUNCTION see();";
+
+/// A service that owns nothing needs what the guide lists, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_owns_nothing_can_write() {
+    let server = Postgres::start();
+    let url = server.database();
+    store(&url).await.close().await;
+    let guide = include_str!("../../../docs/guides/postgresql.md");
+    let (_, grants) = guide.split_once("```sql\n").unwrap();
+    let (grants, _) = grants.split_once("```").unwrap();
+    let mut admin = admin(&url).await;
+    run(&mut admin, "CREATE ROLE bank LOGIN").await;
+    run(&mut admin, grants).await;
+    let store = store(&url.replace("tester@", "bank@")).await;
+    let stream = StreamVersion {
+        stream: "accounts".to_owned(),
+        version: 1,
+    };
+    let advance = Advance {
+        projection: (&stream).into(),
+        from: Position::START,
+        to: Position::new(1),
+    };
+    new(store.append(append("0")).await.unwrap());
+    // Again, which is answered from the table of commands.
+    let again = store.append(append("0")).await.unwrap();
+    assert!(matches!(again, Appended::Already(_)));
+    store.prepare_stream(&stream).await.unwrap();
+    let moved = store.advance_stream(advance, &stream, Vec::new()).await;
+    assert_eq!(moved.unwrap(), Advanced::Moved);
+    store.finish_building(&(&stream).into()).await.unwrap();
+    let inbox = InboxId {
+        consumer: "ledger".to_owned(),
+        stream,
+    };
+    let (tx, start) = (store.begin().await.unwrap(), StreamCursor::default());
+    let moved = store.commit_inbox(tx, &inbox, start, start).await;
+    assert_eq!(moved.unwrap(), Advanced::Moved);
+    assert!(store.health().await.reachable);
+}

@@ -1,5 +1,8 @@
 //! What becomes of calls when there are too many, when connections die, and when servers change
 //! their roles.
+//!
+//! Where a server is stopped, the runtime has threads of its own: a server waits for a connection
+//! that is on its way, and stopping it blocks the test's thread.
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod failover;

@@ -48,9 +48,9 @@ struct Known {
     /// Each promotion begins a new one. A lower one is a server that was left behind.
     timeline: i64,
     /// Connections that were idle then may be dead.
-    suspected: Option<Instant>,
+    suspected: Option<std::time::Instant>,
     /// Connections that are older lead elsewhere.
-    moved: Option<Instant>,
+    moved: Option<std::time::Instant>,
     /// Why there was no connection.
     trouble: Option<Error>,
 }
@@ -123,7 +123,7 @@ impl Hosts {
 
     /// A connection was lost: others may be, too, and a server that takes over may know less.
     pub(super) fn lost(&self) {
-        self.known().suspected = Some(Instant::now());
+        self.known().suspected = Some(std::time::Instant::now());
         self.forget();
     }
 
@@ -179,6 +179,14 @@ impl Hosts {
             std::future::pending::<()>().await;
         }
         sleep(STALL).await;
+        self.look_again().await;
+    }
+
+    /// Looks whether the primary moved, unless somebody just did.
+    pub(super) async fn look_again(&self) {
+        if self.servers.len() == 1 {
+            return;
+        }
         let mut looked = self.looked.lock().await;
         if looked.is_none_or(|then| then.elapsed() >= STALL) {
             if let Ok(connection) = self.look().await {
@@ -226,7 +234,7 @@ impl Hosts {
             to = self.servers[n].name,
             "the primary moved"
         );
-        self.known().moved = Some(Instant::now());
+        self.known().moved = Some(std::time::Instant::now());
         self.forget();
         self.primary.send_replace(n);
     }

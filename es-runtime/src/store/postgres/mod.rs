@@ -144,21 +144,19 @@ impl EventStore for PostgresStore {
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
-        read!(self, "looking a command up", |connection| log::outcome(
-            connection, stream, command
+        read!(self, "looking a command up", |db| log::outcome(
+            db, stream, command
         ))
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
-        read!(self, "reading a stream", |connection| log::stream(
-            connection, stream, query
+        read!(self, "reading a stream", |db| log::stream(
+            db, stream, query
         ))
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
-        read!(self, "reading the log", |connection| log::page(
-            connection, query
-        ))
+        read!(self, "reading the log", |db| log::page(db, query))
     }
 
     async fn read_correlated(
@@ -167,13 +165,13 @@ impl EventStore for PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<StoredEvents> {
-        read!(self, "reading what belongs together", |connection| {
-            log::correlated(connection, correlation, after, limit)
+        read!(self, "reading what belongs together", |db| {
+            log::correlated(db, correlation, after, limit)
         })
     }
 
     async fn head(&self) -> Result<Position> {
-        read!(self, "reading the head", |connection| log::head(connection))
+        read!(self, "reading the head", |db| log::head(db))
     }
 
     async fn wait_for_append(&self, after: Position) {
@@ -197,15 +195,13 @@ impl EventStore for PostgresStore {
     }
 
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
-        read!(self, "reading a projection", |connection| {
-            projections::state(connection, projection)
-        })
+        read!(self, "reading a projection", |db| projections::state(
+            db, projection
+        ))
     }
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
-        read!(self, "reading projections", |connection| projections::all(
-            connection
-        ))
+        read!(self, "reading projections", |db| projections::all(db))
     }
 
     async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
@@ -231,17 +227,20 @@ impl EventStore for PostgresStore {
     ) -> Result<Advanced> {
         const DOING: &str = "writing a read model";
         let mut tx = self.write(DOING).await?;
-        let advanced = projections::advance(&mut tx, &advance).await?;
-        if advanced == Advanced::Moved {
-            projections::write_rows(&mut tx, table, changes).await?;
-            tx.commit().await.map_err(failed(DOING))?;
-        }
-        Ok(advanced)
+        let writing = async {
+            let advanced = projections::advance(&mut tx, &advance).await?;
+            if advanced == Advanced::Moved {
+                projections::write_rows(&mut tx, table, changes).await?;
+                tx.commit().await.map_err(failed(DOING))?;
+            }
+            Ok(advanced)
+        };
+        self.pool.watch(DOING, writing).await
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |connection| projections::rows(
-            connection, table, &keys
+        read!(self, "reading rows", |db| projections::rows(
+            db, table, &keys
         ))
     }
 
@@ -251,8 +250,8 @@ impl EventStore for PostgresStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |connection| projections::scan(
-            connection, table, after, limit
+        read!(self, "reading rows", |db| projections::scan(
+            db, table, after, limit
         ))
     }
 
@@ -264,14 +263,18 @@ impl EventStore for PostgresStore {
     ) -> Result<Advanced> {
         const DOING: &str = "writing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let advanced = projections::advance(&mut tx, &advance).await?;
-        if advanced == Advanced::Moved {
-            streams::write(&mut tx, stream, &events).await?;
-            tx.commit().await.map_err(failed(DOING))?;
-            if let Some(last) = events.last() {
-                self.wake.stream_grew(stream, last.position);
-                self.own.stream_grew(stream, last.position);
+        let writing = async {
+            let advanced = projections::advance(&mut tx, &advance).await?;
+            if advanced == Advanced::Moved {
+                streams::write(&mut tx, stream, &events).await?;
+                tx.commit().await.map_err(failed(DOING))?;
             }
+            Ok(advanced)
+        };
+        let advanced = self.pool.watch(DOING, writing).await?;
+        if let (Advanced::Moved, Some(last)) = (advanced, events.last()) {
+            self.wake.stream_grew(stream, last.position);
+            self.own.stream_grew(stream, last.position);
         }
         Ok(advanced)
     }
@@ -282,14 +285,14 @@ impl EventStore for PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<PublishedEvent>> {
-        read!(self, "reading integration events", |connection| {
-            streams::page(connection, stream, after, limit)
+        read!(self, "reading integration events", |db| {
+            streams::page(db, stream, after, limit)
         })
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {
-        read!(self, "reading a stream's head", |connection| streams::head(
-            connection, stream
+        read!(self, "reading a stream's head", |db| streams::head(
+            db, stream
         ))
     }
 
@@ -298,9 +301,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
-        read!(self, "reading an inbox", |connection| streams::inbox(
-            connection, inbox
-        ))
+        read!(self, "reading an inbox", |db| streams::inbox(db, inbox))
     }
 
     async fn begin(&self) -> Result<Tx> {
@@ -315,18 +316,20 @@ impl EventStore for PostgresStore {
         from: StreamCursor,
         to: StreamCursor,
     ) -> Result<Advanced> {
+        const DOING: &str = "committing a consumer's effects";
         let TxInner::Postgres(mut tx, _) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction {
                 wanted: "PostgreSQL",
             }));
         };
-        let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
-        if advanced == Advanced::Moved {
-            tx.commit()
-                .await
-                .map_err(failed("committing a consumer's effects"))?;
-        }
-        Ok(advanced)
+        let committing = async {
+            let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
+            if advanced == Advanced::Moved {
+                tx.commit().await.map_err(failed(DOING))?;
+            }
+            Ok(advanced)
+        };
+        self.pool.watch(DOING, committing).await
     }
 
     async fn close(&self) {

@@ -135,6 +135,9 @@ impl Pool {
             if lost && Instant::now() < deadline {
                 self.hosts.lost();
                 sleep(pause).await;
+                if !pause.is_zero() {
+                    self.hosts.look_again().await;
+                }
                 pause = (pause * 2).clamp(FIRST_PAUSE, Duration::from_secs(1));
                 continue;
             }

@@ -25,8 +25,13 @@ pub(super) async fn migrate(
     let prepare = "
         SET LOCAL statement_timeout = 0;
         SELECT pg_advisory_xact_lock(1163084889, 0);
-        CREATE SCHEMA IF NOT EXISTS es;
-        CREATE TABLE IF NOT EXISTS es.schema (version bigint PRIMARY KEY)";
+        DO $$ BEGIN
+          -- Who may not make it need not, when it is there.
+          IF to_regclass('es.schema') IS NULL THEN
+            CREATE SCHEMA IF NOT EXISTS es;
+            CREATE TABLE es.schema (version bigint PRIMARY KEY);
+          END IF;
+        END $$";
     sqlx::raw_sql(prepare)
         .execute(&mut *tx)
         .await
