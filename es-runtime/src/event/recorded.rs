@@ -4,7 +4,7 @@ use super::{CommandId, Event, Metadata, Position, StreamId, Timestamp, decode, v
 use crate::error::{Error, Kind, Result};
 
 /// An event as the store keeps it: names and numbers in columns, the payload as JSON text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Its place in the log.
     pub position: Position,

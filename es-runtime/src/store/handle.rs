@@ -5,9 +5,11 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Outdated, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamVersion, Table,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
 
@@ -83,6 +85,32 @@ impl EventStore for Store {
         limit: usize,
     ) -> Result<Vec<StoredEvent>> {
         to!(self.read_stream(stream, after, limit).await)
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, Vec<StoredEvent>)> {
+        to!(self.read_snapshot(stream, fingerprint, limit).await)
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        to!(self.write_snapshots(snapshots).await)
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        to!(self.remove_snapshot(stream, fingerprint, version).await)
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        to!(self.remove_outdated(outdated, limit).await)
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {

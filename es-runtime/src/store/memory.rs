@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, life,
-    plan,
+    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Outcome, Outdated, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamVersion, Table, life, plan,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
 
@@ -31,6 +32,7 @@ struct State {
     /// The indices of a stream's events in the log.
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<(StreamId, CommandId), Outcome>,
+    snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     projections: BTreeMap<ProjectionId, ProjectionState>,
     fingerprints: HashMap<ProjectionId, String>,
     rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
@@ -106,6 +108,13 @@ impl State {
             .ok_or_else(|| Error::new(unknown()))
     }
 
+    /// The events of a stream after a version.
+    fn stream(&self, stream: &StreamId, after: u64, limit: usize) -> Vec<StoredEvent> {
+        let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        let events = page(events, after, limit).into_iter();
+        events.map(|i| self.log[i].clone()).collect()
+    }
+
     /// Moves the cursor if it stands where the mover believes.
     fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
         let state = self.known(&advance.projection)?;
@@ -160,12 +169,64 @@ impl EventStore for MemoryStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<StoredEvent>> {
+        Ok(self.state().stream(stream, after, limit))
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, Vec<StoredEvent>)> {
         let state = self.state();
-        let events = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        Ok(page(events, after, limit)
-            .into_iter()
-            .map(|i| state.log[i].clone())
-            .collect())
+        let snapshot = state.snapshots.get(&(stream.clone(), fingerprint)).cloned();
+        let before = snapshot.as_ref().map_or(0, |s| s.version.saturating_sub(1));
+        Ok((snapshot, state.stream(stream, before, limit)))
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        let mut state = self.state();
+        for new in snapshots {
+            let key = (new.stream.clone(), new.fingerprint);
+            match state.snapshots.get(&key) {
+                Some(kept) if kept.version >= new.version => {}
+                _ => drop(state.snapshots.insert(key, new)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let key = (stream.clone(), fingerprint);
+        if state
+            .snapshots
+            .get(&key)
+            .is_some_and(|s| s.version == version)
+        {
+            state.snapshots.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        let mut state = self.state();
+        let is_outdated = |snapshot: &&Snapshot| {
+            snapshot.stream.aggregate() == outdated.aggregate
+                && snapshot.fingerprint != outdated.keep
+                && snapshot.time < outdated.before
+        };
+        let found = state.snapshots.values().filter(is_outdated).take(limit);
+        let found: Vec<_> = found.map(|s| (s.stream.clone(), s.fingerprint)).collect();
+        for key in &found {
+            state.snapshots.remove(key);
+        }
+        Ok(found.len())
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {

@@ -15,6 +15,20 @@ macro_rules! delegate {
         delegate!(@fn $to read_stream(stream: &StreamId, after: u64, limit: usize)
             -> Result<Vec<StoredEvent>>);
     };
+    (@read_snapshot $to:ident) => {
+        delegate!(@fn $to read_snapshot(stream: &StreamId, of: Fingerprint, limit: usize)
+            -> Result<(Option<Snapshot>, Vec<StoredEvent>)>);
+    };
+    (@write_snapshots $to:ident) => {
+        delegate!(@fn $to write_snapshots(snapshots: Vec<Snapshot>) -> Result<()>);
+    };
+    (@remove_snapshot $to:ident) => {
+        delegate!(@fn $to remove_snapshot(stream: &StreamId, of: Fingerprint, version: u64)
+            -> Result<()>);
+    };
+    (@remove_outdated $to:ident) => {
+        delegate!(@fn $to remove_outdated(outdated: &Outdated, limit: usize) -> Result<usize>);
+    };
     (@read_log $to:ident) => {
         delegate!(@fn $to read_log(after: Position, limit: usize) -> Result<Vec<StoredEvent>>);
     };

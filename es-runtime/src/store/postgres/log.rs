@@ -86,7 +86,7 @@ where
     row.try_get(column).map_err(failed(DOING))
 }
 
-fn event_of(row: &PgRow) -> Result<StoredEvent> {
+pub(super) fn event_of(row: &PgRow) -> Result<StoredEvent> {
     let command: Option<Uuid> = get(row, 6)?;
     // `json` is its own text.
     let payload = row.try_get_unchecked(7).map_err(failed(DOING))?;

@@ -77,7 +77,7 @@ pub(super) fn outcome_of(row: &SqliteRow, at: usize) -> Result<Outcome> {
     })
 }
 
-fn event_of(row: &SqliteRow) -> Result<StoredEvent> {
+pub(super) fn event_of(row: &SqliteRow) -> Result<StoredEvent> {
     let number = |column| row.try_get::<i64, _>(column).map_err(failed(DOING));
     let text = |column| row.try_get::<String, _>(column).map_err(failed(DOING));
     let command: Option<&[u8]> = row.try_get(6).map_err(failed(DOING))?;

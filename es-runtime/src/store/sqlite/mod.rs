@@ -9,6 +9,7 @@ mod log;
 mod plans;
 mod projections;
 mod schema;
+mod snapshots;
 mod streams;
 
 pub use sqlx;
@@ -29,9 +30,11 @@ use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Outdated, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamVersion, Table,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
 
@@ -203,6 +206,32 @@ impl EventStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<StoredEvent>> {
         log::stream(&self.readers, stream, after, limit).await
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, Vec<StoredEvent>)> {
+        snapshots::read(&self.readers, stream, fingerprint, limit).await
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        snapshots::write(&self.writer, &snapshots).await
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        snapshots::remove(&self.writer, stream, fingerprint, version).await
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        snapshots::remove_outdated(&self.writer, outdated, limit).await
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
