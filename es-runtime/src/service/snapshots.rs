@@ -80,7 +80,7 @@ pub struct SnapshotStats {
     pub used: u64,
     /// Loads that found none of this fingerprint.
     pub absent: u64,
-    /// Snapshots that were found and not believed: broken, or not of this history.
+    /// Snapshots that could not be read, or were not believed: broken, or not of this history.
     pub refused: u64,
     /// Snapshots that were written.
     pub written: u64,
@@ -188,7 +188,15 @@ impl<A: Evolve> Snapshotter<A> {
         if self.is_off() {
             return replay(store, stream, Known::nothing(), u64::MAX).await;
         }
-        let found = store.read_snapshot(stream, self.fingerprint, PAGE).await?;
+        let found = match store.read_snapshot(stream, self.fingerprint, PAGE).await {
+            Ok(found) => found,
+            // If it is the database that is away, the events will tell.
+            Err(error) => {
+                count(&self.counters.refused);
+                tracing::warn!(%stream, %error, "no snapshot can be read; loading all events");
+                return replay(store, stream, Known::nothing(), u64::MAX).await;
+            }
+        };
         let (mut known, events) = match found {
             (None, ref events) => {
                 count(&self.counters.absent);
