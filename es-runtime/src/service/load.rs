@@ -10,6 +10,7 @@ use super::snapshots::Snapshotter;
 use crate::aggregate::{Aggregate, Evolve, Loaded};
 use crate::error::Result;
 use crate::event::{CommandId, Event, Recorded, StoredEvent, StreamId, decode, variant_of};
+use crate::runtime::without;
 use crate::store::{EventStore, Last, NewEvent, Outcome};
 
 /// Events of a stream that are read at once.
@@ -154,7 +155,9 @@ impl<A: Evolve, S: EventStore> Loader<'_, A, S> {
             .read_stream(stream, last.version - 1, PAGE)
             .await?;
         match events.split_first() {
-            Some((first, news)) if Last::from(first) == last => {
+            Some((first, news))
+                if Last::from(first) == last || without("a cached history is verified") =>
+            {
                 known.apply(news)?;
                 if events.len() == PAGE {
                     known = replay(self.store, stream, known, u64::MAX).await?;

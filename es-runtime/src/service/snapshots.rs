@@ -12,6 +12,7 @@ use super::writer::{Job, Queue};
 use crate::aggregate::{Evolve, Fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, StoredEvent, StreamId};
+use crate::runtime::without;
 use crate::store::{EventStore, Last, Snapshot};
 
 /// When a snapshot of an aggregate is made.
@@ -227,7 +228,7 @@ impl<A: Evolve> Snapshotter<A> {
     }
 
     /// The state of a snapshot that is whole, of this fingerprint and stream, and of this history:
-    /// the event at its version is the one that it was sealed with.
+    /// its last event, which is the first one that was read, is the one that it was sealed with.
     fn believe(
         &self,
         stream: &StreamId,
@@ -237,11 +238,12 @@ impl<A: Evolve> Snapshotter<A> {
         if snapshot.fingerprint != self.fingerprint || snapshot.stream != *stream {
             return Err("the store answered with another one than was asked for".to_owned());
         }
-        let Some(last) = last.filter(|event| event.version == snapshot.version) else {
+        let Some(last) = last else {
             return Err("the stream does not go that far".to_owned());
         };
         let last = Last::from(last);
-        if snapshot.seal != Snapshot::seal_of(self.fingerprint, stream, last, &snapshot.state) {
+        let seal = Snapshot::seal_of(self.fingerprint, stream, last, &snapshot.state);
+        if snapshot.seal != seal && !without("a snapshot is sealed") {
             return Err("it is damaged, or of another history".to_owned());
         }
         let state = (self.state.read)(&snapshot.state);
@@ -263,7 +265,8 @@ impl<A: Evolve> Snapshotter<A> {
         }
         let all = replay(store, stream, Known::nothing(), known.version()).await?;
         let (told, real) = (known.loaded().state(), all.loaded().state());
-        if all.last() == known.last() && (self.state.same)(told, real) {
+        let same = all.last() == known.last() && (self.state.same)(told, real);
+        if same || without("a snapshot is compared with its events") {
             return Ok(known);
         }
         self.counters.off.store(true, Ordering::Relaxed);
@@ -335,7 +338,7 @@ impl<A> StateType<A> {
     fn to_text(self, state: &A) -> Result<String, String> {
         let text = (self.write)(state).map_err(|error| error.to_string())?;
         let again = (self.read)(&text).map_err(|error| format!("it does not decode: {error}"))?;
-        if (self.same)(state, &again) {
+        if (self.same)(state, &again) || without("a snapshot is the whole state") {
             Ok(text)
         } else {
             Err(

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
 mod attack;
+mod snapshots;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -112,7 +112,10 @@ fn the_fingerprint_is_that_of_the_state_and_its_events() {
 /// Snapshots are kept over releases: a fingerprint that changes by itself makes them worthless.
 #[test]
 fn the_fingerprint_is_the_same_in_every_binary() {
-    assert_eq!(print::<Ledger>().to_string(), "dabf90cd216b71b06c57482a0299ce6a");
+    assert_eq!(
+        print::<Ledger>().to_string(),
+        "dabf90cd216b71b06c57482a0299ce6a"
+    );
 }
 
 fn every<A>(store: &Store, events: u32) -> Builder
