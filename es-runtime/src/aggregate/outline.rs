@@ -3,8 +3,8 @@
 //!
 //! A deserializer that has no data asks the type for what it wants, notes it, and hands out the
 //! plainest value: zeros, empty texts, one item per list. Of an enum every variant is asked for,
-//! one at a time, in as many runs as the largest enum has variants. A type that refuses a plain value
-//! ends its run; what was noted until then counts.
+//! one at a time, in as many runs as the largest enum has variants. To a type that refuses a plain
+//! value others are offered; if it refuses all of them, what was noted until then counts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,23 +20,39 @@ const DEEPEST: usize = 24;
 /// What is noted of a type that never ends.
 const LONGEST: usize = 64 << 10;
 const MOST_RUNS: usize = 64;
+/// How often one run starts again.
+const MOST_OFFERS: usize = 1000;
+
+/// What is offered to those who read texts: many take any, and some take ids, times or numbers.
+const TEXTS: [&str; 8] = [
+    "",
+    "a",
+    "1",
+    "00000000-0000-0000-0000-000000000000",
+    "1970-01-01T00:00:00Z",
+    "1970-01-01",
+    "00:00:00",
+    "127.0.0.1",
+];
+/// And to those who read numbers.
+const NUMBERS: [u8; 8] = [0, 1, 2, 10, 100, 42, 7, 3];
 
 /// The outline of `T`, the same text for as long as the type and what is in it stay the same.
 pub(super) fn outline<T: DeserializeOwned>() -> String {
     let mut seen = BTreeSet::new();
     let (mut run, mut runs) = (0, 1);
     while run < runs {
-        let mut notes = Notes {
-            run,
-            variants: 1,
-            text: String::new(),
-        };
-        let asker = Asker {
-            notes: &mut notes,
-            depth: 0,
-        };
-        // Refused or not, and if it panics: the notes say how far it went.
-        catch_unwind(AssertUnwindSafe(|| T::deserialize(asker).is_ok())).ok();
+        let mut notes = Notes::new(run);
+        for _ in 0..MOST_OFFERS {
+            let asker = Asker {
+                notes: &mut notes,
+                depth: 0,
+            };
+            let read = catch_unwind(AssertUnwindSafe(|| T::deserialize(asker).is_ok()));
+            if read.unwrap_or(false) || !notes.offers_another() {
+                break;
+            }
+        }
         runs = notes.variants.clamp(runs, MOST_RUNS);
         seen.insert(notes.text);
         run += 1;
@@ -49,6 +65,43 @@ struct Notes {
     /// How many variants the largest enum has.
     variants: usize,
     text: String,
+    /// Which value each question for a plain one is answered with.
+    offers: Vec<usize>,
+    asked: usize,
+}
+
+impl Notes {
+    fn new(run: usize) -> Self {
+        Self {
+            run,
+            variants: 1,
+            text: String::new(),
+            offers: Vec::new(),
+            asked: 0,
+        }
+    }
+
+    /// Starts again with another value for the last question, if there is one left.
+    fn offers_another(&mut self) -> bool {
+        let Some(last) = self.asked.checked_sub(1) else {
+            return false;
+        };
+        if self.offers[last] + 1 == TEXTS.len() {
+            return false;
+        }
+        self.offers[last] += 1;
+        (self.asked, self.variants) = (0, 1);
+        self.text.clear();
+        true
+    }
+
+    fn offer(&mut self) -> usize {
+        if self.asked == self.offers.len() {
+            self.offers.push(0);
+        }
+        self.asked += 1;
+        self.offers[self.asked - 1]
+    }
 }
 
 struct Asker<'n> {
@@ -96,13 +149,30 @@ impl Asker<'_> {
     }
 }
 
+/// Answers with a plain value, which depends on how often another one was refused.
 macro_rules! plain {
-    ($($method:ident: $visit:ident($($value:expr)?),)*) => {$(
+    ($($method:ident: $visit:ident($($offer:expr)?),)*) => {$(
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Ended> {
             self.note(stringify!($method).trim_start_matches("deserialize_"))?;
-            visitor.$visit($($value)?)
+            visitor.$visit($($offer(self.notes.offer()))?)
         }
     )*};
+}
+
+fn text(offer: usize) -> &'static str {
+    TEXTS[offer]
+}
+
+fn number<T: From<u8>>(offer: usize) -> T {
+    NUMBERS[offer].into()
+}
+
+fn small(offer: usize) -> i8 {
+    NUMBERS[offer].cast_signed()
+}
+
+fn bytes(offer: usize) -> &'static [u8] {
+    &[0; 64][..[0, 16, 32, 4, 8, 12, 20, 64][offer]]
 }
 
 impl<'de> Deserializer<'de> for Asker<'_> {
@@ -111,26 +181,26 @@ impl<'de> Deserializer<'de> for Asker<'_> {
     plain! {
         deserialize_any: visit_unit(),
         deserialize_ignored_any: visit_unit(),
-        deserialize_bool: visit_bool(false),
-        deserialize_i8: visit_i8(0),
-        deserialize_i16: visit_i16(0),
-        deserialize_i32: visit_i32(0),
-        deserialize_i64: visit_i64(0),
-        deserialize_i128: visit_i128(0),
-        deserialize_u8: visit_u8(0),
-        deserialize_u16: visit_u16(0),
-        deserialize_u32: visit_u32(0),
-        deserialize_u64: visit_u64(0),
-        deserialize_u128: visit_u128(0),
-        deserialize_f32: visit_f32(0.0),
-        deserialize_f64: visit_f64(0.0),
-        deserialize_char: visit_char('0'),
-        deserialize_str: visit_str(""),
-        deserialize_string: visit_str(""),
-        deserialize_bytes: visit_bytes(&[]),
-        deserialize_byte_buf: visit_bytes(&[]),
-        deserialize_identifier: visit_str(""),
         deserialize_unit: visit_unit(),
+        deserialize_bool: visit_bool(|offer| offer % 2 == 1),
+        deserialize_i8: visit_i8(small),
+        deserialize_i16: visit_i16(number),
+        deserialize_i32: visit_i32(number),
+        deserialize_i64: visit_i64(number),
+        deserialize_i128: visit_i128(number),
+        deserialize_u8: visit_u8(number),
+        deserialize_u16: visit_u16(number),
+        deserialize_u32: visit_u32(number),
+        deserialize_u64: visit_u64(number),
+        deserialize_u128: visit_u128(number),
+        deserialize_f32: visit_f32(number),
+        deserialize_f64: visit_f64(number),
+        deserialize_char: visit_char(|offer| if offer == 0 { 'a' } else { number(offer) }),
+        deserialize_str: visit_str(text),
+        deserialize_string: visit_str(text),
+        deserialize_bytes: visit_bytes(bytes),
+        deserialize_byte_buf: visit_bytes(bytes),
+        deserialize_identifier: visit_str(text),
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Ended> {
@@ -330,6 +400,8 @@ impl<'de> VariantAccess<'de> for Asker<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::net::IpAddr;
+    use std::num::NonZeroU16;
 
     use serde::Deserialize;
 
@@ -402,31 +474,47 @@ mod tests {
 
     #[derive(Deserialize)]
     #[serde(try_from = "i64")]
-    #[allow(dead_code)]
-    struct Positive(i64);
+    struct Never;
 
-    impl TryFrom<i64> for Positive {
+    impl TryFrom<i64> for Never {
         type Error = &'static str;
 
         fn try_from(n: i64) -> Result<Self, &'static str> {
-            if n > 0 {
-                Ok(Self(n))
+            if n == 7_000_000 {
+                Ok(Self)
             } else {
-                Err("more than that")
+                Err("only that one")
             }
         }
     }
 
     #[derive(Deserialize)]
-    #[allow(dead_code)]
-    struct Picky {
-        before: bool,
-        amount: Positive,
-        after: bool,
+    #[serde(from = "String")]
+    struct Panics;
+
+    impl From<String> for Panics {
+        fn from(text: String) -> Self {
+            assert!(text.len() == 1, "a type of a user's that is not careful");
+            Self
+        }
     }
 
     #[test]
-    fn a_type_that_refuses_a_plain_value_is_seen_up_to_there() {
-        assert_eq!(outline::<Picky>(), "struct before bool amount i64 ");
+    fn a_type_that_refuses_a_plain_value_is_offered_others() {
+        type Careful = (
+            uuid::Uuid,
+            crate::event::Timestamp,
+            NonZeroU16,
+            Panics,
+            [IpAddr; 2],
+            bool,
+        );
+        let seen = outline::<Careful>();
+        assert_eq!(seen, "tuple 6 str string u16 string tuple 2 str str bool ");
+    }
+
+    #[test]
+    fn a_type_that_refuses_all_is_seen_up_to_there() {
+        assert_eq!(outline::<(bool, Never, bool)>(), "tuple 3 bool i64 ");
     }
 }
