@@ -201,8 +201,8 @@ pub(crate) fn missing_comma(inventory: &Inventory, spec: &Spec, rest: &TokenStre
     Diagnostic::new("ES0021", &first, title).help(format!("`{}, …`", spec.example))
 }
 
-pub(crate) fn version_zero(at: &TokenStream) -> Diagnostic {
-    Diagnostic::new("ES0022", at, "versions count from 1").help("`version = 1`")
+pub(crate) fn version_zero(spec: &Spec, at: &TokenStream) -> Diagnostic {
+    Diagnostic::new("ES0022", at, "versions count from 1").help(format!("`{} = 1`", spec.name))
 }
 
 // ── Items ───────────────────────────────────────────────────────────────────────────────────────

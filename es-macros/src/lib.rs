@@ -58,6 +58,7 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `command = AccountCommand` | what somebody wants of it |
 /// | `error = AccountError` | why it says no |
 /// | `id = AccountId` | what identifies one; a `String` if left out |
+/// | `snapshot = 2` | raise it when snapshots of before mean something else; 1 if left out |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     entry::<derive::Aggregate>(input)

@@ -18,6 +18,13 @@ pub(crate) fn panic_message(error: JoinError) -> String {
     )
 }
 
+/// Whether this build leaves a guard out, to show that the tests miss it: `.ci/guards` does. A
+/// release build never does.
+pub(crate) fn without(guard: &str) -> bool {
+    let testing = cfg!(all(feature = "testing", debug_assertions));
+    testing && option_env!("ES_TEST_WITHOUT") == Some(guard)
+}
+
 /// Waits for Ctrl-C or SIGTERM.
 pub(crate) async fn asked_to_stop() {
     let interrupt = async {

@@ -218,7 +218,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 17] = [
+const REJECTED: [(Fault, &str); 21] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -254,6 +254,16 @@ const REJECTED: [(Fault, &str); 17] = [
     (Fault::Unproven, "an inbox moves once"),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),
+    (Fault::SnapshotsGoBack, "a snapshot never goes back"),
+    (Fault::AnyonesSnapshot, "a snapshot is found by who made it"),
+    (
+        Fault::LooseSnapshot,
+        "a snapshot comes with the events from its last one on",
+    ),
+    (
+        Fault::FrozenSnapshot,
+        "a snapshot comes with the events from its last one on",
+    ),
 ];
 
 /// Virtual time: nobody waits for the store that never wakes anybody.

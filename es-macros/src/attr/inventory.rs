@@ -118,6 +118,7 @@ pub(crate) const AGGREGATE_STATE: Inventory = Inventory {
         one("command", Kind::Type, "command = AccountCommand"),
         one("error", Kind::Type, "error = AccountError"),
         one("id", Kind::Type, "id = AccountId"),
+        one("snapshot", Kind::Version, "snapshot = 2"),
     ],
     variant: &[],
     field: &[],

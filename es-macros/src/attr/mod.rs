@@ -223,7 +223,7 @@ fn value_of(
         Ok((value, input.parse::<TokenStream>()?))
     };
     match parsed.parse2(tokens.clone()) {
-        Ok((Value::Version(0), _)) => Err(diag::version_zero(tokens)),
+        Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
         Ok(parsed) => Ok(parsed),
         Err(_) => Err(diag::wrong_kind(spec, tokens)),
     }

@@ -6,12 +6,13 @@ use super::{anonymous, implement, itself};
 use crate::model::{AggregateState, AggregateTypes};
 
 pub(crate) fn aggregate(model: &AggregateState<'_>) -> TokenStream {
-    with_types(model.input, &model.name.text, &model.types)
+    with_types(model.input, &model.name.text, &model.shape, &model.types)
 }
 
 pub(super) fn with_types(
     input: &DeriveInput,
     name: &str,
+    shape: &str,
     types: &AggregateTypes<'_>,
 ) -> TokenStream {
     let AggregateTypes {
@@ -23,6 +24,7 @@ pub(super) fn with_types(
     let id = id.map_or_else(|| quote!(__es::String), |id| quote!(#id));
     let body = quote! {
         const NAME: &'static str = #name;
+        const SHAPE: &'static str = #shape;
         type Id = #id;
         type Event = #event;
         type Command = #command;

@@ -77,7 +77,7 @@ pub(crate) fn projection(input: &DeriveInput, _: &Options) -> TokenStream {
 /// Only with all of its types: with another one in its place, every use would be a wrong type.
 pub(crate) fn aggregate(input: &DeriveInput, options: &Options) -> TokenStream {
     AggregateTypes::read(options).map_or_else(TokenStream::new, |types| {
-        super::aggregate::with_types(input, "", &types)
+        super::aggregate::with_types(input, "", "", &types)
     })
 }
 

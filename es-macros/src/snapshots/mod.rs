@@ -182,6 +182,7 @@ expansions! {
     command_empty: command,
     aggregate: aggregate,
     aggregate_generic: aggregate,
+    aggregate_shape: aggregate,
     projection: projection,
     projection_generic: projection,
     integration: integration,

@@ -7,6 +7,13 @@ pub struct Loaded<A> {
     version: u64,
 }
 
+impl<A> Loaded<A> {
+    /// A state that stands for the events up to `version`.
+    pub(crate) fn new(state: A, version: u64) -> Self {
+        Self { state, version }
+    }
+}
+
 impl<A: Evolve> Loaded<A> {
     /// The state.
     pub fn state(&self) -> &A {

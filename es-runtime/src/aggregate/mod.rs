@@ -1,9 +1,12 @@
 //! Aggregates: state, decisions and changes, all pure.
 
+mod fingerprint;
 mod given;
 mod into_events;
 mod loaded;
+mod outline;
 
+pub use fingerprint::Fingerprint;
 pub use given::{Given, When, given};
 pub use into_events::IntoEvents;
 pub use loaded::Loaded;
@@ -59,7 +62,8 @@ use crate::event::Event;
 /// given::<Door>([DoorEvent::Opened]).when(DoorCommand::Open).then_error(AlreadyOpen);
 /// ```
 ///
-/// The state is a cache of its events: it is never stored as the truth.
+/// The state is a cache of its events: it is never stored as the truth. A service may keep
+/// snapshots of it, to read fewer events.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate [ES0024]",
     label = "this is not the state of an aggregate",
@@ -68,6 +72,9 @@ use crate::event::Event;
 pub trait Aggregate: Clone + Default + Send + Sync + 'static {
     /// The stored name, `account`: the first part of every stream id. Frozen for ever.
     const NAME: &'static str;
+    /// What the state looks like, as far as the derive sees it: a snapshot of another shape is not
+    /// used. By hand: any text that changes whenever a field or its type does.
+    const SHAPE: &'static str;
     /// What identifies one of them; `String` unless the derive says `id = …`.
     type Id: Display + FromStr + Send + Sync;
     /// What happens to it.

@@ -1,15 +1,19 @@
 //! Describes a service and starts it.
 
 use std::any::{Any, TypeId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cache::Cache;
+use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
-use super::{Inner, RecordCommand, Service};
+use super::writer::{self, Queue};
+use super::{Boxed, Inner, RecordCommand, Service, Typed};
 use crate::aggregate::{Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Event, SystemClock};
@@ -24,12 +28,21 @@ pub struct Builder {
     store: Option<Store>,
     clock: Arc<dyn Clock>,
     aggregates: HashMap<&'static str, TypeId>,
-    recorders: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    recorders: Typed,
+    caches: Typed,
+    snapshotters: BTreeMap<&'static str, SnapshotterDraft>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
     streams: BTreeMap<ProjectionId, StreamDraft>,
     #[cfg(feature = "feed")]
     serve: Option<String>,
     mistake: Option<Error>,
+}
+
+/// Snapshots of an aggregate whose clock is not known yet.
+struct SnapshotterDraft {
+    aggregate: TypeId,
+    policy: Snapshots,
+    make: fn(Snapshots, Arc<dyn Clock>, Arc<Queue>) -> Result<Boxed>,
 }
 
 /// An integration stream whose namespace and clock are not known yet.
@@ -66,6 +79,8 @@ impl Builder {
             clock: Arc::new(SystemClock),
             aggregates: HashMap::new(),
             recorders: HashMap::new(),
+            caches: HashMap::new(),
+            snapshotters: BTreeMap::new(),
             read_models: BTreeMap::new(),
             streams: BTreeMap::new(),
             #[cfg(feature = "feed")]
@@ -111,6 +126,38 @@ impl Builder {
     {
         let record: RecordCommand<A> = serde_json::value::to_raw_value;
         self.recorders.insert(TypeId::of::<A>(), Box::new(record));
+        self
+    }
+
+    /// Keeps snapshots of the aggregate's state in the store, so that fewer events are read. They
+    /// are made beside the commands, and never believed against the log.
+    ///
+    /// What the state is made of is watched, also inside of nested types: a snapshot of another
+    /// release is used only if nothing of that changed. When the *meaning* of the code in `on_…`
+    /// methods changes, raise `#[aggregate(snapshot = 2)]`.
+    pub fn snapshots<A>(mut self, policy: Snapshots) -> Self
+    where
+        A: Decide + Evolve + Serialize + DeserializeOwned + PartialEq,
+    {
+        let draft = SnapshotterDraft {
+            aggregate: TypeId::of::<A>(),
+            policy,
+            make: |policy, clock, queue| Ok(Box::new(Snapshotter::<A>::new(policy, clock, queue)?)),
+        };
+        if self.snapshotters.insert(A::NAME, draft).is_some() {
+            self.duplicate(format!("the snapshots of `{}`", A::NAME));
+        }
+        self
+    }
+
+    /// Keeps the states of this many of the aggregate's streams in memory, so that most commands
+    /// read no events. Other processes may append to the same streams: what is decided on a state
+    /// that is behind is decided again.
+    pub fn cache<A: Decide + Evolve>(mut self, entries: usize) -> Self {
+        let cache = Box::new(Cache::<A>::new(entries));
+        if self.caches.insert(TypeId::of::<A>(), cache).is_some() {
+            self.duplicate(format!("the cache of `{}`", A::NAME));
+        }
         self
     }
 
@@ -175,7 +222,23 @@ impl Builder {
             })
         };
         let store = self.store.ok_or_else(no_store)?;
+        let aggregates: HashSet<_> = self.aggregates.into_values().collect();
+        let cached = self.caches.keys().copied();
+        let snapshotted = self.snapshotters.values().map(|draft| draft.aggregate);
+        if !cached.chain(snapshotted).all(|a| aggregates.contains(&a)) {
+            let what = "an aggregate with a cache or snapshots".to_owned();
+            return Err(Error::new(Kind::Unregistered { what }));
+        }
         let mut workers = Workers::new();
+        let (queue, mut snapshotters) = (Arc::new(Queue::default()), HashMap::new());
+        for draft in self.snapshotters.into_values() {
+            let snapshotter = (draft.make)(draft.policy, self.clock.clone(), queue.clone())?;
+            snapshotters.insert(draft.aggregate, snapshotter);
+        }
+        if !snapshotters.is_empty() {
+            let writer = writer::run(queue, store.clone(), workers.stop());
+            workers.add(tokio::spawn(writer));
+        }
         for read_model in self.read_models.into_values() {
             read_model.start(&mut workers, &store).await?;
         }
@@ -206,8 +269,10 @@ impl Builder {
                 name: self.name,
                 store,
                 clock: self.clock,
-                aggregates: self.aggregates.into_values().collect(),
+                aggregates,
                 recorders: self.recorders,
+                caches: self.caches,
+                snapshotters,
                 workers,
                 #[cfg(feature = "feed")]
                 feed,

@@ -4,18 +4,15 @@ use std::any::TypeId;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use super::{Inner, RecordCommand, Service};
-use crate::aggregate::{Aggregate, Command, Decide, Evolve, Loaded};
+use super::{Inner, RecordCommand, Service, typed};
+use crate::aggregate::{Aggregate, Command, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
-use crate::event::{
-    CommandId, CommandRecord, Event, Metadata, Position, StreamId, decode_event, encode,
-};
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome, StreamQuery};
+use crate::event::{CommandId, CommandRecord, Event, Metadata, Position, StreamId, encode};
+use crate::runtime::without;
+use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
 
 /// How often a decision is made again because somebody else was faster.
 const ATTEMPTS: u32 = 20;
-/// Events of a stream that are read at once.
-const PAGE: usize = 5000;
 
 /// A command about to be executed. Say who asks and why, then await it.
 #[must_use = "a command does nothing until it is awaited"]
@@ -131,8 +128,7 @@ impl<A: Decide + Evolve> Execute<'_, A> {
         }
         let name = self.command.name();
         let mut record = CommandRecord::named(name);
-        let recorder = recorders.get(&TypeId::of::<A>());
-        if let Some(json) = recorder.and_then(|json| json.downcast_ref::<RecordCommand<A>>()) {
+        if let Some(json) = typed::<A, RecordCommand<A>>(recorders) {
             let unencodable = |error| {
                 let what = format!("the command `{name}`");
                 Error::caused_by(Kind::Unencodable { what }, error)
@@ -169,11 +165,26 @@ impl Attempt<'_> {
         name: &'static str,
         command: &A::Command,
     ) -> Result<Receipt> {
-        let store = &self.service.inner.store;
+        let loader = self.service.inner.loader::<A>();
+        let store = loader.store;
+        // A state from the cache may be behind: what is decided on it counts once the store agrees.
+        let (mut known, mut fresh) = match loader.cached(&self.stream) {
+            Some(known) => (known, false),
+            None => (loader.fresh(&self.stream).await?, true),
+        };
         let mut attempts = 1;
         loop {
-            let loaded = load::<A, _>(store, &self.stream).await?;
-            let events = match loaded.decide(command.clone()) {
+            let decided = known.loaded().decide(command.clone());
+            // An append makes sure of the version by itself; a no, and a no-op that leaves no
+            // trace, do not.
+            let leaves_a_trace = |events: &Vec<_>| self.named || !events.is_empty();
+            let counts = fresh || decided.as_ref().is_ok_and(leaves_a_trace);
+            if !counts && !without("a cached no is verified") {
+                known = loader.refresh(&self.stream, known).await?;
+                fresh = true;
+                continue;
+            }
+            let events = match decided {
                 Ok(events) => events,
                 Err(error) => {
                     // A command that was accepted before may well be refused by what it made.
@@ -190,22 +201,28 @@ impl Attempt<'_> {
                     ));
                 }
             };
+            let expected = known.version();
             if events.is_empty() && !self.named {
                 // Nothing to keep, and nobody who could ask again.
-                let (first, version) = (store.head().await?.next(), loaded.version());
-                return Ok(Receipt::new(
-                    Outcome {
-                        first,
-                        count: 0,
-                        version,
-                    },
-                    false,
-                ));
+                let first = store.head().await?.next();
+                let (count, version) = (0, expected);
+                let nothing = Outcome {
+                    first,
+                    count,
+                    version,
+                };
+                return Ok(Receipt::new(nothing, false));
             }
-            let expected = loaded.version();
             let append = self.append::<A>(expected, &events)?;
+            let next = loader.next(&known, &append.events);
             match store.append(append).await? {
-                Appended::New(outcome) => return Ok(Receipt::new(outcome, false)),
+                Appended::New(outcome) => {
+                    if let Some(next) = next {
+                        known.advance(next, outcome, self.id);
+                        loader.keep(&self.stream, &mut known);
+                    }
+                    return Ok(Receipt::new(outcome, false));
+                }
                 Appended::Already(outcome) => return Ok(Receipt::new(outcome, true)),
                 Appended::Conflict { found } if attempts >= ATTEMPTS => {
                     let stream = self.stream;
@@ -218,6 +235,8 @@ impl Attempt<'_> {
                 Appended::Conflict { found } => {
                     tracing::debug!(stream = %self.stream, expected, found, "deciding again");
                     attempts += 1;
+                    known = loader.refresh(&self.stream, known).await?;
+                    fresh = true;
                 }
             }
         }
@@ -277,22 +296,4 @@ fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {
 
 pub(super) fn stream_of<A: Aggregate>(id: &A::Id) -> Result<StreamId> {
     Ok(StreamId::new(A::NAME, id)?)
-}
-
-/// The aggregate as its events left it.
-pub(super) async fn load<A: Evolve, S: EventStore>(
-    store: &S,
-    stream: &StreamId,
-) -> Result<Loaded<A>> {
-    let mut loaded = Loaded::default();
-    loop {
-        let query = StreamQuery::after(loaded.version()).limit(PAGE).bare();
-        let page = store.read_stream(stream, query).await?;
-        for event in page.events.iter() {
-            loaded.apply(&decode_event::<A::Event>(event)?);
-        }
-        if !page.more {
-            return Ok(loaded);
-        }
-    }
 }

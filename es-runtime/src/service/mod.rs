@@ -1,24 +1,32 @@
 //! The service: ties the modules together, supervises them, executes commands, answers reads.
 
 mod builder;
+mod cache;
 mod execute;
+mod load;
+mod snapshots;
 mod supervise;
 mod view;
+mod writer;
 
 pub use builder::Builder;
 pub use execute::{Execute, Receipt};
+pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use self::cache::Cache;
+use self::load::Loader;
+use self::snapshots::Snapshotter;
 use self::supervise::Workers;
 use crate::aggregate::{Aggregate, Decide, Evolve};
-use crate::error::Result;
-use crate::event::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{EventStore, ProjectionId, Store};
+use crate::store::{EventStore, Outdated, ProjectionId, Store};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -64,10 +72,37 @@ struct Inner {
     clock: Arc<dyn Clock>,
     aggregates: HashSet<TypeId>,
     /// A [`RecordCommand`] for each aggregate whose commands are recorded.
-    recorders: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    recorders: Typed,
+    /// A [`Cache`] for each aggregate that is cached.
+    caches: Typed,
+    /// A [`Snapshotter`] for each aggregate that has snapshots.
+    snapshotters: Typed,
     workers: Workers,
     #[cfg(feature = "feed")]
     feed: Option<std::net::SocketAddr>,
+}
+
+/// One value for each of some aggregates, whose type is the key.
+type Typed = HashMap<TypeId, Boxed>;
+
+type Boxed = Box<dyn Any + Send + Sync>;
+
+fn typed<A: 'static, T: 'static>(map: &Typed) -> Option<&T> {
+    map.get(&TypeId::of::<A>())?.downcast_ref()
+}
+
+impl Inner {
+    fn loader<A: Evolve>(&self) -> Loader<'_, A, Store> {
+        Loader {
+            store: &self.store,
+            cache: typed::<A, Cache<A>>(&self.caches),
+            snapshots: self.snapshotter::<A>(),
+        }
+    }
+
+    fn snapshotter<A: Evolve>(&self) -> Option<&Snapshotter<A>> {
+        typed::<A, _>(&self.snapshotters)
+    }
 }
 
 impl Service {
@@ -117,7 +152,42 @@ impl Service {
         id: impl Into<A::Id>,
     ) -> Result<crate::aggregate::Loaded<A>> {
         let stream = execute::stream_of::<A>(&id.into())?;
-        execute::load(&self.inner.store, &stream).await
+        let known = self.inner.loader::<A>().fresh(&stream).await?;
+        Ok(Arc::unwrap_or_clone(known.into_loaded()))
+    }
+
+    /// How the snapshots of an aggregate are doing; nothing for one without.
+    pub fn snapshot_stats<A: Evolve>(&self) -> Option<SnapshotStats> {
+        Some(self.inner.snapshotter::<A>()?.stats())
+    }
+
+    /// Removes the aggregate's snapshots of other releases, those that were made before `before`:
+    /// choose a time at which no other release was running any more. Answers how many there were.
+    ///
+    /// Snapshots are no truth: nothing is lost.
+    ///
+    /// # Errors
+    /// When the aggregate has no snapshots in this service, or the database failed: what was
+    /// removed until then stays removed.
+    pub async fn remove_outdated_snapshots<A: Evolve>(&self, before: Timestamp) -> Result<usize> {
+        const AT_ONCE: usize = 1000;
+        let Some(snapshotter) = self.inner.snapshotter::<A>() else {
+            let what = format!("snapshots of `{}`", A::NAME);
+            return Err(Error::new(Kind::Unregistered { what }));
+        };
+        let outdated = Outdated {
+            aggregate: A::NAME.to_owned(),
+            keep: snapshotter.fingerprint(),
+            before,
+        };
+        let mut removed = 0;
+        loop {
+            let now = self.inner.store.remove_outdated(&outdated, AT_ONCE).await?;
+            removed += now;
+            if now < AT_ONCE {
+                return Ok(removed);
+            }
+        }
     }
 
     /// Reads one version of a read model.

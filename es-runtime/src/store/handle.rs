@@ -5,10 +5,11 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, StoreHealth,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
+    Phase, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, Snapshot,
+    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Event, LogIdentity, Position, StoredEvents, StreamId};
 
@@ -113,6 +114,32 @@ impl EventStore for Store {
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
         to!(self.read_stream(stream, query).await)
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, StreamPage)> {
+        to!(self.read_snapshot(stream, fingerprint, limit).await)
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        to!(self.write_snapshots(snapshots).await)
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        to!(self.remove_snapshot(stream, fingerprint, version).await)
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        to!(self.remove_outdated(outdated, limit).await)
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {

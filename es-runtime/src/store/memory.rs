@@ -11,11 +11,12 @@ use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
     Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage, LogQuery, Outcome,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
     health::{Durability, StoreHealth},
     life, plan,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
 
@@ -34,6 +35,7 @@ struct State {
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<(StreamId, CommandId), Outcome>,
     correlations: HashMap<(StreamId, CommandId), String>,
+    snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     projections: BTreeMap<ProjectionId, ProjectionState>,
     fingerprints: HashMap<ProjectionId, String>,
     rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
@@ -119,6 +121,12 @@ impl State {
             .ok_or_else(|| Error::new(unknown()))
     }
 
+    /// The events of a stream after a version.
+    fn stream(&self, stream: &StreamId, query: StreamQuery) -> StreamPage {
+        let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        StreamPage::pick(query, events.iter().map(|&i| &self.log[i]))
+    }
+
     /// Moves the cursor if it stands where the mover believes.
     fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
         let state = self.known(&advance.projection)?;
@@ -167,12 +175,65 @@ impl EventStore for MemoryStore {
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
+        Ok(self.state().stream(stream, query))
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, StreamPage)> {
         let state = self.state();
-        let events = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        Ok(StreamPage::pick(
-            query,
-            events.iter().map(|&i| &state.log[i]),
-        ))
+        let snapshot = state.snapshots.get(&(stream.clone(), fingerprint)).cloned();
+        let before = snapshot.as_ref().map_or(0, |s| s.version.saturating_sub(1));
+        let query = StreamQuery::after(before).limit(limit);
+        Ok((snapshot, state.stream(stream, query)))
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        let mut state = self.state();
+        for new in snapshots {
+            let key = (new.stream.clone(), new.fingerprint);
+            match state.snapshots.get(&key) {
+                Some(kept) if kept.version >= new.version => {}
+                _ => drop(state.snapshots.insert(key, new)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let key = (stream.clone(), fingerprint);
+        if state
+            .snapshots
+            .get(&key)
+            .is_some_and(|s| s.version == version)
+        {
+            state.snapshots.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        let mut state = self.state();
+        let is_outdated = |snapshot: &&Snapshot| {
+            snapshot.stream.aggregate() == outdated.aggregate
+                && snapshot.fingerprint != outdated.keep
+                && snapshot.time < outdated.before
+        };
+        let found = state.snapshots.values().filter(is_outdated).take(limit);
+        let found: Vec<_> = found.map(|s| (s.stream.clone(), s.fingerprint)).collect();
+        for key in &found {
+            state.snapshots.remove(key);
+        }
+        Ok(found.len())
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {

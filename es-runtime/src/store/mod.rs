@@ -20,6 +20,7 @@ mod published;
 mod read;
 #[cfg(feature = "runtime")]
 mod replay;
+mod snapshot;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -43,6 +44,9 @@ pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
 #[cfg(feature = "runtime")]
 pub use replay::Replay;
+#[cfg(feature = "runtime")]
+pub(crate) use snapshot::Last;
+pub use snapshot::{Outdated, Snapshot};
 pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;
@@ -50,6 +54,7 @@ pub use tx::Tx;
 use std::fmt;
 use std::future::Future;
 
+use crate::aggregate::Fingerprint;
 use crate::error::Result;
 use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
@@ -182,6 +187,8 @@ pub struct StreamCursor {
 ///    the mover believes.
 /// 4. A command id is accepted once per stream; the second time answers with the first outcome,
 ///    whatever version is expected, also after a restart.
+/// 5. A snapshot is found under its stream and its fingerprint alone, as it was written, and never
+///    an older one after a newer one. It may be gone at any time.
 ///
 /// Every method may be called from several tasks, and from several processes where the store is
 /// shared between them. A future that is dropped leaves either all of its effect or none.
@@ -208,6 +215,38 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         stream: &StreamId,
         query: StreamQuery,
     ) -> impl Future<Output = Result<StreamPage>> + Send;
+
+    /// The stream's snapshot of this fingerprint, with the events from its last one on; without a
+    /// snapshot, the events from the first one on. At most `limit` events, in order.
+    ///
+    /// The snapshot's last event comes with it, so that the caller sees whether it belongs to this
+    /// history. A snapshot beyond the stream's end comes without events.
+    fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Option<Snapshot>, StreamPage)>> + Send;
+
+    /// Keeps snapshots of distinct streams, each unless one of its fingerprint with the same or a
+    /// higher version is kept.
+    fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes the stream's snapshot of this fingerprint if it has this version: it was found to be
+    /// wrong.
+    fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes snapshots that nobody needs any more, at most `limit`, and answers how many.
+    fn remove_outdated(
+        &self,
+        outdated: &Outdated,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize>> + Send;
 
     /// Events of the log, in order.
     fn read_log(&self, query: &LogQuery) -> impl Future<Output = Result<LogPage>> + Send;

@@ -63,7 +63,7 @@ impl StreamQuery {
     }
 
     /// Leaves out who, why and when, for those who only fold: the store may answer without
-    /// commands and metadata, and with the epoch for the time.
+    /// metadata, and with the epoch for the time.
     #[must_use]
     pub fn bare(mut self) -> Self {
         self.bare = true;

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
 
+use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, Tx,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
+    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -56,6 +57,14 @@ pub(crate) enum Fault {
     Deaf,
     /// Never tells of news in an integration stream.
     DeafToStreams,
+    /// Writes an older snapshot over a newer one.
+    SnapshotsGoBack,
+    /// Keeps one snapshot of a stream, whoever made it.
+    AnyonesSnapshot,
+    /// Reads the events after a snapshot without its own last one.
+    LooseSnapshot,
+    /// Finds no events behind a snapshot, so that a stale state looks like the newest.
+    FrozenSnapshot,
 }
 
 #[derive(Clone, Debug)]
@@ -272,6 +281,48 @@ impl EventStore for BrokenStore {
         Ok(StreamPage::pick(query, own))
     }
 
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        mut of: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, StreamPage)> {
+        if self.fault == Fault::AnyonesSnapshot {
+            of = Fingerprint::from_bytes([0; 16]);
+        }
+        let (snapshot, _) = self.kept.read_snapshot(stream, of, 0).await?;
+        let version = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        let after = match self.fault {
+            Fault::LooseSnapshot => version,
+            _ => version.saturating_sub(1),
+        };
+        let limit = match self.fault {
+            Fault::FrozenSnapshot if version > 0 => 1,
+            _ => limit,
+        };
+        let query = StreamQuery::after(after).limit(limit);
+        Ok((snapshot, self.read_stream(stream, query).await?))
+    }
+
+    async fn write_snapshots(&self, mut snapshots: Vec<Snapshot>) -> Result<()> {
+        for new in &mut snapshots {
+            match self.fault {
+                Fault::AnyonesSnapshot => new.fingerprint = Fingerprint::from_bytes([0; 16]),
+                Fault::SnapshotsGoBack => {
+                    let of = new.fingerprint;
+                    let (kept, _) = self.kept.read_snapshot(&new.stream, of, 0).await?;
+                    if let Some(kept) = kept {
+                        self.kept
+                            .remove_snapshot(&new.stream, of, kept.version)
+                            .await?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.kept.write_snapshots(snapshots).await
+    }
+
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
         let log = self.seen(self.aside.lock().await).await?;
         let after = query.position();
@@ -356,7 +407,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_correlated head prepare_table prepare_stream projection projections
+    delegate!(kept: read_correlated remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
         inbox begin close);
 }

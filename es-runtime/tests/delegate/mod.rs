@@ -14,6 +14,20 @@ macro_rules! delegate {
     (@read_stream $to:ident) => {
         delegate!(@fn $to read_stream(stream: &StreamId, query: StreamQuery) -> Result<StreamPage>);
     };
+    (@read_snapshot $to:ident) => {
+        delegate!(@fn $to read_snapshot(stream: &StreamId, of: Fingerprint, limit: usize)
+            -> Result<(Option<Snapshot>, StreamPage)>);
+    };
+    (@write_snapshots $to:ident) => {
+        delegate!(@fn $to write_snapshots(snapshots: Vec<Snapshot>) -> Result<()>);
+    };
+    (@remove_snapshot $to:ident) => {
+        delegate!(@fn $to remove_snapshot(stream: &StreamId, of: Fingerprint, version: u64)
+            -> Result<()>);
+    };
+    (@remove_outdated $to:ident) => {
+        delegate!(@fn $to remove_outdated(outdated: &Outdated, limit: usize) -> Result<usize>);
+    };
     (@read_log $to:ident) => {
         delegate!(@fn $to read_log(query: &LogQuery) -> Result<LogPage>);
     };

@@ -14,6 +14,7 @@ mod processes;
 mod refusal;
 mod restore;
 mod sabotage;
+mod snapshots;
 mod standby;
 
 use std::collections::HashMap;

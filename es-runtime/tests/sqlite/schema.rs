@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use es_runtime::aggregate::Fingerprint;
 use es_runtime::event::Position;
 use es_runtime::store::EventStore;
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::sqlite::sqlx;
+use sqlx::sqlite::SqliteConnection;
 use tokio::task::JoinSet;
 
-use crate::{File, accepted, append, log, number, run};
+use crate::{File, accepted, append, log, number, run, stream};
 
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused() {
@@ -19,6 +21,81 @@ async fn a_database_of_a_newer_release_is_refused() {
     let error = SqliteStore::open(file.path()).await.unwrap_err();
     assert_eq!(error.code(), "ES0111", "{error}");
     assert!(!error.is_transient(), "trying again does not help");
+}
+
+/// A file as the release before snapshots left it, with an event in it.
+async fn of_the_release_before(file: &File) -> SqliteConnection {
+    std::fs::write(file.path(), []).unwrap();
+    let mut old = file.outside().await;
+    run(&mut old, "PRAGMA journal_mode = WAL").await.unwrap();
+    run(
+        &mut old,
+        include_str!("../../src/store/sqlite/migrations/1.sql"),
+    )
+    .await
+    .unwrap();
+    let more = "CREATE TABLE es_schema (version INTEGER PRIMARY KEY) STRICT;
+                INSERT INTO es_schema (version) VALUES (1);
+                INSERT INTO es_log (id, identity) VALUES (1, x'0102030405060708090a0b0c0d0e0f10')";
+    run(&mut old, more).await.unwrap();
+    old_append(&mut old).await.unwrap();
+    old
+}
+
+/// Appends an event to `account-old` as the release before does.
+async fn old_append(old: &mut SqliteConnection) -> sqlx::Result<()> {
+    let append = "
+        BEGIN IMMEDIATE;
+        INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
+                              command_id, payload, metadata, occurred_at)
+        SELECT (SELECT coalesce(max(position), 0) + 1 FROM es_event), 'account-old',
+               (SELECT coalesce(max(version), 0) + 1 FROM es_event WHERE stream = 'account-old'),
+               7, 'account.deposited', 1, 1, randomblob(16), '{}', NULL, 1;
+        INSERT INTO es_command (stream, command_id, first_position, count, version, at)
+        SELECT stream, command_id, position, 1, version, occurred_at FROM es_event
+        WHERE position = (SELECT max(position) FROM es_event);
+        COMMIT";
+    run(old, append).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_tables_of_the_release_before_are_brought_forward_while_it_runs() {
+    for round in 0..5 {
+        let file = Arc::new(File::new());
+        let mut old = of_the_release_before(&file).await;
+        let openers = (0..6).map(|_| SqliteStore::open(file.path()));
+        let openers = openers.collect::<JoinSet<_>>();
+        for _ in 0..10 {
+            old_append(&mut old).await.unwrap();
+        }
+        let stores = openers.join_all().await;
+        let stores: Vec<_> = stores
+            .into_iter()
+            .map(|store| store.expect("opening"))
+            .collect();
+        old_append(&mut old).await.unwrap();
+        for store in &stores {
+            assert_eq!(log(store).await.len(), 12, "round {round}");
+            assert_eq!(store.identity(), stores[0].identity());
+        }
+        let version = "SELECT group_concat(version) = '1,2' FROM es_schema";
+        assert_eq!(number(&mut old, version).await, 1);
+        // Both write on, each at the place after the other's.
+        assert_eq!(
+            accepted(&stores[0], append("new", 0, "new", 1))
+                .await
+                .first
+                .get(),
+            13
+        );
+        old_append(&mut old).await.unwrap();
+        let fingerprint = Fingerprint::from_bytes([1; 16]);
+        let found = stores[1]
+            .read_snapshot(&stream("old"), fingerprint, 99)
+            .await
+            .unwrap();
+        assert_eq!((found.0, found.1.events.len()), (None, 13));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -15,6 +15,7 @@ const _: () = {
     #[automatically_derived]
     impl __es::Aggregate for Account {
         const NAME: &'static str = "account";
+        const SHAPE: &'static str = "1: {balance:Money}";
         type Id = __es::String;
         type Event = AccountEvent;
         type Command = AccountCommand;

@@ -21,6 +21,7 @@ const _: () = {
         Refused: __es::StdError + __es::Send + __es::Sync + 'static,
     {
         const NAME: &'static str = "account";
+        const SHAPE: &'static str = "1: {balance:C}";
         type Id = Iban;
         type Event = Event<C>;
         type Command = Command<C>;

@@ -44,7 +44,7 @@ pub(super) const FORWARDS: &str =
 
 /// For a fold: what the stream's name, the page and the reader say already is not sent.
 pub(super) const BARE: &str = "
-    SELECT position, version, type, schema_version, min_reader, payload FROM es.event
+    SELECT position, version, type, schema_version, min_reader, command_id, payload FROM es.event
     WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
 
 pub(super) const BACKWARDS: &str =
@@ -120,6 +120,7 @@ pub(super) async fn stream(
 
 /// An event of the stream `name` that [`BARE`] selects.
 fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>> {
+    let command: Option<Uuid> = get(row, 5)?;
     Ok(StoredEventRef {
         position: position(get(row, 0)?)?,
         stream: name,
@@ -127,8 +128,8 @@ fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>
         event_type: get(row, 2)?,
         schema_version: unsigned("schema_version", get::<i32>(row, 3)?)?,
         min_reader: unsigned("min_reader", get::<i32>(row, 4)?)?,
-        command_id: None,
-        payload: get(row, 5)?,
+        command_id: command.map(|id| CommandId::from_u128(id.as_u128())),
+        payload: get(row, 6)?,
         metadata: None,
         time: Timestamp::default(),
     })
@@ -199,7 +200,7 @@ where
     row.try_get_unchecked(column).map_err(failed(DOING))
 }
 
-fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
+pub(super) fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
     let command: Option<Uuid> = get(row, 6)?;
     Ok(StoredEventRef {
         position: position(get(row, 0)?)?,

@@ -13,6 +13,7 @@ mod options;
 mod pool;
 mod projections;
 mod schema;
+mod snapshots;
 mod streams;
 mod types;
 mod url;
@@ -33,10 +34,11 @@ use super::group::{Committer, DOING};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
+    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
@@ -153,6 +155,44 @@ impl EventStore for PostgresStore {
         read!(self, "reading a stream", |db| log::stream(
             db, stream, query
         ))
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, StreamPage)> {
+        read!(self, "reading a snapshot", |db| {
+            snapshots::read(db, stream, fingerprint, limit)
+        })
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        const DOING: &str = "writing snapshots";
+        let mut tx = self.write(DOING).await?;
+        snapshots::write(&mut tx, &snapshots).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        const DOING: &str = "removing a snapshot";
+        let mut tx = self.write(DOING).await?;
+        snapshots::remove(&mut tx, stream, fingerprint, version).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        const DOING: &str = "removing outdated snapshots";
+        let mut tx = self.write(DOING).await?;
+        let removed = snapshots::remove_outdated(&mut tx, outdated, limit).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(removed)
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {

@@ -15,7 +15,7 @@ use crate::store::{
 const DOING: &str = "reading events";
 
 /// Events in one row.
-const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 1000;
 /// SQLite's word for a row that is too long for it.
 const TOO_BIG: &str = "18";
 
@@ -37,6 +37,8 @@ macro_rules! select {
         )
     };
 }
+
+pub(super) use select;
 
 pub(super) const PAGE: &str = select!("WHERE position > ? ORDER BY position LIMIT ?");
 
@@ -171,13 +173,7 @@ async fn read<'q>(
             .await
         {
             Ok(text) => {
-                let mut text = text.as_deref().unwrap_or_default();
-                while !text.is_empty() {
-                    let broken = || Error::database(DOING, "a row of the log is not well-formed");
-                    let (event, rest) = next_event(text).ok_or_else(broken)?;
-                    events.push(event);
-                    text = rest;
-                }
+                add(&mut events, text.as_deref().unwrap_or_default())?;
             }
             Err(error) if chunk > 1 && is_too_big(&error) => {
                 most = chunk / 2;
@@ -195,6 +191,17 @@ async fn read<'q>(
 fn is_too_big(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.as_deref() == Some(TOO_BIG)
+}
+
+/// Adds the events of a text that [`select`](macro@select) made.
+pub(super) fn add(events: &mut StoredEvents, mut text: &str) -> Result<()> {
+    while !text.is_empty() {
+        let broken = || Error::database(DOING, "a row of the log is not well-formed");
+        let (event, rest) = next_event(text).ok_or_else(broken)?;
+        events.push(event);
+        text = rest;
+    }
+    Ok(())
 }
 
 /// The first event of a text that [`select`](macro@select) made, and what follows it.

@@ -9,6 +9,7 @@ mod log;
 mod plans;
 mod projections;
 mod schema;
+mod snapshots;
 mod streams;
 
 pub use sqlx;
@@ -30,10 +31,11 @@ use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
+    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table,
 };
+use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
 
@@ -247,6 +249,32 @@ impl EventStore for SqliteStore {
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
         log::stream(&self.readers, stream, query).await
+    }
+
+    async fn read_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        limit: usize,
+    ) -> Result<(Option<Snapshot>, StreamPage)> {
+        snapshots::read(&self.readers, stream, fingerprint, limit).await
+    }
+
+    async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
+        snapshots::write(&self.writer, &snapshots).await
+    }
+
+    async fn remove_snapshot(
+        &self,
+        stream: &StreamId,
+        fingerprint: Fingerprint,
+        version: u64,
+    ) -> Result<()> {
+        snapshots::remove(&self.writer, stream, fingerprint, version).await
+    }
+
+    async fn remove_outdated(&self, outdated: &Outdated, limit: usize) -> Result<usize> {
+        snapshots::remove_outdated(&self.writer, outdated, limit).await
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use super::{SqliteStore, committer, log, projections, streams};
+use super::{SqliteStore, committer, log, projections, snapshots, streams};
 use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
 
 const TABLE: Table = Table {
@@ -48,6 +48,8 @@ async fn every_read_goes_by_a_key() {
         log::FILTERED,
         log::CORRELATED,
         log::OUTCOME,
+        snapshots::REMOVE,
+        snapshots::REMOVE_OUTDATED,
         streams::PAGE,
         streams::HEAD,
         streams::INBOX,
@@ -61,6 +63,9 @@ async fn every_read_goes_by_a_key() {
     // From the first row on, in the order of the key, up to the limit.
     let first = slow_steps(&store, &projections::select_page(&TABLE, false)).await;
     assert_eq!(first, ["SCAN balances_v1"]);
+    // All that the inner one finds is wanted.
+    let tail = slow_steps(&store, snapshots::READ).await;
+    assert_eq!(tail, ["SCAN (subquery-3)"]);
     // The batch, not the log, is put in order.
     let batch = slow_steps(&store, committer::LOOK_UP).await;
     assert_eq!(batch, ["USE TEMP B-TREE FOR ORDER BY"]);

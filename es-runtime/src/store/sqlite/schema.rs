@@ -8,7 +8,10 @@ use super::{begin, failed};
 use crate::error::{Error, Kind, Result};
 use crate::event::LogIdentity;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
 
 /// Brings the tables up to date and answers which log this is. The write lock makes concurrent
 /// starters take turns; the second finds the work done.

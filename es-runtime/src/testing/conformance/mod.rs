@@ -24,6 +24,7 @@ mod log;
 mod order;
 mod reading;
 mod rows;
+mod snapshots;
 
 use std::fmt;
 use std::future::Future;
@@ -106,6 +107,10 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     order::retries_add_nothing(subject.fresh().await, seed).await?;
     rows::rows_and_cursor_move_together(subject).await?;
     rows::rows_have_one_order(subject.fresh().await).await?;
+    snapshots::they_are_found_by_who_made_them(subject).await?;
+    snapshots::they_never_go_back(subject.fresh().await, seed).await?;
+    snapshots::they_come_with_their_events(subject.fresh().await).await?;
+    snapshots::they_can_be_removed(subject.fresh().await).await?;
     cursors::cursors_are_fenced(subject.fresh().await, seed).await?;
     cursors::versions_live_side_by_side(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
