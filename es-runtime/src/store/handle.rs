@@ -5,11 +5,12 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 
 /// The store that a service runs on, chosen by its URL. Clones share it.
 #[derive(Clone, Debug)]
@@ -91,6 +92,30 @@ impl EventStore for Store {
 
     async fn head(&self) -> Result<Position> {
         to!(self.head().await)
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        to!(self.read_commands(commands).await)
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        to!(self.read_empty_commands(from, after, limit).await)
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        to!(self.import(segment).await)
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        to!(self.forget_commands(before, limit).await)
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use es_runtime::error::Result;
-use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table, Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    StreamVersion, Table, Tx,
 };
 
 use crate::delegate::delegate;
@@ -53,7 +54,8 @@ impl Fleet {
 }
 
 impl EventStore for Fleet {
-    delegate!(own: identity append outcome read_stream read_log head wait_for_append prepare_table
+    delegate!(own: identity append outcome read_stream read_log read_commands
+        read_empty_commands import forget_commands head wait_for_append prepare_table
         prepare_stream projection projections finish_building promote advance_rows read_rows
         scan_rows advance_stream read_published published_head wait_for_published inbox begin
         commit_inbox);

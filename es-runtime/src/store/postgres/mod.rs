@@ -8,6 +8,7 @@ mod log;
 mod notify;
 mod projections;
 mod schema;
+mod segment;
 mod streams;
 mod types;
 
@@ -26,11 +27,12 @@ use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 
 /// How long a call waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -131,6 +133,37 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Position> {
         log::head(&self.pool).await
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::commands(&self.pool, commands).await
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::empty_commands(&self.pool, from, after, limit).await
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        // A `COPY` that is dropped halfway leaves its connection unusable: it goes on.
+        let pool = self.pool.clone();
+        let import = tokio::spawn(async move { segment::import(&pool, &segment).await });
+        let gone = |error| Error::database("importing events", error);
+        let head = import.await.map_err(gone)??;
+        self.wake.log_grew(head);
+        self.own.log_grew(head);
+        Ok(())
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        segment::forget(&self.pool, before, limit).await
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -9,6 +9,7 @@ mod log;
 mod plans;
 mod projections;
 mod schema;
+mod segment;
 mod streams;
 
 pub use sqlx;
@@ -29,11 +30,12 @@ use super::group::Committer;
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase, ProjectionId,
-    ProjectionState, PublishedEvent, Row, RowChange, StreamCursor, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 
 /// How long a write waits for another process's, or a read for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -211,6 +213,32 @@ impl EventStore for SqliteStore {
 
     async fn head(&self) -> Result<Position> {
         log::head(&self.readers).await
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::commands(&self.readers, commands).await
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::empty_commands(&self.readers, from, after, limit).await
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        let head = segment::import(&self.writer, &segment).await?;
+        self.wake.log_grew(head);
+        Ok(())
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        segment::forget(&self.writer, before, limit).await
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -15,7 +15,7 @@ use crate::store::{Advanced, Append, Appended, EventStore, Outcome, Value};
 const CALLS: u64 = 40;
 
 /// Drops the call after some polls, from none to many, unless it is done before.
-async fn give_up(call: impl Future, random: &mut Rng) {
+pub(super) async fn give_up(call: impl Future, random: &mut Rng) {
     let mut call = pin!(call);
     let most = 1 << random.u32(..12);
     for _ in 0..random.u32(..most) {

@@ -23,6 +23,7 @@ mod dropped;
 mod log;
 mod order;
 mod rows;
+mod segments;
 
 use std::fmt;
 use std::future::Future;
@@ -110,7 +111,12 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
-    dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await
+    dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
+    segments::imported_history_is_the_same(subject).await?;
+    segments::only_what_continues_is_imported(subject).await?;
+    segments::commands_are_forgotten_by_time(subject).await?;
+    let (from, to) = (subject.fresh().await, subject.fresh().await);
+    segments::imports_are_whole(from, to, seed).await
 }
 
 fn stream(id: impl fmt::Display) -> Result<StreamId> {

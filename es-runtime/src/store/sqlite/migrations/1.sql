@@ -2,7 +2,9 @@
 CREATE TABLE es_log (
   id       INTEGER PRIMARY KEY CHECK (id = 1),
   identity BLOB    NOT NULL,
-  floor    INTEGER NOT NULL DEFAULT 0
+  floor    INTEGER NOT NULL DEFAULT 0,
+  -- Commands that were accepted before this moment may be forgotten; never, if it is null.
+  forgotten_before INTEGER
 ) STRICT;
 
 -- Internal events: the truth. `position` is dense in commit order.
@@ -40,8 +42,21 @@ CREATE TABLE es_command (
   count          INTEGER NOT NULL,
   version        INTEGER NOT NULL,
   at             INTEGER NOT NULL,
-  PRIMARY KEY (stream, command_id)
+  correlation    TEXT,
+  PRIMARY KEY (command_id, stream)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX es_command_correlation ON es_command (correlation) WHERE correlation IS NOT NULL;
+
+-- Commands with events are found by them.
+CREATE INDEX es_command_empty ON es_command (first_position, command_id, stream) WHERE count = 0;
+
+CREATE TRIGGER es_command_no_update BEFORE UPDATE ON es_command
+BEGIN SELECT RAISE(ABORT, 'accepted commands are never changed'); END;
+
+CREATE TRIGGER es_command_no_delete BEFORE DELETE ON es_command
+WHEN ifnull(OLD.at >= (SELECT forgotten_before FROM es_log), 1)
+BEGIN SELECT RAISE(ABORT, 'accepted commands are deleted only to be forgotten'); END;
 
 -- Projection versions: of read models and of integration streams.
 CREATE TABLE es_projection (
