@@ -6,7 +6,7 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, StreamCursor,
     StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
@@ -37,18 +37,53 @@ impl Store {
             return Ok(Self::Memory(MemoryStore::new()));
         }
         #[cfg(feature = "sqlite")]
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
+        if let Some(path) = sqlite_path(url) {
             return SqliteStore::open(path).await.map(Self::Sqlite);
         }
         #[cfg(feature = "postgres")]
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        if is_postgres(url) {
             return PostgresStore::connect(url).await.map(Self::Postgres);
         }
-        Err(Error::new(Kind::UnknownStore {
-            url: url.to_owned(),
-        }))
+        Err(unknown(url))
     }
+}
+
+impl Store {
+    /// Looks at the tables of the store that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such store, or it cannot be reached.
+    pub async fn schema(url: &str) -> Result<Schema> {
+        if url == "memory:" {
+            return Ok(Schema { found: 0, known: 0 });
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = sqlite_path(url) {
+            return SqliteStore::schema(path).await;
+        }
+        #[cfg(feature = "postgres")]
+        if is_postgres(url) {
+            return PostgresStore::schema(url).await;
+        }
+        Err(unknown(url))
+    }
+}
+
+/// The file that the URL names.
+#[cfg(feature = "sqlite")]
+pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+#[cfg(feature = "postgres")]
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn unknown(url: &str) -> Error {
+    let url = url.to_owned();
+    Error::new(Kind::UnknownStore { url })
 }
 
 /// Hands a call to the store at hand.

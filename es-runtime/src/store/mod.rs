@@ -15,7 +15,7 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod published;
-mod segment;
+pub(crate) mod segment;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -90,6 +90,15 @@ impl fmt::Display for ProjectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.version)
     }
+}
+
+/// The version of a database's own tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The one that it has; 0 if it has no tables yet.
+    pub found: i64,
+    /// The one that this binary brings it to when it connects.
+    pub known: i64,
 }
 
 /// Where a projection stands in its life.

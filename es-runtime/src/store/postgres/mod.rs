@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use self::committer::Calls;
 use super::group::Committer;
@@ -28,7 +28,7 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, StreamCursor,
     StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
@@ -93,6 +93,20 @@ impl PostgresStore {
             wake,
             own,
         })
+    }
+
+    /// Looks at the tables of the database that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn schema(url: &str) -> Result<Schema> {
+        const DOING: &str = "looking at a PostgreSQL database";
+        let options = PgConnectOptions::from_str(url).map_err(failed(DOING))?;
+        let options = options.disable_statement_logging();
+        let mut database = options.connect().await.map_err(failed(DOING))?;
+        let schema = schema::look(&mut database).await.map_err(failed(DOING))?;
+        database.close().await.map_err(failed(DOING))?;
+        Ok(schema)
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>> {

@@ -31,7 +31,7 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Outcome, Phase,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, StreamCursor,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, StreamCursor,
     StreamVersion, Table,
 };
 use crate::error::{Error, Kind, Result};
@@ -101,6 +101,25 @@ impl SqliteStore {
             committer,
             wake,
         })
+    }
+
+    /// Looks at the tables of a file, and changes nothing; a file that is not there has none.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn schema(path: impl AsRef<Path>) -> Result<Schema> {
+        let path = path.as_ref();
+        let doing = || format!("looking at the SQLite file `{}`", path.display());
+        let failed = |error| Error::database(doing(), error);
+        if !path.exists() {
+            return Ok(schema::NONE);
+        }
+        // A file in WAL mode wants its companions made, so it is not opened read-only.
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut database = options.connect().await.map_err(failed)?;
+        let schema = schema::look(&mut database).await.map_err(failed)?;
+        database.close().await.map_err(failed)?;
+        Ok(schema)
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
