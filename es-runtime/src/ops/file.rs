@@ -14,6 +14,8 @@ const LEVEL: i32 = 3;
 /// A block ends after this many lines, or bytes.
 const LINES: usize = 4096;
 const BYTES: usize = 8 << 20;
+/// What every header begins with.
+const BEGIN: &[u8] = b"{\"log\":";
 /// No header is longer: what is shorter and has no line may be one that was torn.
 const HEADER: u64 = 1024;
 
@@ -237,6 +239,9 @@ impl Found {
     fn read(file: &mut File, name: &str, compressed: bool) -> Result<Option<Self>> {
         let failed = |error: io::Error| file_failed(format!("reading `{name}`"))(error.into());
         let length = file.metadata().map_err(failed)?.len();
+        let mut begin = Vec::new();
+        let read = file.take(BEGIN.len() as u64).read_to_end(&mut begin);
+        read.and_then(|_| file.rewind()).map_err(failed)?;
         let mut found: Option<Self> = None;
         // What is known of the lines since the last check.
         let mut ahead: Option<Account> = None;
@@ -285,7 +290,7 @@ impl Found {
         };
         let file = BufReader::with_capacity(1 << 18, file);
         blocks(file, compressed, each).map_err(failed)??;
-        if found.is_none() && length >= HEADER {
+        if found.is_none() && !is_torn_header(&begin, length, compressed) {
             return not_continuable(name, "it is there, and it is no export");
         }
         Ok(found)
@@ -320,6 +325,12 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// Whether an export that was killed at its first line may have left this.
+fn is_torn_header(begin: &[u8], length: u64, compressed: bool) -> bool {
+    let ours = if compressed { &MAGIC[..] } else { BEGIN };
+    length < HEADER && (ours.starts_with(begin) || begin.starts_with(ours))
 }
 
 fn not_continuable<T>(file: &str, why: impl Into<String>) -> Result<T> {

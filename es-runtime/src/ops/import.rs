@@ -58,9 +58,10 @@ pub async fn import<S: EventStore>(
         })
     };
     if let Some(previous) = event_at(store, header.after).await?
-        && header.previous != Some(fingerprint(&previous)?) {
-            return Err(other(header.after));
-        }
+        && header.previous != Some(fingerprint(&previous)?)
+    {
+        return Err(other(header.after));
+    }
     let known = last_events(store, begin.min(header.head), header.after).await?;
 
     let (segments, mut received) = mpsc::channel(1);

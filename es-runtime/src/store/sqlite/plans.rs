@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use super::{SqliteStore, committer, log, projections, streams};
+use super::{SqliteStore, committer, log, projections, segment, streams};
 use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
 
 const TABLE: Table = Table {
@@ -44,6 +44,12 @@ async fn every_read_goes_by_a_key() {
         log::PAGE,
         log::STREAM,
         log::OUTCOME,
+        segment::COMMANDS,
+        segment::EMPTY,
+        segment::SEAM,
+        segment::VERSIONS,
+        segment::RUN,
+        segment::FORGET,
         streams::PAGE,
         streams::HEAD,
         streams::INBOX,

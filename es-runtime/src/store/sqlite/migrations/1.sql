@@ -54,6 +54,10 @@ CREATE INDEX es_command_empty ON es_command (first_position, command_id, stream)
 CREATE TRIGGER es_command_no_update BEFORE UPDATE ON es_command
 BEGIN SELECT RAISE(ABORT, 'accepted commands are never changed'); END;
 
+CREATE TRIGGER es_command_no_replace BEFORE INSERT ON es_command
+WHEN EXISTS (SELECT 1 FROM es_command WHERE command_id = NEW.command_id AND stream = NEW.stream)
+BEGIN SELECT RAISE(ABORT, 'accepted commands are never replaced'); END;
+
 CREATE TRIGGER es_command_no_delete BEFORE DELETE ON es_command
 WHEN ifnull(OLD.at >= (SELECT forgotten_before FROM es_log), 1)
 BEGIN SELECT RAISE(ABORT, 'accepted commands are deleted only to be forgotten'); END;
