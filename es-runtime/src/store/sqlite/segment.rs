@@ -104,8 +104,7 @@ fn aborted(error: &dyn sqlx::error::DatabaseError) -> bool {
 }
 
 pub(super) const SEAM: &str = "
-    SELECT max((SELECT coalesce(max(position), 0) FROM es_event),
-               (SELECT floor FROM es_log WHERE id = 1))";
+    SELECT max((SELECT coalesce(max(position), 0) FROM es_event), floor) FROM es_log WHERE id = 1";
 
 pub(super) const VERSIONS: &str = "
     SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value)
