@@ -29,6 +29,7 @@ documents! {
     GuideErrors: "../../../docs/guides/errors.md",
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
+    GuideMoving: "../../../docs/guides/moving.md",
     ReferenceAttributes: "../../../docs/reference/attributes.md",
     ReferenceLog: "../../../docs/reference/log.md",
     ReferenceEnvelope: "../../../docs/reference/envelope.md",
