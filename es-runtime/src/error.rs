@@ -154,6 +154,29 @@ pub(crate) enum Kind {
     NoPrimary {
         why: String,
     },
+    Discontinuous {
+        why: String,
+    },
+    BadLine {
+        file: String,
+        line: u64,
+        why: String,
+    },
+    Damaged {
+        file: String,
+        why: String,
+    },
+    OtherFile {
+        file: String,
+        position: Position,
+    },
+    File {
+        doing: String,
+    },
+    NotContinuable {
+        file: String,
+        why: String,
+    },
 }
 
 impl Error {
@@ -236,6 +259,12 @@ impl Error {
             Kind::BadEnvelope { .. } => "ES0136",
             Kind::Unprepared { .. } => "ES0138",
             Kind::FeedRefused { .. } => "ES0137",
+            Kind::Discontinuous { .. } => "ES0140",
+            Kind::BadLine { .. } => "ES0141",
+            Kind::Damaged { .. } => "ES0142",
+            Kind::OtherFile { .. } => "ES0143",
+            Kind::File { .. } => "ES0144",
+            Kind::NotContinuable { .. } => "ES0145",
         }
     }
 
@@ -477,6 +506,23 @@ impl fmt::Display for Kind {
                 f,
                 "no PostgreSQL server takes writes ({why}): start or promote one, or correct the hosts in the URL"
             ),
+            Self::Discontinuous { why } => write!(
+                f,
+                "these events do not continue the log: {why}; none of them was written"
+            ),
+            Self::BadLine { file, line, why } => {
+                write!(f, "line {line} of `{file}` is refused: {why}")
+            }
+            Self::Damaged { file, why } => write!(
+                f,
+                "`{file}` is not whole: {why}; export it again, or take another copy"
+            ),
+            Self::OtherFile { file, position } => write!(
+                f,
+                "`{file}` is of another log: the event at position {position} differs; import it into an empty one"
+            ),
+            Self::File { doing } => write!(f, "the file failed while {doing}"),
+            Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
         }
     }
 }

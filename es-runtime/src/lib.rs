@@ -34,6 +34,8 @@ pub mod consume;
 
 // Around them, outside the order.
 
+#[cfg(feature = "cli")]
+pub mod ops;
 #[cfg(feature = "runtime")]
 mod service;
 #[cfg(feature = "testing")]

@@ -218,7 +218,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 21] = [
+const REJECTED: [(Fault, &str); 25] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -252,6 +252,16 @@ const REJECTED: [(Fault, &str); 21] = [
         "a dropped move leaves cursor and rows or neither",
     ),
     (Fault::Unproven, "an inbox moves once"),
+    (Fault::CommandsLeft, "imported history is as it was"),
+    (Fault::Renumbered, "imported history continues the log"),
+    (
+        Fault::ImportInTwoSteps,
+        "a dropped import leaves all of its effect or none",
+    ),
+    (
+        Fault::ForgetsTooMuch,
+        "only the commands before a moment are forgotten",
+    ),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),
     (Fault::SnapshotsGoBack, "a snapshot never goes back"),

@@ -5,13 +5,14 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, Snapshot,
-    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
+    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Replay, Row,
+    RowChange, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, Event, LogIdentity, Position, StoredEvents, StreamId};
+use crate::event::{CommandId, Event, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
 
 /// The store that a service runs on, chosen by its URL. Clones share it.
 #[derive(Clone, Debug)]
@@ -59,17 +60,14 @@ impl Store {
             return Ok(Self::Memory(MemoryStore::new()));
         }
         #[cfg(feature = "sqlite")]
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
+        if let Some(path) = sqlite_path(url) {
             return SqliteStore::open(path).await.map(Self::Sqlite);
         }
         #[cfg(feature = "postgres")]
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        if is_postgres(url) {
             return PostgresStore::connect(url).await.map(Self::Postgres);
         }
-        Err(Error::new(Kind::UnknownStore {
-            url: url.to_owned(),
-        }))
+        Err(unknown(url))
     }
 
     /// How the store is: whether it answers, takes writes, and what an acknowledged append
@@ -77,6 +75,44 @@ impl Store {
     pub async fn health(&self) -> StoreHealth {
         to!(self.health().await)
     }
+}
+
+impl Store {
+    /// Looks at the tables of the store that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such store, or it cannot be reached.
+    pub async fn schema(url: &str) -> Result<Schema> {
+        if url == "memory:" {
+            return Ok(Schema { found: 0, known: 0 });
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = sqlite_path(url) {
+            return SqliteStore::schema(path).await;
+        }
+        #[cfg(feature = "postgres")]
+        if is_postgres(url) {
+            return PostgresStore::schema(url).await;
+        }
+        Err(unknown(url))
+    }
+}
+
+/// The file that the URL names.
+#[cfg(feature = "sqlite")]
+pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+#[cfg(feature = "postgres")]
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn unknown(url: &str) -> Error {
+    let url = url.to_owned();
+    Error::new(Kind::UnknownStore { url })
 }
 
 impl From<MemoryStore> for Store {
@@ -157,6 +193,30 @@ impl EventStore for Store {
 
     async fn head(&self) -> Result<Position> {
         to!(self.head().await)
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        to!(self.read_commands(commands).await)
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        to!(self.read_empty_commands(from, after, limit).await)
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        to!(self.import(segment).await)
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        to!(self.forget_commands(before, limit).await)
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -7,18 +7,21 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage, LogQuery, Outcome,
-    Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage,
+    LogQuery, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row,
+    RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
     health::{Durability, StoreHealth},
     life, plan,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
+use crate::event::{
+    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
+};
 
 /// A store in memory. Clones share one log.
 #[derive(Clone, Debug)]
@@ -33,8 +36,7 @@ struct State {
     log: Vec<StoredEvent>,
     /// The indices of a stream's events in the log.
     streams: HashMap<StreamId, Vec<usize>>,
-    commands: HashMap<(StreamId, CommandId), Outcome>,
-    correlations: HashMap<(StreamId, CommandId), String>,
+    commands: HashMap<(StreamId, CommandId), AcceptedCommand>,
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     projections: BTreeMap<ProjectionId, ProjectionState>,
     fingerprints: HashMap<ProjectionId, String>,
@@ -80,15 +82,60 @@ impl State {
     }
 
     fn found(&self, append: &Append) -> Found {
-        let version = self
-            .streams
-            .get(&append.stream)
-            .map_or(0, |events| events.len() as u64);
-        let done = self
-            .commands
-            .get(&(append.stream.clone(), append.command_id))
-            .copied();
+        let version = self.version(&append.stream);
+        let done = self.done(&append.stream, append.command_id);
         Found { version, done }
+    }
+
+    fn version(&self, stream: &StreamId) -> u64 {
+        let events = self.streams.get(stream);
+        events.map_or(0, |events| events.len() as u64)
+    }
+
+    fn done(&self, stream: &StreamId, command: CommandId) -> Option<Outcome> {
+        let command = self.commands.get(&(stream.clone(), command));
+        command.map(|command| command.outcome)
+    }
+
+    fn keep(&mut self, command: AcceptedCommand) {
+        self.commands.insert(command.key(), command);
+    }
+
+    fn push(&mut self, event: StoredEvent) {
+        let stream = self.streams.entry(event.stream.clone()).or_default();
+        stream.push(self.log.len());
+        self.log.push(event);
+    }
+
+    /// Adds the segment if it continues what is there.
+    fn import(&mut self, segment: Segment) -> Result<Position> {
+        let streams = segment.check()?;
+        if segment.after != self.head() {
+            return elsewhere(segment.after, self.head());
+        }
+        for (stream, version) in streams {
+            if self.version(stream) != version {
+                return other_version(stream.as_str(), self.version(stream), version);
+            }
+        }
+        let seam = keys_at_the_seam(&segment);
+        let there: Vec<_> = seam
+            .iter()
+            .filter_map(|key| self.commands.get(key).cloned())
+            .collect();
+        let new: Vec<_> = new_commands(&segment, &there)?
+            .into_iter()
+            .cloned()
+            .collect();
+        if new.iter().any(|c| self.commands.contains_key(&c.key())) {
+            return there_already();
+        }
+        segment
+            .events
+            .into_iter()
+            .for_each(|event| self.push(event));
+        new.into_iter().for_each(|command| self.keep(command));
+        Ok(self.head())
     }
 
     fn append(&mut self, append: Append) -> (Appended, Position) {
@@ -96,18 +143,16 @@ impl State {
         let plan = plan(std::slice::from_ref(&append), &[found], self.head());
         let result = plan.results[0];
         if let Appended::New(outcome) = result {
-            let key = (append.stream.clone(), append.command_id);
-            if let Some(correlation) = &append.correlation {
-                self.correlations.insert(key.clone(), correlation.clone());
-            }
-            self.commands.insert(key, outcome);
-            for event in append.into_stored(outcome) {
-                self.streams
-                    .entry(event.stream.clone())
-                    .or_default()
-                    .push(self.log.len());
-                self.log.push(event);
-            }
+            self.keep(AcceptedCommand {
+                stream: append.stream.clone(),
+                command_id: append.command_id,
+                outcome,
+                time: append.time,
+                correlation: append.correlation.clone(),
+            });
+            append
+                .into_stored(outcome)
+                .for_each(|event| self.push(event));
         }
         (result, plan.head)
     }
@@ -167,11 +212,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
-        Ok(self
-            .state()
-            .commands
-            .get(&(stream.clone(), command))
-            .copied())
+        Ok(self.state().done(stream, command))
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
@@ -251,8 +292,9 @@ impl EventStore for MemoryStore {
         let state = self.state();
         let belongs = |event: &&StoredEvent| {
             let command = event.command_id.map(|id| (event.stream.clone(), id));
-            let said = command.and_then(|command| state.correlations.get(&command));
-            said.is_some_and(|said| said == correlation)
+            let command = command.and_then(|command| state.commands.get(&command));
+            let said = command.and_then(|command| command.correlation.as_deref());
+            said == Some(correlation)
         };
         let rest = state.log.iter().skip(index(after.get()));
         Ok(rest.filter(belongs).take(limit).collect())
@@ -260,6 +302,49 @@ impl EventStore for MemoryStore {
 
     async fn head(&self) -> Result<Position> {
         Ok(self.state().head())
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        let state = self.state();
+        let known = commands.iter().filter_map(|key| state.commands.get(key));
+        Ok(known.cloned().collect())
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        fn place(command: &AcceptedCommand) -> (Position, CommandId, &StreamId) {
+            let first = command.outcome.first;
+            (first, command.command_id, &command.stream)
+        }
+        let after = after.map(|(stream, id)| (from, *id, stream));
+        let wanted = |command: &&AcceptedCommand| {
+            let place = place(command);
+            command.outcome.count == 0 && place.0 >= from && Some(place) > after
+        };
+        let state = self.state();
+        let mut empty: Vec<_> = state.commands.values().filter(wanted).collect();
+        empty.sort_by_key(|command| place(command));
+        Ok(empty.into_iter().take(limit).cloned().collect())
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        let head = self.state().import(segment)?;
+        self.wake.log_grew(head);
+        Ok(())
+    }
+
+    async fn forget_commands(&self, before: Timestamp, _: usize) -> Result<u64> {
+        let commands = &mut self.state().commands;
+        let known = commands.len();
+        commands.retain(|_, command| command.time >= before);
+        Ok((known - commands.len()) as u64)
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -20,6 +20,7 @@ mod published;
 mod read;
 #[cfg(feature = "runtime")]
 mod replay;
+pub(crate) mod segment;
 mod snapshot;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -44,6 +45,7 @@ pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
 #[cfg(feature = "runtime")]
 pub use replay::Replay;
+pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
@@ -56,7 +58,7 @@ use std::future::Future;
 
 use crate::aggregate::Fingerprint;
 use crate::error::Result;
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +107,15 @@ impl fmt::Display for ProjectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.version)
     }
+}
+
+/// The version of a database's own tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The one that it has; 0 if it has no tables yet.
+    pub found: i64,
+    /// The one that this binary brings it to when it connects.
+    pub known: i64,
 }
 
 /// Where a projection stands in its life.
@@ -189,6 +200,8 @@ pub struct StreamCursor {
 ///    whatever version is expected, also after a restart.
 /// 5. A snapshot is found under its stream and its fingerprint alone, as it was written, and never
 ///    an older one after a newer one. It may be gone at any time.
+/// 6. History that is imported continues the log and its streams without a gap, and is known as if
+///    it had been appended here; else it is refused, and nothing of it is written.
 ///
 /// Every method may be called from several tasks, and from several processes where the store is
 /// shared between them. A future that is dropped leaves either all of its effect or none.
@@ -262,6 +275,45 @@ pub trait EventStore: Clone + Send + Sync + 'static {
 
     /// The position of the last event, or [`Position::START`].
     fn head(&self) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Those of these commands that the log remembers, in any order: what
+    /// [`outcome`](Self::outcome) answers, for many and with all that is known.
+    fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> impl Future<Output = Result<Vec<AcceptedCommand>>> + Send;
+
+    /// The accepted commands without events, at most `limit`, in the order of
+    /// [`first`](Outcome::first), id and stream: those whose `first` is `from` or later, and of
+    /// those at `from` only the ones after the command `after`.
+    fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<AcceptedCommand>>> + Send;
+
+    /// Adds a piece of history that was read from another log, as it is: positions, versions,
+    /// times and commands stay what they were.
+    ///
+    /// The law: the log ends where the segment begins and every stream stands at the version that
+    /// it continues, or the segment is refused and nothing of it is written. A command without
+    /// events right at the seam may be there already.
+    ///
+    /// # Errors
+    /// When the segment is refused. After any other error nobody knows: the head tells.
+    fn import(&self, segment: Segment) -> impl Future<Output = Result<()>> + Send;
+
+    /// Forgets the commands that were accepted before this moment, in transactions of at most
+    /// `limit` each, and answers how many they were. A forgotten command that comes again is a new
+    /// one. Events stay.
+    ///
+    /// A dropped future, or an error, leaves some of them forgotten.
+    fn forget_commands(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Returns when the log may have grown beyond `after`: at once if it is known to, on an
     /// append in this process, and otherwise after the store's poll interval.

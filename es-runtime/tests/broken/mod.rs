@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
-use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId};
+use es_runtime::event::{
+    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
+};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
+    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
+    Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -53,6 +55,14 @@ pub(crate) enum Fault {
     TwoSteps,
     /// Believes a consumer's position without its proof.
     Unproven,
+    /// Imports events and leaves their commands behind.
+    CommandsLeft,
+    /// Imports what does not follow: it puts it where its log ends.
+    Renumbered,
+    /// Imports events, and their commands in a second step.
+    ImportInTwoSteps,
+    /// Forgets the commands of the moment itself, too.
+    ForgetsTooMuch,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -80,6 +90,7 @@ struct Aside {
     hidden: BTreeSet<Position>,
     ended: Vec<Position>,
     restarted: Option<LogIdentity>,
+    unknown: Vec<(StreamId, CommandId)>,
 }
 
 const ALL: usize = usize::MAX >> 1;
@@ -272,6 +283,10 @@ impl EventStore for BrokenStore {
         if self.forgets().await {
             return self.kept.outcome(stream, half(command)).await;
         }
+        let unknown = (stream.clone(), command);
+        if self.aside.lock().await.unknown.contains(&unknown) {
+            return Ok(None);
+        }
         self.joined_outcome(stream, command).await
     }
 
@@ -336,6 +351,41 @@ impl EventStore for BrokenStore {
             page.seen = head;
         }
         Ok(page)
+    }
+
+    async fn import(&self, mut segment: Segment) -> Result<()> {
+        match self.fault {
+            Fault::CommandsLeft => segment.commands.clear(),
+            Fault::Renumbered => {
+                let (after, from) = (self.kept.head().await?, segment.after.get());
+                let moved = |place: Position| after.plus(place.get().saturating_sub(from));
+                for event in &mut segment.events {
+                    event.position = moved(event.position);
+                }
+                for command in &mut segment.commands {
+                    command.outcome.first = moved(command.outcome.first);
+                }
+                segment.after = after;
+            }
+            Fault::ImportInTwoSteps => {
+                let keys = segment.commands.iter();
+                let keys: Vec<_> = keys.map(|c| (c.stream.clone(), c.command_id)).collect();
+                self.aside.lock().await.unknown.extend(keys.clone());
+                self.kept.import(segment).await?;
+                yield_now().await;
+                let mut aside = self.aside.lock().await;
+                aside.unknown.retain(|key| !keys.contains(key));
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.kept.import(segment).await
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        let more = i64::from(self.fault == Fault::ForgetsTooMuch);
+        let before = Timestamp::from_micros(before.as_micros() + more);
+        self.kept.forget_commands(before, limit).await
     }
 
     async fn wait_for_append(&self, after: Position) {
@@ -407,7 +457,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_correlated remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands read_correlated remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
         inbox begin close);
 }

@@ -35,6 +35,19 @@ macro_rules! delegate {
         delegate!(@fn $to read_correlated(correlation: &str, after: Position, limit: usize)
             -> Result<StoredEvents>);
     };
+    (@read_commands $to:ident) => {
+        delegate!(@fn $to read_commands(commands: &[(StreamId, CommandId)])
+            -> Result<Vec<AcceptedCommand>>);
+    };
+    (@read_empty_commands $to:ident) => {
+        delegate!(@fn $to read_empty_commands(
+            from: Position, after: Option<&(StreamId, CommandId)>, limit: usize)
+            -> Result<Vec<AcceptedCommand>>);
+    };
+    (@import $to:ident) => { delegate!(@fn $to import(segment: Segment) -> Result<()>); };
+    (@forget_commands $to:ident) => {
+        delegate!(@fn $to forget_commands(before: Timestamp, limit: usize) -> Result<u64>);
+    };
     (@head $to:ident) => { delegate!(@fn $to head() -> Result<Position>); };
     (@wait_for_append $to:ident) => { delegate!(@fn $to wait_for_append(after: Position) -> ()); };
     (@prepare_table $to:ident) => {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
-use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
+    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
+    Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 
 use crate::delegate::delegate;
@@ -56,7 +56,7 @@ impl Fleet {
 
 impl EventStore for Fleet {
     delegate!(own: identity append outcome read_stream read_snapshot write_snapshots remove_snapshot
-        remove_outdated read_log read_correlated head wait_for_append prepare_table
+        remove_outdated read_log read_correlated read_commands read_empty_commands import forget_commands head wait_for_append prepare_table
         prepare_stream projection projections finish_building promote advance_rows read_rows
         scan_rows advance_stream read_published published_head wait_for_published inbox begin
         commit_inbox);

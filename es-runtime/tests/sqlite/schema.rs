@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use es_runtime::aggregate::Fingerprint;
-use es_runtime::event::Position;
+use es_runtime::event::{Position, Timestamp};
 use es_runtime::store::EventStore;
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::sqlite::sqlx;
@@ -187,6 +187,34 @@ async fn events_are_never_changed() {
             "{change}"
         );
     }
+}
+
+#[tokio::test]
+async fn accepted_commands_are_never_changed_and_only_forgotten() {
+    let file = File::new();
+    let store = file.open().await;
+    accepted(&store, append("a", 0, "a", 2)).await;
+    let commands = "SELECT count(*) FROM es_command";
+    let everything = "DELETE FROM es_command";
+    for change in [
+        "UPDATE es_command SET count = 0",
+        everything,
+        "REPLACE INTO es_command SELECT stream, command_id, first_position, 0, version, at,
+             correlation FROM es_command",
+    ] {
+        let error = run(&mut file.outside().await, change).await;
+        let error = error.expect_err(change).to_string();
+        assert!(error.contains("accepted commands are"), "{change}: {error}");
+        assert_eq!(number(&mut file.outside().await, commands).await, 1);
+    }
+    // Nothing older than the mark is left, and what is younger is kept.
+    let forgotten = store.forget_commands(Timestamp::from_micros(1), 10).await;
+    assert_eq!(forgotten.unwrap(), 0);
+    let error = run(&mut file.outside().await, everything).await;
+    error.expect_err(everything);
+    let forgotten = store.forget_commands(Timestamp::from_micros(2), 10).await;
+    assert_eq!(forgotten.unwrap(), 1);
+    assert_eq!(log(&store).await.len(), 2);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ documents! {
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
     GuidePostgresql: "../../../docs/guides/postgresql.md",
+    GuideMoving: "../../../docs/guides/moving.md",
     ReferenceAttributes: "../../../docs/reference/attributes.md",
     ReferenceLog: "../../../docs/reference/log.md",
     ReferenceEnvelope: "../../../docs/reference/envelope.md",

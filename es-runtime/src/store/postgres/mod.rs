@@ -13,6 +13,7 @@ mod options;
 mod pool;
 mod projections;
 mod schema;
+mod segment;
 mod snapshots;
 mod streams;
 mod types;
@@ -22,9 +23,9 @@ pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{Connection, Postgres, Transaction};
 
 use self::committer::Calls;
 use self::hosts::Hosts;
@@ -34,13 +35,13 @@ use super::group::{Committer, DOING};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
+    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
+    Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
 
 /// A store in one PostgreSQL database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -100,6 +101,22 @@ impl PostgresStore {
             wake,
             own,
         })
+    }
+
+    /// Looks at the tables of the database that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn schema(url: &str) -> Result<Schema> {
+        const DOING: &str = "looking at a PostgreSQL database";
+        let PostgresOptions {
+            hosts, settings, ..
+        } = url.parse()?;
+        let hosts = Hosts::new(hosts, settings, Weak::new(), Weak::new());
+        let mut database = hosts.connect(&mut None).await?;
+        let schema = schema::look(&mut database).await.map_err(failed(DOING))?;
+        database.close().await.map_err(failed(DOING))?;
+        Ok(schema)
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>> {
@@ -212,6 +229,41 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Position> {
         read!(self, "reading the head", |db| log::head(db))
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        read!(self, "reading commands", |db| segment::commands(
+            db, commands
+        ))
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        read!(self, "reading commands", |db| {
+            segment::empty_commands(db, from, after, limit)
+        })
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        // A `COPY` that is dropped halfway leaves its connection unusable: it goes on.
+        let pool = self.pool.clone();
+        let import = tokio::spawn(async move { segment::import(&pool, &segment).await });
+        let gone = |error| Error::database("importing events", error);
+        let head = import.await.map_err(gone)??;
+        self.wake.log_grew(head);
+        self.own.log_grew(head);
+        Ok(())
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        segment::forget(&self.pool, before, limit).await
     }
 
     async fn wait_for_append(&self, after: Position) {

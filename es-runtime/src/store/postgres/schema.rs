@@ -10,11 +10,30 @@ use super::hosts::begin;
 use super::options::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::event::LogIdentity;
+use crate::store::Schema;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
 ];
+
+/// A database without tables of ours.
+const NONE: Schema = Schema {
+    found: 0,
+    #[allow(clippy::cast_possible_wrap)]
+    known: MIGRATIONS.len() as i64,
+};
+
+/// Looks, and changes nothing.
+pub(super) async fn look(database: &mut PgConnection) -> sqlx::Result<Schema> {
+    let there = "SELECT to_regclass('es.schema') IS NOT NULL";
+    if !sqlx::query_scalar(there).fetch_one(&mut *database).await? {
+        return Ok(NONE);
+    }
+    let found = "SELECT coalesce(max(version), 0) FROM es.schema";
+    let found = sqlx::query_scalar(found).fetch_one(database).await?;
+    Ok(Schema { found, ..NONE })
+}
 
 /// Brings the tables up to date and answers which log this is. The lock makes concurrent starters
 /// take turns; the second finds the work done.
@@ -42,7 +61,7 @@ pub(super) async fn migrate(
     let found = "SELECT coalesce(max(version), 0) FROM es.schema";
     let found = sqlx::query_scalar(found).fetch_one(&mut *tx).await;
     let found: i64 = found.map_err(failed(DOING))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = NONE.known;
     if found > known {
         return Err(Error::new(Kind::FutureDatabase { found, known }));
     }

@@ -4,6 +4,7 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef, Postgres};
 use sqlx::{Decode, Encode, Type};
+use uuid::Uuid;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, Timestamp};
@@ -100,4 +101,93 @@ pub(super) fn number(position: Position) -> Result<i64> {
 /// A number of rows, of which the database takes no more than an `i64`.
 pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Rows in the binary format of `COPY`.
+pub(super) struct CopyRows {
+    bytes: Vec<u8>,
+    columns: i16,
+    empty: bool,
+}
+
+impl CopyRows {
+    pub(super) fn new(columns: i16) -> Self {
+        // The signature, no flags, no extension.
+        let bytes = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+        let empty = true;
+        Self {
+            bytes,
+            columns,
+            empty,
+        }
+    }
+
+    /// Begins a row; its columns follow in their order.
+    pub(super) fn row(&mut self) {
+        self.empty = false;
+        self.bytes.extend(self.columns.to_be_bytes());
+    }
+
+    fn fixed<const N: usize>(&mut self, value: [u8; N]) {
+        const { assert!(N <= 16) };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        self.bytes.extend((N as i32).to_be_bytes());
+        self.bytes.extend(value);
+    }
+
+    fn null(&mut self) {
+        self.bytes.extend((-1_i32).to_be_bytes());
+    }
+
+    pub(super) fn smallint(&mut self, value: i16) {
+        self.fixed(value.to_be_bytes());
+    }
+
+    pub(super) fn int(&mut self, value: i32) {
+        self.fixed(value.to_be_bytes());
+    }
+
+    pub(super) fn bigint(&mut self, value: i64) {
+        self.fixed(value.to_be_bytes());
+    }
+
+    pub(super) fn moment(&mut self, time: Timestamp) -> Result<()> {
+        let micros = time.as_micros().checked_sub(EPOCH);
+        let what = || Kind::OutOfRange {
+            what: format!("the time {time}"),
+        };
+        self.bigint(micros.ok_or_else(|| Error::new(what()))?);
+        Ok(())
+    }
+
+    pub(super) fn uuid(&mut self, id: Option<Uuid>) {
+        match id {
+            Some(id) => self.fixed(id.into_bytes()),
+            None => self.null(),
+        }
+    }
+
+    /// Also `json`, which is its own text.
+    pub(super) fn text(&mut self, text: &str) -> Result<()> {
+        let length: i32 = signed("a text of bytes", text.len())?;
+        self.bytes.extend(length.to_be_bytes());
+        self.bytes.extend(text.as_bytes());
+        Ok(())
+    }
+
+    pub(super) fn nullable_text(&mut self, text: Option<&str>) -> Result<()> {
+        match text {
+            Some(text) => self.text(text),
+            None => {
+                self.null();
+                Ok(())
+            }
+        }
+    }
+
+    /// All of it, unless there is no row.
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+        self.bytes.extend((-1_i16).to_be_bytes());
+        (!self.empty).then_some(self.bytes)
+    }
 }

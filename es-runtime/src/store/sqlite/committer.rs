@@ -93,14 +93,14 @@ fn read_found(row: &SqliteRow) -> Result<Found> {
     Ok(Found { version, done })
 }
 
-const INSERT_EVENTS: &str = "
+pub(super) const INSERT_EVENTS: &str = "
     INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
                           command_id, payload, metadata, occurred_at)
     SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5,
            e.value->>6, unhex(e.value->>7), e.value->>8, e.value->>9, e.value->>10
     FROM json_each(?) e";
 
-const INSERT_COMMANDS: &str = "
+pub(super) const INSERT_COMMANDS: &str = "
     INSERT INTO es_command (stream, command_id, first_position, count, version, at, correlation)
     SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5,
            c.value->>6

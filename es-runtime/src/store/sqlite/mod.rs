@@ -9,6 +9,7 @@ mod log;
 mod plans;
 mod projections;
 mod schema;
+mod segment;
 mod snapshots;
 mod streams;
 
@@ -31,13 +32,13 @@ use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery, Outcome, Outdated,
-    Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
+    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
+    Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
 
 /// How long a write waits for another process's, or a read for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -139,6 +140,25 @@ impl SqliteStore {
             Err(error) => StoreHealth::silent(latency, &error, String::new()),
         };
         StoreHealth { waiting, ..health }
+    }
+
+    /// Looks at the tables of a file, and changes nothing; a file that is not there has none.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn schema(path: impl AsRef<Path>) -> Result<Schema> {
+        let path = path.as_ref();
+        let doing = || format!("looking at the SQLite file `{}`", path.display());
+        let failed = |error| Error::database(doing(), error);
+        if !path.exists() {
+            return Ok(schema::NONE);
+        }
+        // A file in WAL mode wants its companions made, so it is not opened read-only.
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut database = options.connect().await.map_err(failed)?;
+        let schema = schema::look(&mut database).await.map_err(failed)?;
+        database.close().await.map_err(failed)?;
+        Ok(schema)
     }
 
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
@@ -292,6 +312,32 @@ impl EventStore for SqliteStore {
 
     async fn head(&self) -> Result<Position> {
         log::head(&self.readers).await
+    }
+
+    async fn read_commands(
+        &self,
+        commands: &[(StreamId, CommandId)],
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::commands(&self.readers, commands).await
+    }
+
+    async fn read_empty_commands(
+        &self,
+        from: Position,
+        after: Option<&(StreamId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<AcceptedCommand>> {
+        segment::empty_commands(&self.readers, from, after, limit).await
+    }
+
+    async fn import(&self, segment: Segment) -> Result<()> {
+        let head = segment::import(&self.writer, &segment).await?;
+        self.wake.log_grew(head);
+        Ok(())
+    }
+
+    async fn forget_commands(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        segment::forget(&self.writer, before, limit).await
     }
 
     async fn wait_for_append(&self, after: Position) {

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use super::{SqliteStore, committer, log, projections, snapshots, streams};
+use super::{SqliteStore, committer, log, projections, segment, snapshots, streams};
 use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
 
 const TABLE: Table = Table {
@@ -50,6 +50,12 @@ async fn every_read_goes_by_a_key() {
         log::OUTCOME,
         snapshots::REMOVE,
         snapshots::REMOVE_OUTDATED,
+        segment::COMMANDS,
+        segment::EMPTY,
+        segment::SEAM,
+        segment::VERSIONS,
+        segment::RUN,
+        segment::FORGET,
         streams::PAGE,
         streams::HEAD,
         streams::INBOX,

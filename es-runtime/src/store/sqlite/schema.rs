@@ -1,12 +1,13 @@
 //! The store's own tables and their versions. Migrations only go forward, and each leaves the
 //! tables usable for the release before it.
 
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::{begin, failed};
 use crate::error::{Error, Kind, Result};
 use crate::event::LogIdentity;
+use crate::store::Schema;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1.sql"),
@@ -37,13 +38,32 @@ pub(super) async fn migrate(writer: &SqlitePool) -> Result<LogIdentity> {
             done.execute(&mut *tx).await.map_err(failed(DOING))?;
         }
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = NONE.known;
     if found > known {
         return Err(Error::new(Kind::FutureDatabase { found, known }));
     }
     let identity = identity(&mut tx).await.map_err(failed(DOING))?;
     tx.commit().await.map_err(failed(DOING))?;
     Ok(identity)
+}
+
+/// A database without tables of ours.
+pub(super) const NONE: Schema = Schema {
+    found: 0,
+    #[allow(clippy::cast_possible_wrap)]
+    known: MIGRATIONS.len() as i64,
+};
+
+/// Looks, and changes nothing.
+pub(super) async fn look(database: &mut SqliteConnection) -> sqlx::Result<Schema> {
+    let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'es_schema'";
+    let there: i64 = sqlx::query_scalar(there).fetch_one(&mut *database).await?;
+    if there == 0 {
+        return Ok(NONE);
+    }
+    let found = "SELECT coalesce(max(version), 0) FROM es_schema";
+    let found = sqlx::query_scalar(found).fetch_one(database).await?;
+    Ok(Schema { found, ..NONE })
 }
 
 async fn identity(tx: &mut Transaction<'_, Sqlite>) -> sqlx::Result<LogIdentity> {

@@ -16,7 +16,7 @@ const CALLS: u64 = 60;
 
 /// Drops the call after some polls, unless it is done before: as often after none to three of them,
 /// where a store does one thing after the other at once, as after many.
-async fn give_up(call: impl Future, random: &mut Rng) {
+pub(super) async fn give_up(call: impl Future, random: &mut Rng) {
     let mut call = pin!(call);
     let most = if random.bool() {
         4

@@ -24,6 +24,7 @@ mod log;
 mod order;
 mod reading;
 mod rows;
+mod segments;
 mod snapshots;
 
 use std::fmt;
@@ -119,7 +120,12 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
-    reading::what_belongs_together_is_found(subject.fresh().await).await
+    reading::what_belongs_together_is_found(subject.fresh().await).await?;
+    segments::imported_history_is_the_same(subject).await?;
+    segments::only_what_continues_is_imported(subject).await?;
+    segments::commands_are_forgotten_by_time(subject).await?;
+    let (from, to) = (subject.fresh().await, subject.fresh().await);
+    segments::imports_are_whole(from, to, seed).await
 }
 
 fn stream(id: impl fmt::Display) -> Result<StreamId> {

@@ -2,7 +2,9 @@
 CREATE TABLE es.log (
   id       int    PRIMARY KEY CHECK (id = 1),
   identity uuid   NOT NULL DEFAULT gen_random_uuid(),
-  floor    bigint NOT NULL DEFAULT 0
+  floor    bigint NOT NULL DEFAULT 0,
+  -- Commands that were accepted before this moment may be forgotten; never, if it is null.
+  forgotten_before timestamptz
 );
 INSERT INTO es.log (id) VALUES (1);
 
@@ -43,6 +45,22 @@ CREATE TABLE es.command (
 );
 
 CREATE INDEX command_correlation ON es.command (correlation) WHERE correlation IS NOT NULL;
+
+-- Commands with events are found by them.
+CREATE INDEX command_empty ON es.command (first_position, command_id, stream) WHERE count = 0;
+
+CREATE FUNCTION es.keep_command() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' AND OLD.at < (SELECT l.forgotten_before FROM es.log l) THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION 'accepted commands are never changed, and deleted only to be forgotten';
+END $$;
+
+CREATE TRIGGER command_kept BEFORE UPDATE OR TRUNCATE ON es.command
+  FOR EACH STATEMENT EXECUTE FUNCTION es.keep_command();
+CREATE TRIGGER command_forgotten BEFORE DELETE ON es.command
+  FOR EACH ROW EXECUTE FUNCTION es.keep_command();
 
 -- Decides a batch of appends and writes it: each by its own merits, in one transaction.
 --

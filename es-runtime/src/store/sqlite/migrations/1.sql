@@ -2,7 +2,9 @@
 CREATE TABLE es_log (
   id       INTEGER PRIMARY KEY CHECK (id = 1),
   identity BLOB    NOT NULL,
-  floor    INTEGER NOT NULL DEFAULT 0
+  floor    INTEGER NOT NULL DEFAULT 0,
+  -- Commands that were accepted before this moment may be forgotten; never, if it is null.
+  forgotten_before INTEGER
 ) STRICT;
 
 -- Internal events: the truth. `position` is dense in commit order.
@@ -45,6 +47,20 @@ CREATE TABLE es_command (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX es_command_correlation ON es_command (correlation) WHERE correlation IS NOT NULL;
+
+-- Commands with events are found by them.
+CREATE INDEX es_command_empty ON es_command (first_position, command_id, stream) WHERE count = 0;
+
+CREATE TRIGGER es_command_no_update BEFORE UPDATE ON es_command
+BEGIN SELECT RAISE(ABORT, 'accepted commands are never changed'); END;
+
+CREATE TRIGGER es_command_no_replace BEFORE INSERT ON es_command
+WHEN EXISTS (SELECT 1 FROM es_command WHERE command_id = NEW.command_id AND stream = NEW.stream)
+BEGIN SELECT RAISE(ABORT, 'accepted commands are never replaced'); END;
+
+CREATE TRIGGER es_command_no_delete BEFORE DELETE ON es_command
+WHEN ifnull(OLD.at >= (SELECT forgotten_before FROM es_log), 1)
+BEGIN SELECT RAISE(ABORT, 'accepted commands are deleted only to be forgotten'); END;
 
 -- Projection versions: of read models and of integration streams.
 CREATE TABLE es_projection (

@@ -1,0 +1,125 @@
+//! What the command line says.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+
+pub(crate) const HELP: &str = "\
+Looks after the log of an es service.
+
+usage: es COMMAND URL [options]
+
+  migrate URL              brings the tables up to date, as every service does when it starts
+    --check                only tells; exits with 3 if there is something to do
+  head URL                 prints the position of the last event
+  export URL FILE          writes the log to FILE, as JSON Lines; goes on with an interrupted one
+    --after POSITION       only what follows, for a further file                       [0]
+  import URL FILE...       adds what the files have to the log, from an empty one on; goes on
+                           where it was interrupted
+  forget-commands URL      forgets ids of accepted commands: one that comes again is a new one
+    --older-than TIME      that were accepted longer ago: 90d, 36h, 30m or 5s     [required]
+
+A URL is sqlite://path/to/file.db or postgres://user@host/database. A FILE whose name ends in .zst
+is compressed.
+
+exit status: 0 done, 1 failed, 2 not understood, 3 out of date (migrate --check)
+";
+
+pub(crate) enum Command {
+    Help,
+    Version,
+    Migrate {
+        url: String,
+        check: bool,
+    },
+    Head {
+        url: String,
+    },
+    Export {
+        url: String,
+        file: PathBuf,
+        after: u64,
+    },
+    Import {
+        url: String,
+        files: Vec<PathBuf>,
+    },
+    ForgetCommands {
+        url: String,
+        older_than: Duration,
+    },
+}
+
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut args = lexopt::Parser::from_args(args);
+    let mut values = Vec::new();
+    let (mut check, mut after, mut older_than) = (false, None, None);
+    let mut command = None;
+    while let Some(arg) = args.next()? {
+        let on = command.as_deref().unwrap_or_default();
+        match arg {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Value(word) if command.is_none() => command = Some(word.string()?),
+            Long("check") if on == "migrate" => check = true,
+            Long("after") if on == "export" => after = Some(args.value()?.parse()?),
+            Long("older-than") if on == "forget-commands" => {
+                older_than = Some(args.value()?.parse_with(duration)?);
+            }
+            Value(value) => values.push(value),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    let Some(command) = command else {
+        return Err("say a command".into());
+    };
+    let mut values = values.into_iter();
+    let mut value = |what: &str| values.next().ok_or_else(|| format!("say the {what}"));
+    let mut url = || value("store's URL")?.string();
+    let parsed = match command.as_str() {
+        "migrate" => Command::Migrate { url: url()?, check },
+        "head" => Command::Head { url: url()? },
+        "export" => Command::Export {
+            url: url()?,
+            file: value("file")?.into(),
+            after: after.unwrap_or_default(),
+        },
+        "import" => Command::Import {
+            url: url()?,
+            files: std::iter::once(value("file")?)
+                .chain(values.by_ref())
+                .map(PathBuf::from)
+                .collect(),
+        },
+        "forget-commands" => Command::ForgetCommands {
+            url: url()?,
+            older_than: older_than.ok_or("say --older-than, for example 90d")?,
+        },
+        other => return Err(format!("there is no command `{other}`").into()),
+    };
+    match values.next() {
+        Some(value) => Err(Value(value).unexpected()),
+        None => Ok(parsed),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    const WRONG: &str = "say a number and d, h, m or s: 90d";
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or(WRONG)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3600,
+        "m" => 60,
+        "s" => 1,
+        _ => return Err(WRONG),
+    };
+    let number: u64 = number.parse().map_err(|_| WRONG)?;
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or(WRONG)
+}

@@ -1,0 +1,225 @@
+//! Moving history in and out: commands as they are kept, whole segments, and forgetting.
+
+use serde::Serialize;
+use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqliteRow};
+use sqlx::{Row, Transaction};
+
+use super::committer::{INSERT_COMMANDS, INSERT_EVENTS};
+use super::log::outcome_of;
+use super::{begin, failed, limit as rows_limit, position, signed, unsigned};
+use crate::error::{Error, Result};
+use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+use crate::store::segment::{
+    Streams, elsewhere, keys_at_the_seam, new_commands, other_version, there_already,
+};
+use crate::store::{AcceptedCommand, Segment};
+
+const READING: &str = "reading commands";
+const IMPORTING: &str = "importing events";
+const FORGETTING: &str = "forgetting commands";
+
+pub(super) const COMMANDS: &str = "
+    SELECT c.stream, c.command_id, c.first_position, c.count, c.version, c.at, c.correlation
+    FROM json_each(?) a CROSS JOIN es_command c
+      ON c.command_id = unhex(a.value->>1) AND c.stream = a.value->>0";
+
+pub(super) const EMPTY: &str = "
+    SELECT stream, command_id, first_position, count, version, at, correlation
+    FROM es_command
+    WHERE count = 0 AND (first_position, command_id, stream) > (?, ?, ?)
+    ORDER BY first_position, command_id, stream LIMIT ?";
+
+pub(super) async fn commands(
+    database: impl SqliteExecutor<'_>,
+    keys: &[(StreamId, CommandId)],
+) -> Result<Vec<AcceptedCommand>> {
+    let keys: Vec<_> = keys.iter().map(|(s, id)| (s.as_str(), hex(*id))).collect();
+    let query = sqlx::query(COMMANDS).bind(json(&keys, READING)?);
+    let rows = query.fetch_all(database).await.map_err(failed(READING))?;
+    rows.iter().map(command_of).collect()
+}
+
+pub(super) async fn empty_commands(
+    readers: &SqlitePool,
+    from: Position,
+    after: Option<&(StreamId, CommandId)>,
+    limit: usize,
+) -> Result<Vec<AcceptedCommand>> {
+    let (stream, id) = after.map_or(("", 0), |(stream, id)| (stream.as_str(), id.as_u128()));
+    let id = id.to_be_bytes();
+    let query = sqlx::query(EMPTY)
+        .bind(signed("position", from.get())?)
+        .bind(&id[..])
+        .bind(stream)
+        .bind(rows_limit(limit));
+    let rows = query.fetch_all(readers).await.map_err(failed(READING))?;
+    rows.iter().map(command_of).collect()
+}
+
+fn command_of(row: &SqliteRow) -> Result<AcceptedCommand> {
+    let (stream, id): (&str, &[u8]) = (
+        row.try_get(0).map_err(failed(READING))?,
+        row.try_get(1).map_err(failed(READING))?,
+    );
+    let id = id
+        .try_into()
+        .map_err(|error| Error::database(READING, error))?;
+    let at = row.try_get(5).map_err(failed(READING))?;
+    Ok(AcceptedCommand {
+        stream: stream.parse()?,
+        command_id: CommandId::from_u128(u128::from_be_bytes(id)),
+        outcome: outcome_of(row, 2)?,
+        time: Timestamp::from_micros(at),
+        correlation: row.try_get(6).map_err(failed(READING))?,
+    })
+}
+
+/// Adds the segment in one transaction if it continues the log, and answers the new head.
+pub(super) async fn import(writer: &SqlitePool, segment: &Segment) -> Result<Position> {
+    let streams = segment.check()?;
+    let mut tx = begin(writer, IMPORTING).await?;
+    follows(&mut tx, segment, &streams).await?;
+    let there = commands(&mut *tx, &keys_at_the_seam(segment)).await?;
+    let commands = new_commands(segment, &there)?;
+    let events = rows(&segment.events, event_row)?;
+    let commands = rows(commands, command_row)?;
+    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, commands)] {
+        let inserted = sqlx::query(statement).bind(rows).execute(&mut *tx).await;
+        match inserted {
+            // A trigger answers for a version that is there, and a key for a command.
+            Err(sqlx::Error::Database(why)) if why.is_unique_violation() || aborted(&*why) => {
+                return there_already();
+            }
+            inserted => inserted.map_err(failed(IMPORTING))?,
+        };
+    }
+    tx.commit().await.map_err(failed(IMPORTING))?;
+    Ok(segment.head())
+}
+
+/// Whether a trigger refused.
+fn aborted(error: &dyn sqlx::error::DatabaseError) -> bool {
+    const SQLITE_CONSTRAINT_TRIGGER: &str = "1811";
+    error.code().as_deref() == Some(SQLITE_CONSTRAINT_TRIGGER)
+}
+
+pub(super) const SEAM: &str = "
+    SELECT max((SELECT coalesce(max(position), 0) FROM es_event), floor) FROM es_log WHERE id = 1";
+
+pub(super) const VERSIONS: &str = "
+    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value)
+    FROM json_each(?) a";
+
+/// Whether the log ends where the segment begins, and its streams do.
+async fn follows(
+    tx: &mut Transaction<'static, Sqlite>,
+    segment: &Segment,
+    streams: &Streams<'_>,
+) -> Result<()> {
+    let head = sqlx::query_scalar(SEAM).fetch_one(&mut **tx).await;
+    let head = position(head.map_err(failed(IMPORTING))?)?;
+    if head != segment.after {
+        return elsewhere(segment.after, head);
+    }
+    let names: Vec<_> = streams.iter().map(|(stream, _)| stream.as_str()).collect();
+    let query = sqlx::query_scalar(VERSIONS).bind(json(&names, IMPORTING)?);
+    let versions: Vec<i64> = query
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed(IMPORTING))?;
+    for (found, (stream, expected)) in versions.into_iter().zip(streams) {
+        let found = unsigned("version", found)?;
+        if found != *expected {
+            return other_version(stream.as_str(), found, *expected);
+        }
+    }
+    Ok(())
+}
+
+fn event_row(event: &StoredEvent) -> Result<impl Serialize + use<'_>> {
+    Ok((
+        signed("position", event.position.get())?,
+        event.stream.as_str(),
+        signed("version", event.version)?,
+        event.stream.slice(),
+        &event.event_type,
+        event.schema_version,
+        event.min_reader,
+        event.command_id.map(hex),
+        &event.payload,
+        &event.metadata,
+        event.time.as_micros(),
+    ))
+}
+
+fn command_row(command: &AcceptedCommand) -> Result<impl Serialize + use<'_>> {
+    Ok((
+        command.stream.as_str(),
+        hex(command.command_id),
+        signed("position", command.outcome.first.get())?,
+        command.outcome.count,
+        signed("version", command.outcome.version)?,
+        command.time.as_micros(),
+        &command.correlation,
+    ))
+}
+
+/// Rows as the insert takes them: one text, so that they cross to SQLite's thread at once.
+fn rows<'a, T: 'a, R: Serialize>(
+    of: impl IntoIterator<Item = &'a T>,
+    row: fn(&'a T) -> Result<R>,
+) -> Result<String> {
+    let rows = of.into_iter().map(row).collect::<Result<Vec<_>>>()?;
+    json(&rows, IMPORTING)
+}
+
+fn json(rows: &impl Serialize, doing: &'static str) -> Result<String> {
+    serde_json::to_string(rows).map_err(|error| Error::database(doing, error))
+}
+
+fn hex(id: CommandId) -> String {
+    format!("{:032x}", id.as_u128())
+}
+
+/// Where a run of commands ends, in the order of their key.
+pub(super) const RUN: &str = "
+    SELECT command_id, stream FROM es_command WHERE (command_id, stream) > (?, ?)
+    ORDER BY command_id, stream LIMIT 1 OFFSET ?";
+
+pub(super) const FORGET: &str = "
+    DELETE FROM es_command
+    WHERE (command_id, stream) > (?, ?) AND (command_id, stream) <= (?, ?) AND at < ?";
+
+/// Goes once over all commands, by their key, in runs that are one transaction each.
+pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize) -> Result<u64> {
+    let before = before.as_micros();
+    let mark = "UPDATE es_log SET forgotten_before = ?1
+                WHERE forgotten_before IS NULL OR forgotten_before < ?1";
+    let mark = sqlx::query(mark).bind(before).execute(writer).await;
+    mark.map_err(failed(FORGETTING))?;
+    let (mut from, mut forgotten) = ((Vec::new(), String::new()), 0);
+    loop {
+        let mut tx = begin(writer, FORGETTING).await?;
+        let run = sqlx::query_as(RUN).bind(&from.0).bind(&from.1);
+        let run = run.bind(rows_limit(limit.max(1) - 1));
+        let to: Option<(Vec<u8>, String)> = run
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed(FORGETTING))?;
+        // Beyond every key.
+        let end = to.clone().unwrap_or((vec![0xff; 17], String::new()));
+        let delete = sqlx::query(FORGET)
+            .bind(&from.0)
+            .bind(&from.1)
+            .bind(&end.0)
+            .bind(&end.1)
+            .bind(before);
+        let done = delete.execute(&mut *tx).await.map_err(failed(FORGETTING))?;
+        tx.commit().await.map_err(failed(FORGETTING))?;
+        forgotten += done.rows_affected();
+        match to {
+            Some(to) => from = to,
+            None => return Ok(forgotten),
+        }
+    }
+}
