@@ -142,7 +142,7 @@ async fn a_snapshot_of_another_history_is_not_used() -> Result<()> {
     add(&first, "a", 1..=4).await?;
     first.shutdown().await?;
     file.run(
-        "DROP TRIGGER es_event_no_delete;
+        "DROP TRIGGER es_event_no_delete; DROP TRIGGER es_command_no_delete;
          DELETE FROM es_event WHERE version > 2;
          DELETE FROM es_command WHERE version > 2",
     )

@@ -108,7 +108,7 @@ async fn another_history_is_noticed_when_it_is_read() -> Result<()> {
         one.execute::<Ledger>("b", Add(1)).await?;
     }
     file.run(
-        "DROP TRIGGER es_event_no_delete;
+        "DROP TRIGGER es_event_no_delete; DROP TRIGGER es_command_no_delete;
          DELETE FROM es_event WHERE version > 2;
          DELETE FROM es_command WHERE version > 2",
     )

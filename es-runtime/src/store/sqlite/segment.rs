@@ -183,12 +183,12 @@ fn hex(id: CommandId) -> String {
 
 /// Where a run of commands ends, in the order of their key.
 pub(super) const RUN: &str = "
-    SELECT command_id, stream FROM es_command WHERE (command_id, stream) > (?, ?)
-    ORDER BY command_id, stream LIMIT 1 OFFSET ?";
+    SELECT stream, command_id FROM es_command WHERE (stream, command_id) > (?, ?)
+    ORDER BY stream, command_id LIMIT 1 OFFSET ?";
 
 pub(super) const FORGET: &str = "
     DELETE FROM es_command
-    WHERE (command_id, stream) > (?, ?) AND (command_id, stream) <= (?, ?) AND at < ?";
+    WHERE (stream, command_id) > (?, ?) AND (stream, command_id) <= (?, ?) AND at < ?";
 
 /// Goes once over all commands, by their key, in runs that are one transaction each.
 pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize) -> Result<u64> {
@@ -197,17 +197,18 @@ pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize)
                 WHERE forgotten_before IS NULL OR forgotten_before < ?1";
     let mark = sqlx::query(mark).bind(before).execute(writer).await;
     mark.map_err(failed(FORGETTING))?;
-    let (mut from, mut forgotten) = ((Vec::new(), String::new()), 0);
+    let (mut from, mut forgotten) = ((String::new(), Vec::new()), 0);
     loop {
         let mut tx = begin(writer, FORGETTING).await?;
         let run = sqlx::query_as(RUN).bind(&from.0).bind(&from.1);
         let run = run.bind(rows_limit(limit.max(1) - 1));
-        let to: Option<(Vec<u8>, String)> = run
+        let to: Option<(String, Vec<u8>)> = run
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed(FORGETTING))?;
-        // Beyond every key.
-        let end = to.clone().unwrap_or((vec![0xff; 17], String::new()));
+        // Beyond every key: longer than a stream's name may be, of the last character there is.
+        let beyond = || ("\u{10FFFF}".repeat(200), Vec::new());
+        let end = to.clone().unwrap_or_else(beyond);
         let delete = sqlx::query(FORGET)
             .bind(&from.0)
             .bind(&from.1)
