@@ -20,7 +20,7 @@ pub(crate) enum AccountCommand {
     Deposit { amount: i64 },
 }
 
-#[derive(Clone, Debug, Default, Aggregate)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = fmt::Error)]
 pub(crate) struct Account {
     pub(crate) balance: i64,

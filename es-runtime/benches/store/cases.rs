@@ -54,12 +54,23 @@ pub(crate) const CASES: &[Case] = &[
         "100 events an append; `COPY` of 100 rows a commit",
     ),
     case(
+        "import",
+        0.7,
+        "a log with a command for each event, from a file; one bare `COPY` of the same events \
+         into the same table",
+    ),
+    case(
         "command_32",
         1.2,
         "32 callers of `execute` on 1,000 accounts of 10 events; `SELECT` of the stream, one \
          `INSERT` and the commit, by hand",
     ),
     case("command_128", 1.3, "the same with 128 callers"),
+    case(
+        "command_cached_128",
+        2.5,
+        "the same, with a cache of 1,000 aggregates on our side",
+    ),
     case(
         "replay",
         0.8,
@@ -69,6 +80,10 @@ pub(crate) const CASES: &[Case] = &[
         "load_10k",
         0.8,
         "an account of 10,000 events; `SELECT` of the stream, payloads decoded with serde_json",
+    ),
+    figures(
+        "load_10k_snapshot",
+        "the same account with a snapshot and 50 events after it; under 2 ms",
     ),
     case(
         "sqlite_append_128",

@@ -13,7 +13,7 @@ use crate::rows::{
     write,
 };
 
-const ACCOUNTS: usize = 1000;
+pub(crate) const ACCOUNTS: usize = 1000;
 const EVENTS: usize = 10;
 
 /// Commands, each to the next of the caller's own accounts: so the raw program needs no retries.

@@ -46,7 +46,8 @@ const FILL_COMMANDS: &str = "
     INSERT INTO es.command (stream, command_id, first_position, count, version, at)
     SELECT stream, command_id, position, 1, version, occurred_at FROM es.event WHERE position > $1";
 
-async fn fill(connection: &mut PgConnection, from: u64, to: u64, ids: Ids) {
+/// Adds events up to `to`, of which there are `from`, each with a command of its own.
+pub(crate) async fn fill(connection: &mut PgConnection, from: u64, to: u64, ids: Ids) {
     let mut filled = from;
     while filled < to {
         let chunk = CHUNK.min(to - filled);

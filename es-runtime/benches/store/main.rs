@@ -15,6 +15,7 @@ mod cases;
 mod child;
 mod command;
 mod growth;
+mod import;
 mod latency;
 mod machine;
 mod measure;
@@ -29,7 +30,9 @@ mod sqlite;
 
 use std::time::{Duration, Instant};
 
+use account::Account;
 use cases::Wanted;
+use es_runtime::Builder;
 use es_runtime::postgres::{PgConnection, sqlx};
 use es_servers::Postgres;
 use report::Report;
@@ -143,11 +146,17 @@ async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut
         "append_256" => append::single(server, name, 256, size).await,
         "append_32x4" => processes::appends(server, name, 32, size).await,
         "append_128x4" => processes::appends(server, name, 128, size).await,
+        "import" => import::import(server, name, size).await,
         "batch_100" => append::batches(server, name, size).await,
         "command_32" => command::whole(server, name, 32, size, |bank| bank).await,
         "command_128" => command::whole(server, name, 128, size, |bank| bank).await,
+        "command_cached_128" => {
+            let cached = |bank: Builder| bank.cache::<Account>(command::ACCOUNTS);
+            command::whole(server, name, 128, size, cached).await
+        }
         "replay" => read::replay(server, name, size, report).await,
         "load_10k" => read::load(server, name, size).await,
+        "load_10k_snapshot" => return read::load_snapshot(server, name, size, report).await,
         "sqlite_append_128" => sqlite::appends(name, 128, size).await,
         "sqlite_replay" => sqlite::replay(name, size).await,
         "follower" => return latency::follower(server, name, size, report).await,

@@ -1,18 +1,19 @@
 //! Reading back: the log as typed events, and one long stream.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use es_runtime::Service;
 use es_runtime::postgres::sqlx::{self, PgConnection, Row};
 use es_runtime::prelude::*;
 use es_runtime::store::{LogQuery, Store};
+use es_runtime::{Service, Snapshots};
 use es_servers::Postgres;
 use futures_util::TryStreamExt;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::Size;
 use crate::account::{Account, AccountEvent};
-use crate::measure::{Comparison, Round, Work, in_turn, together};
+use crate::measure::{Comparison, Round, Work, in_turn, percentile, together};
 use crate::memory::Memory;
 use crate::report::Report;
 use crate::rows::{account, append, connect, execute, write};
@@ -120,12 +121,16 @@ async fn bare_replay(raw: &mut PgConnection, events: usize) -> Round {
 
 const LONG: usize = 10_000;
 
-struct Load(Service);
+struct Load {
+    bank: Service,
+    events: usize,
+}
 
 impl Work for Load {
     async fn once(&mut self, _: usize) {
-        let loaded = self.0.load::<Account>("0").await.expect("the account");
-        assert_eq!(loaded.version(), LONG as u64);
+        let loaded = self.bank.load::<Account>("0").await;
+        let loaded = loaded.expect("the account");
+        assert_eq!(loaded.version(), self.events as u64);
         std::hint::black_box(loaded.state().balance);
     }
 }
@@ -160,11 +165,47 @@ pub(crate) async fn load(server: &Postgres, name: &str, size: Size) -> Compariso
     let bank = bank.start().await.expect("the service");
     let mut raw = connect(&url).await;
     execute(&mut raw, "VACUUM ANALYZE").await;
-    let (mut ours, mut raw) = (vec![Load(bank)], vec![ByHand(raw)]);
+    let ours = Load { bank, events: LONG };
+    let (mut ours, mut raw) = (vec![ours], vec![ByHand(raw)]);
     in_turn!(
         name,
         size,
         async { together(&mut ours, size.round).await.each(LONG) },
         async { together(&mut raw, size.round).await.each(LONG) }
     )
+}
+
+/// The same stream with a snapshot, and some events after it, as there are with most.
+pub(crate) async fn load_snapshot(server: &Postgres, name: &str, size: Size, report: &mut Report) {
+    const AFTER: usize = 50;
+    let store = Store::connect(&server.database()).await.expect("the store");
+    fill(&store, LONG, LONG).await;
+    let bank = Service::builder("bench")
+        .store(store.clone())
+        .aggregate::<Account>()
+        .snapshots::<Account>(Snapshots::every(100));
+    let bank = bank.start().await.expect("the service");
+    bank.load::<Account>("0").await.expect("the account");
+    // It is written beside the loads.
+    let written = async {
+        while bank.snapshot_stats::<Account>().expect("snapshots").written == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), written)
+        .await
+        .expect("a snapshot");
+    write(&store, append(&account("0"), LONG as u64, AFTER)).await;
+    let mut load = vec![Load {
+        bank: bank.clone(),
+        events: LONG + AFTER,
+    }];
+    let mut rounds = Vec::new();
+    for _ in 0..size.rounds {
+        rounds.push(together(&mut load, size.round).await);
+    }
+    assert!(bank.snapshot_stats::<Account>().expect("snapshots").used > 0);
+    let at = |percent| percentile(&rounds, percent).unwrap_or(f64::NAN);
+    let (p50, p99) = (at(50), at(99));
+    report.note(format!("{name} p50 {p50:.2} p99 {p99:.2} ms (bound 2)"));
 }
