@@ -151,7 +151,9 @@ impl FromStr for StreamId {
         if dash == 0 || dash + 1 == text.len() {
             return invalid("neither the aggregate's name nor the id may be empty");
         }
-        if text.chars().any(char::is_control) {
+        // Beyond ASCII the check is slower, and rarely needed.
+        let control = |byte: u8| byte.is_ascii_control();
+        if text.bytes().any(control) || (!text.is_ascii() && text.chars().any(char::is_control)) {
             return invalid("an id holds no control characters");
         }
         if text.len() > MAX_STREAM {

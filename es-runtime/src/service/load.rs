@@ -14,7 +14,7 @@ use crate::runtime::without;
 use crate::store::{EventStore, Last, NewEvent, Outcome, StreamQuery};
 
 /// Events of a stream that are read at once.
-pub(super) const PAGE: usize = 5000;
+pub(super) const PAGE: usize = 20_000;
 
 /// A state with the last event that is in it. Clones share the state; who changes it gets one of
 /// its own.

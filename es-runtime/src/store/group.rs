@@ -19,6 +19,9 @@ use crate::error::{Error, Kind, Result};
 /// What is being done, for errors.
 pub(crate) const DOING: &str = "appending events";
 
+/// Turns in which no append arrived, after which no more are expected.
+const TURNS: usize = 16;
+
 /// How much a committer takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -179,29 +182,42 @@ impl Committer {
 impl Work {
     async fn run<C: Commit>(mut self, mut commit: C) {
         let mut arrived = Vec::with_capacity(self.batch);
-        let mut waiting = VecDeque::new();
+        let (mut waiting, mut answered) = (VecDeque::new(), 0);
         loop {
             if waiting.is_empty() && self.more(&mut arrived).await == 0 {
                 break;
             }
             waiting.extend(arrived.drain(..));
-            // Callers that were just answered may have more to append: one turn for them, so that
-            // a commit is shared by all and not by half of them.
-            yield_now().await;
             if *self.closing.borrow() {
                 self.queue.close();
             }
+            self.gather(&mut waiting, answered).await;
+            let batch = take(&mut waiting, self.batch, C::STREAMS_REPEAT);
+            answered = batch.len();
+            write(&mut commit, batch).await;
+        }
+        commit.close().await;
+        drop(self.running);
+    }
+
+    /// Gives turns to callers: those that were just answered may have more to append, and a commit
+    /// that is shared by all of them is cheaper than one for each half.
+    async fn gather(&mut self, waiting: &mut VecDeque<Waiting>, answered: usize) {
+        let mut idle = 0;
+        loop {
+            yield_now().await;
+            let before = waiting.len();
             while waiting.len() < self.batch {
                 let Ok(more) = self.queue.try_recv() else {
                     break;
                 };
                 waiting.push_back(more);
             }
-            let batch = take(&mut waiting, self.batch, C::STREAMS_REPEAT);
-            write(&mut commit, batch).await;
+            idle = if waiting.len() > before { 0 } else { idle + 1 };
+            if waiting.len() >= answered.min(self.batch) || idle > TURNS {
+                return;
+            }
         }
-        commit.close().await;
-        drop(self.running);
     }
 
     /// Waits for appends; none when there will be no more.

@@ -33,7 +33,7 @@ pub(super) const PAGE: &str = select!("WHERE position > $1 ORDER BY position LIM
 
 pub(super) const FILTERED: &str = select!(
     "WHERE position > $1 AND position <= $3
-       AND ($4::text[] IS NULL OR split_part(stream, '-', 1) = ANY ($4))
+       AND ($4::text[] IS NULL OR stream ^@ ANY ($4))
        AND ($5::text[] IS NULL OR type = ANY ($5))
        AND slice >= $6 AND slice < $7
      ORDER BY position LIMIT $2"
@@ -77,23 +77,38 @@ pub(super) async fn page(connection: &mut PgConnection, query: &LogQuery) -> Res
         let (events, _) = read(connection, rows, None).await?;
         return Ok(LogPage::dense(query, events));
     }
+    let to = query.after.plus(WINDOW);
+    let events = filtered(connection, query, to).await?;
+    if !events.is_empty() || query.limit == 0 {
+        return Ok(LogPage::dense(query, events));
+    }
     // First the head, then the events: all positions up to the head are there to be seen.
-    let head = head(connection).await?.max(query.after);
-    let to = head.min(query.after.plus(WINDOW));
+    let to = head(connection).await?.max(query.after).min(to);
+    let events = filtered(connection, query, to).await?;
+    if events.is_empty() {
+        return Ok(LogPage { events, seen: to });
+    }
+    Ok(LogPage::dense(query, events))
+}
+
+async fn filtered(
+    connection: &mut PgConnection,
+    query: &LogQuery,
+    to: Position,
+) -> Result<StoredEvents> {
     let filter = &query.filter;
+    let prefix = |name: &String| format!("{name}-");
+    let aggregates = filter.aggregates.as_ref();
+    let prefixes: Option<Vec<_>> = aggregates.map(|names| names.iter().map(prefix).collect());
     let rows = sqlx::query(FILTERED)
         .bind(number(query.after)?)
         .bind(rows_limit(query.limit))
         .bind(number(to)?)
-        .bind(filter.aggregates.as_deref())
+        .bind(prefixes)
         .bind(filter.types.as_deref())
         .bind(signed::<i16, _>("slice", filter.slices.start)?)
         .bind(signed::<i16, _>("slice", filter.slices.end)?);
-    let (events, cut) = read(connection, rows, None).await?;
-    if cut || events.len() == query.limit {
-        return Ok(LogPage::dense(query, events));
-    }
-    Ok(LogPage { events, seen: to })
+    Ok(read(connection, rows, None).await?.0)
 }
 
 pub(super) async fn stream(

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -32,6 +32,56 @@ pub(super) struct Pool {
     /// The server that new connections are made to.
     target: Arc<AtomicUsize>,
     begin: Arc<str>,
+    ready: Arc<Ready>,
+}
+
+/// Connections that have just read, for those who read next. Given back to sqlx's pool, each would
+/// be asked whether it lives, which costs as much as a read. Half of the pool at most: the others
+/// are for transactions.
+#[derive(Debug)]
+struct Ready {
+    most: usize,
+    /// Nothing when the pool is closed.
+    kept: Mutex<Option<Vec<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: PoolConnection<Postgres>,
+    since: Instant,
+}
+
+impl Ready {
+    fn kept(&self) -> MutexGuard<'_, Option<Vec<Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, connection: PoolConnection<Postgres>) {
+        if let Some(kept) = self.kept().as_mut().filter(|kept| kept.len() < self.most) {
+            let since = Instant::now();
+            kept.push(Kept { connection, since });
+        }
+    }
+
+    /// The one that read last, if nothing speaks against it.
+    fn take(&self, hosts: &Hosts) -> Option<PoolConnection<Postgres>> {
+        loop {
+            let Kept { connection, since } = self.kept().as_mut()?.pop()?;
+            // Others were idle for longer; sqlx's pool looks after each that is dropped.
+            if let Verdict::Good = hosts.judge(since.elapsed(), since.elapsed()) {
+                return Some(connection);
+            }
+        }
+    }
+}
+
+impl Drop for Ready {
+    /// Without sqlx's way back, which needs a runtime that may be gone.
+    fn drop(&mut self) {
+        for Kept { connection, .. } in self.kept().take().into_iter().flatten() {
+            drop(connection.detach());
+        }
+    }
 }
 
 impl Pool {
@@ -66,6 +116,10 @@ impl Pool {
             hosts: hosts.clone(),
             target: Arc::new(AtomicUsize::new(target)),
             begin: begin(settings).into(),
+            ready: Arc::new(Ready {
+                most: usize::try_from(settings.pool_size / 2).unwrap_or(1).max(1),
+                kept: Mutex::new(Some(Vec::new())),
+            }),
         }
     }
 
@@ -78,8 +132,18 @@ impl Pool {
         if self.hosts.settings().pgbouncer {
             return self.begin(doing).await.map(Reader::Transaction);
         }
+        if let Some(connection) = self.ready.take(&self.hosts) {
+            return Ok(Reader::Session(connection));
+        }
         let reader = self.obtain(doing, || self.pool.acquire()).await;
         reader.map(Reader::Session)
+    }
+
+    /// Keeps a connection that has read for the next reader.
+    pub(super) fn keep(&self, reader: Reader) {
+        if let Reader::Session(connection) = reader {
+            self.ready.put(connection);
+        }
     }
 
     /// A transaction. A dead connection does not begin one, so another one takes its place.
@@ -164,6 +228,7 @@ impl Pool {
     }
 
     pub(super) async fn close(&self) {
+        drop(self.ready.kept().take());
         self.pool.close().await;
     }
 }
@@ -242,7 +307,11 @@ macro_rules! read {
                         break Err(error);
                     }
                 }
-                read => break read,
+                Ok(read) => {
+                    $store.pool.keep(reader);
+                    break Ok(read);
+                }
+                Err(error) => break Err(error),
             }
         }
     }};

@@ -2,12 +2,16 @@
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef, Postgres};
 use sqlx::{Decode, Encode, Type};
 use uuid::Uuid;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, Timestamp};
+
+// Types are named by their number, which is the same in every database: a name is looked up in each
+// connection.
 
 /// A `timestamptz`: microseconds since 2000-01-01T00:00:00Z on the wire, without loss.
 #[derive(Clone, Copy)]
@@ -18,13 +22,13 @@ const EPOCH: i64 = 946_684_800_000_000;
 
 impl Type<Postgres> for Moment {
     fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("TIMESTAMPTZ")
+        PgTypeInfo::with_oid(Oid(1184))
     }
 }
 
 impl PgHasArrayType for Moment {
     fn array_type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("_TIMESTAMPTZ")
+        PgTypeInfo::with_oid(Oid(1185))
     }
 }
 
@@ -50,13 +54,13 @@ pub(super) struct Json<'a>(pub(super) &'a str);
 
 impl Type<Postgres> for Json<'_> {
     fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("JSON")
+        PgTypeInfo::with_oid(Oid(114))
     }
 }
 
 impl PgHasArrayType for Json<'_> {
     fn array_type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("_JSON")
+        PgTypeInfo::with_oid(Oid(199))
     }
 }
 

@@ -75,42 +75,48 @@ pub(super) async fn head(readers: &SqlitePool) -> Result<Position> {
 }
 
 pub(super) async fn page(readers: &SqlitePool, query: &LogQuery) -> Result<LogPage> {
-    let all = query.filter.is_all();
+    if query.filter.is_all() {
+        let ask = |last: Option<StoredEventRef<'_>>, limit| {
+            let after = last.map_or(query.after, |event| event.position);
+            Ok(sqlx::query_scalar(PAGE).bind(number(after)?).bind(limit))
+        };
+        let (events, _) = read(readers, query.limit, ask).await?;
+        return Ok(LogPage::dense(query, events));
+    }
+    let to = query.after.plus(WINDOW);
+    let events = filtered(readers, query, to).await?;
+    if !events.is_empty() || query.limit == 0 {
+        return Ok(LogPage::dense(query, events));
+    }
     // First the head, then the events: all positions up to the head are there to be seen.
-    let to = if all {
-        query.after
-    } else {
-        let head = head(readers).await?.max(query.after);
-        head.min(query.after.plus(WINDOW))
-    };
+    let to = head(readers).await?.max(query.after).min(to);
+    let events = filtered(readers, query, to).await?;
+    if events.is_empty() {
+        return Ok(LogPage { events, seen: to });
+    }
+    Ok(LogPage::dense(query, events))
+}
+
+async fn filtered(readers: &SqlitePool, query: &LogQuery, to: Position) -> Result<StoredEvents> {
     let names = |names: &Option<Vec<String>>| {
-        names
-            .as_ref()
-            .map(|names| serde_json::json!(names).to_string())
+        let names = names.as_ref();
+        names.map(|names| serde_json::json!(names).to_string())
     };
     let filter = &query.filter;
     let (aggregates, types) = (names(&filter.aggregates), names(&filter.types));
-    let (after, to_number) = (number(query.after)?, number(to)?);
+    let to = number(to)?;
     let ask = |last: Option<StoredEventRef<'_>>, limit| {
-        let after = last.map_or(Ok(after), |event| number(event.position))?;
-        Ok(if all {
-            sqlx::query_scalar(PAGE).bind(after).bind(limit)
-        } else {
-            sqlx::query_scalar(FILTERED)
-                .bind(after)
-                .bind(limit)
-                .bind(to_number)
-                .bind(aggregates.clone())
-                .bind(types.clone())
-                .bind(filter.slices.start)
-                .bind(filter.slices.end)
-        })
+        let after = last.map_or(query.after, |event| event.position);
+        Ok(sqlx::query_scalar(FILTERED)
+            .bind(number(after)?)
+            .bind(limit)
+            .bind(to)
+            .bind(aggregates.clone())
+            .bind(types.clone())
+            .bind(filter.slices.start)
+            .bind(filter.slices.end))
     };
-    let (events, more) = read(readers, query.limit, ask).await?;
-    if all || more || events.len() == query.limit {
-        return Ok(LogPage::dense(query, events));
-    }
-    Ok(LogPage { events, seen: to })
+    Ok(read(readers, query.limit, ask).await?.0)
 }
 
 pub(super) async fn stream(
