@@ -150,8 +150,8 @@ impl Builder {
         self
     }
 
-    /// Keeps the states of this many of the aggregate's streams in memory, so that most commands
-    /// read no events. Other processes may append to the same streams: what is decided on a state
+    /// Keeps the states of the aggregate's streams in memory that were used last, this many at least
+    /// and twice as many at most, so that most commands read no events. Other processes may append to the same streams: what is decided on a state
     /// that is behind is decided again.
     pub fn cache<A: Decide + Evolve>(mut self, entries: usize) -> Self {
         let cache = Box::new(Cache::<A>::new(entries));

@@ -12,10 +12,10 @@ use crate::runtime::without;
 /// of two states: an entry is replaced as a whole, and by a later version alone.
 ///
 /// Two generations instead of a list in order of use: what is used moves to the young one; when
-/// that is half of all, the old one is dropped. That is close to the least recently used, and
-/// costs a look-up.
+/// that is full, the old one is dropped. So the states that were used last are there, and costs are
+/// those of a look-up.
 pub(super) struct Cache<A> {
-    half: usize,
+    entries: usize,
     generations: Mutex<Generations<A>>,
 }
 
@@ -25,11 +25,11 @@ struct Generations<A> {
 }
 
 impl<A> Cache<A> {
-    /// Keeps at most `entries` states, and two if that is less.
+    /// Keeps the last `entries` states that were used, one at least, and at most twice as many.
     pub(super) fn new(entries: usize) -> Self {
         let (young, old) = (HashMap::new(), HashMap::new());
         Self {
-            half: (entries / 2).max(1),
+            entries: entries.max(1),
             generations: Mutex::new(Generations { young, old }),
         }
     }
@@ -47,7 +47,7 @@ impl<A> Cache<A> {
             return Some(known.clone());
         }
         let (stream, known) = generations.old.remove_entry(stream)?;
-        let dropped = generations.insert(stream, known.clone(), self.half);
+        let dropped = generations.insert(stream, known.clone(), self.entries);
         drop(generations);
         drop(dropped);
         Some(known)
@@ -62,7 +62,7 @@ impl<A> Cache<A> {
             return;
         }
         let replaced = generations.old.remove(stream);
-        let dropped = generations.insert(stream.clone(), known.clone(), self.half);
+        let dropped = generations.insert(stream.clone(), known.clone(), self.entries);
         drop(generations);
         drop((replaced, dropped));
     }
@@ -90,10 +90,10 @@ impl<A> Generations<A> {
         &mut self,
         stream: StreamId,
         known: Known<A>,
-        half: usize,
+        entries: usize,
     ) -> HashMap<StreamId, Known<A>> {
         let mut dropped = HashMap::new();
-        if self.young.len() >= half && !self.young.contains_key(&stream) {
+        if self.young.len() >= entries && !self.young.contains_key(&stream) {
             dropped = mem::replace(&mut self.old, mem::take(&mut self.young));
         }
         self.young.insert(stream, known);
@@ -149,18 +149,21 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(seed);
         for entries in [0, 1, 2, 3, 10, 101] {
             let cache = Cache::new(entries);
-            let hot = stream(0);
-            cache.put(&hot, &known(1, "hot"));
+            let mut used = std::collections::VecDeque::new();
             for n in 1..1000 {
-                let other = stream(random.u64(1..500));
-                cache.put(&other, &known(n, "x"));
-                if random.bool() {
-                    cache.get(&stream(random.u64(1..500)));
-                }
-                assert!(len(&cache) <= entries.max(2));
-                // Used again before half of all others came.
-                if entries > 4 {
-                    assert!(cache.get(&hot).is_some(), "{n}");
+                let one = random.u64(1..500);
+                cache.put(&stream(one), &known(n, "x"));
+                used.retain(|other| *other != one);
+                used.push_front(one);
+                used.truncate(entries);
+                assert!(len(&cache) <= 2 * entries.max(1));
+                if random.u8(..8) == 0 && !used.is_empty() {
+                    let again = used.remove(random.usize(..used.len())).unwrap();
+                    assert!(
+                        cache.get(&stream(again)).is_some(),
+                        "{again} of the last used"
+                    );
+                    used.push_front(again);
                 }
             }
         }
