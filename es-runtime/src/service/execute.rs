@@ -9,7 +9,7 @@ use crate::aggregate::{Aggregate, Command, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, CommandRecord, Event, Metadata, Position, StreamId, encode};
 use crate::runtime::without;
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome};
+use crate::store::{Append, Appended, EventStore, NewEvent, Outcome, Tx};
 
 /// How often a decision is made again because somebody else was faster.
 const ATTEMPTS: u32 = 20;
@@ -22,6 +22,7 @@ pub struct Execute<'s, A: Aggregate> {
     command: A::Command,
     id: Option<CommandId>,
     metadata: Metadata,
+    tx: Option<Tx>,
 }
 
 /// What an accepted command did.
@@ -70,6 +71,7 @@ impl<'s, A: Aggregate> Execute<'s, A> {
             command,
             id: None,
             metadata,
+            tx: None,
         }
     }
 
@@ -95,6 +97,19 @@ impl<'s, A: Aggregate> Execute<'s, A> {
     /// The message or event that directly caused the command.
     pub fn causation(mut self, causation: impl Into<String>) -> Self {
         self.metadata.causation = Some(causation.into());
+        self
+    }
+
+    /// Makes the command the end of a transaction of yours: its events and what was written in `tx`
+    /// are committed together or not at all. For rows that must never disagree with the log, such
+    /// as a unique name. Begin it with [`EventStore::begin`].
+    ///
+    /// The law: only an accepted command commits, also one that emits nothing. What was written in
+    /// `tx` is undone by a refusal, by a conflict, which is answered at once since the decision may
+    /// rest on it, and by a repeated [`id`](Self::id), since it was written the first time. The rate
+    /// is that of [`Tx::append`].
+    pub fn in_transaction(mut self, tx: Tx) -> Self {
+        self.tx = Some(tx);
         self
     }
 
@@ -144,7 +159,9 @@ impl<A: Decide + Evolve> Execute<'_, A> {
             metadata: to_json("the metadata", &self.metadata)?,
             correlation: self.metadata.correlation,
         };
-        attempt.until_decided::<A>(name, &self.command).await
+        attempt
+            .until_decided::<A>(name, &self.command, self.tx)
+            .await
     }
 }
 
@@ -164,6 +181,7 @@ impl Attempt<'_> {
         self,
         name: &'static str,
         command: &A::Command,
+        mut tx: Option<Tx>,
     ) -> Result<Receipt> {
         let loader = self.service.inner.loader::<A>();
         let store = loader.store;
@@ -177,7 +195,7 @@ impl Attempt<'_> {
             let decided = known.loaded().decide(command.clone());
             // An append makes sure of the version by itself; a no, and a no-op that leaves no
             // trace, do not.
-            let leaves_a_trace = |events: &Vec<_>| self.named || !events.is_empty();
+            let leaves_a_trace = |events: &Vec<_>| self.named || tx.is_some() || !events.is_empty();
             let counts = fresh || decided.as_ref().is_ok_and(leaves_a_trace);
             if !counts && !without("a cached no is verified") {
                 known = loader.refresh(&self.stream, known).await?;
@@ -202,7 +220,7 @@ impl Attempt<'_> {
                 }
             };
             let expected = known.version();
-            if events.is_empty() && !self.named {
+            if events.is_empty() && !self.named && tx.is_none() {
                 // Nothing to keep, and nobody who could ask again.
                 let first = store.head().await?.next();
                 let (count, version) = (0, expected);
@@ -215,7 +233,11 @@ impl Attempt<'_> {
             }
             let append = self.append::<A>(expected, &events)?;
             let next = loader.next(&known, &append.events);
-            match store.append(append).await? {
+            let (bound, appended) = match tx.take() {
+                Some(tx) => (true, tx.append(append).await?),
+                None => (false, store.append(append).await?),
+            };
+            match appended {
                 Appended::New(outcome) => {
                     if let Some(next) = next {
                         known.advance(next, outcome, self.id);
@@ -224,7 +246,7 @@ impl Attempt<'_> {
                     return Ok(Receipt::new(outcome, false));
                 }
                 Appended::Already(outcome) => return Ok(Receipt::new(outcome, true)),
-                Appended::Conflict { found } if attempts >= ATTEMPTS => {
+                Appended::Conflict { found } if bound || attempts >= ATTEMPTS => {
                     let stream = self.stream;
                     return Err(Error::new(Kind::Conflict {
                         stream,

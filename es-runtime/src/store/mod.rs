@@ -11,6 +11,8 @@ mod handle;
 #[cfg(feature = "runtime")]
 mod health;
 #[cfg(feature = "runtime")]
+mod history;
+#[cfg(feature = "runtime")]
 mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
@@ -39,6 +41,8 @@ pub(crate) use append::{Found, plan};
 pub use handle::Store;
 #[cfg(feature = "runtime")]
 pub use health::{Durability, Role, StoreHealth};
+#[cfg(feature = "runtime")]
+pub use history::HistoryEntry;
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
