@@ -27,6 +27,7 @@ documents! {
     TutorialKilled: "../../../docs/tutorial/7-killed.md",
     GuideTesting: "../../../docs/guides/testing.md",
     GuideErrors: "../../../docs/guides/errors.md",
+    GuideReading: "../../../docs/guides/reading.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
