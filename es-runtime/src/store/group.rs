@@ -20,7 +20,9 @@ use crate::error::{Error, Kind, Result};
 pub(crate) const DOING: &str = "appending events";
 
 /// Turns in which no append arrived, after which no more are expected.
-const TURNS: usize = 16;
+const IDLE_TURNS: usize = 16;
+/// Turns after which those that are there do not wait any longer for others.
+const MOST_TURNS: usize = 64;
 
 /// How much a committer takes.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +206,7 @@ impl Work {
     /// that is shared by all of them is cheaper than one for each half.
     async fn gather(&mut self, waiting: &mut VecDeque<Waiting>, answered: usize) {
         let mut idle = 0;
-        loop {
+        for _ in 0..MOST_TURNS {
             yield_now().await;
             let before = waiting.len();
             while waiting.len() < self.batch {
@@ -214,7 +216,7 @@ impl Work {
                 waiting.push_back(more);
             }
             idle = if waiting.len() > before { 0 } else { idle + 1 };
-            if waiting.len() >= answered.min(self.batch) || idle > TURNS {
+            if waiting.len() >= answered.min(self.batch) || idle > IDLE_TURNS {
                 return;
             }
         }
