@@ -160,3 +160,24 @@ async fn a_user_who_owns_nothing_can_write() {
     assert_eq!(moved.unwrap(), Advanced::Moved);
     assert!(store.health().await.reachable);
 }
+
+/// Readers keep connections for each other, and transactions still get all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_leave_their_connections_to_transactions() {
+    let server = Postgres::start();
+    for size in 1..=4 {
+        let url = format!("{}&pool_size={size}&patience=5", server.database());
+        let store = store(&url).await;
+        let reads = (0..8).map(|_| store.head());
+        for head in futures_util::future::join_all(reads).await {
+            head.unwrap();
+        }
+        let mut transactions = Vec::new();
+        for _ in 0..size {
+            transactions.push(store.begin().await.unwrap());
+        }
+        drop(transactions);
+        store.head().await.unwrap();
+        store.close().await;
+    }
+}

@@ -117,7 +117,7 @@ impl Pool {
             target: Arc::new(AtomicUsize::new(target)),
             begin: begin(settings).into(),
             ready: Arc::new(Ready {
-                most: usize::try_from(settings.pool_size / 2).unwrap_or(1).max(1),
+                most: usize::try_from(settings.pool_size / 2).unwrap_or(0),
                 kept: Mutex::new(Some(Vec::new())),
             }),
         }
@@ -151,6 +151,10 @@ impl Pool {
         &self,
         doing: &'static str,
     ) -> Result<Transaction<'static, Postgres>> {
+        if self.pool.num_idle() == 0 {
+            // One that only waits for a reader goes back.
+            drop(self.ready.take(&self.hosts));
+        }
         let begin = || self.pool.begin_with(AssertSqlSafe(self.begin.clone()));
         self.obtain(doing, begin).await
     }
