@@ -22,6 +22,8 @@ use crate::error::Result;
 const ALIVE: Duration = Duration::from_secs(2);
 /// How much longer than the server's own bound a call is waited for.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often a transaction that waits takes a connection from the readers.
+const RECLAIM: Duration = Duration::from_millis(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The connections of one store. Clones share them.
@@ -151,12 +153,22 @@ impl Pool {
         &self,
         doing: &'static str,
     ) -> Result<Transaction<'static, Postgres>> {
+        self.obtain(doing, || self.begin_before_readers()).await
+    }
+
+    /// Begins a transaction; while it waits, connections that only wait for a reader go back.
+    async fn begin_before_readers(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
         if self.pool.num_idle() == 0 {
-            // One that only waits for a reader goes back.
             drop(self.ready.take(&self.hosts));
         }
-        let begin = || self.pool.begin_with(AssertSqlSafe(self.begin.clone()));
-        self.obtain(doing, begin).await
+        let mut begin = pin!(self.pool.begin_with(AssertSqlSafe(self.begin.clone())));
+        loop {
+            select! {
+                biased;
+                begun = &mut begin => return begun,
+                () = sleep(RECLAIM) => drop(self.ready.take(&self.hosts)),
+            }
+        }
     }
 
     /// A pool whose new connections lead to the primary.
