@@ -17,21 +17,21 @@ async fn a_killed_connection_costs_no_read_and_no_append() {
     let store = store(&url).await;
     let mut admin = admin(&url).await;
     for n in 0..5 {
-        // Several connections are idle when they are killed, and none is tested before its use.
+        // Connections are idle when they are killed, and none is tested before its use.
         let reads = (0..4).map(|_| store.head());
         for head in futures_util::future::join_all(reads).await {
             assert_eq!(head.unwrap().get(), 2 * n);
         }
-        assert!(count(&mut admin, KILL).await > 1);
+        assert!(count(&mut admin, KILL).await > 0);
         store.head().await.unwrap();
         new(store.append(append(&format!("a{n}"))).await.unwrap());
-        assert!(count(&mut admin, KILL).await > 1);
+        assert!(count(&mut admin, KILL).await > 0);
         new(store.append(append(&format!("b{n}"))).await.unwrap());
         store
             .read_log(&LogQuery::after(Position::START))
             .await
             .unwrap();
-        assert!(count(&mut admin, KILL).await > 1);
+        assert!(count(&mut admin, KILL).await > 0);
         // A transaction does not begin on a dead connection.
         store.begin().await.unwrap();
         let stream = StreamId::new("account", "none").unwrap();
