@@ -17,7 +17,8 @@ pub struct HistoryEntry {
 
 impl Store {
     /// What happened to one aggregate, who did it, when and why: for people, with payloads as they
-    /// were written.
+    /// were written. There may be fewer than were asked for where they are large: ask again from
+    /// the last one on, until nothing comes.
     ///
     /// ```
     /// # async fn example(store: es_runtime::Store) -> es_runtime::Result<()> {
@@ -42,7 +43,7 @@ impl Store {
 
     /// What was done under one correlation, in every stream of this log, after the position
     /// `after`: at most `limit` events, in order. Commands that were sent without a correlation
-    /// belong to none.
+    /// belong to none. Ask again from the last position on, until nothing comes.
     ///
     /// # Errors
     /// As [`history`](Self::history).

@@ -269,7 +269,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     fn read_log(&self, query: &LogQuery) -> impl Future<Output = Result<LogPage>> + Send;
 
     /// What the commands did that were said to belong to `correlation`, after the position
-    /// `after`, at most `limit` events, in order.
+    /// `after`, at most `limit` events, in order. There may be fewer where they are large: ask
+    /// again from the last one on, until nothing comes.
     fn read_correlated(
         &self,
         correlation: &str,
