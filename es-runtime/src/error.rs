@@ -177,6 +177,13 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    NoSchema {
+        of: &'static str,
+        why: String,
+    },
+    NoSample {
+        why: String,
+    },
 }
 
 impl Error {
@@ -265,6 +272,8 @@ impl Error {
             Kind::OtherFile { .. } => "ES0143",
             Kind::File { .. } => "ES0144",
             Kind::NotContinuable { .. } => "ES0145",
+            Kind::NoSchema { .. } => "ES0160",
+            Kind::NoSample { .. } => "ES0161",
         }
     }
 
@@ -523,6 +532,11 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::NoSchema { of, why } => write!(f, "`{of}` has no schema of its events: {why}"),
+            Self::NoSample { why } => write!(
+                f,
+                "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
         }
     }
 }
