@@ -67,6 +67,7 @@ fn types() {
 fn values() {
     equal(json!({"enum": [1, 2, 2.0]}), json!({"enum": [2, 1]}));
     narrower(json!({"const": "a"}), json!({"enum": ["a", "b"]}));
+    narrower(json!({"const": 1e300}), json!({"enum": [1e300, 2]}));
     equal(
         json!({"enum": [3, "a"], "type": "string"}),
         json!({"const": "a"}),

@@ -9,7 +9,7 @@ use super::number::Exact;
 
 /// The same instance is looked at so often at most.
 const MOST: u32 = 200_000;
-const DEEPEST: u32 = 120;
+const DEEPEST: u32 = 200;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Truth {

@@ -21,7 +21,7 @@ use branch::Branch;
 /// Branches and parts of all goals.
 const STEPS: u32 = 60_000;
 /// Goals within goals and decisions within decisions.
-const DEEPEST: u32 = 120;
+const DEEPEST: u32 = 400;
 
 /// What is known of the instances that a goal has.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! Numbers: bounds, factors, and values that are excluded.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::node::{Kind, Leaf};
@@ -17,7 +19,9 @@ struct Bounds {
     factors: Vec<Exact>,
     /// It is no multiple of these.
     without: Vec<Exact>,
-    excluded: Vec<Value>,
+    excluded: HashSet<Exact>,
+    /// Excluded ones that cannot be reckoned with.
+    large: Vec<Value>,
     among: Option<Vec<Value>>,
 }
 
@@ -28,7 +32,8 @@ impl Solver<'_> {
             most: None,
             factors: Vec::new(),
             without: Vec::new(),
-            excluded: Vec::new(),
+            excluded: HashSet::new(),
+            large: Vec::new(),
             among: None,
         };
         match whole {
@@ -68,7 +73,11 @@ impl Bounds {
                 };
                 self.among = Some(values.iter().filter(fits).cloned().collect());
             }
-            (Leaf::Among(values), false) => self.excluded.extend(values.iter().cloned()),
+            (Leaf::Among(values), false) => {
+                self.excluded.extend(values.iter().filter_map(exact));
+                let large = |value: &&Value| value.is_number() && exact(value).is_none();
+                self.large.extend(values.iter().filter(large).cloned());
+            }
             _ => {}
         }
     }
@@ -110,20 +119,16 @@ impl Bounds {
                 return Some(false);
             }
         }
-        let is = |value: &Value| matches!(value, Value::Number(other) if Exact::of(other) == Some(number));
-        Some(self.within(number) && !self.excluded.iter().any(is))
+        Some(self.within(number) && !self.excluded.contains(&number))
     }
 
     fn first(&self, values: &[Value]) -> Found {
         let mut found = Found::Nothing;
-        for value in values.iter().filter(|value| !self.excluded.contains(value)) {
-            let Value::Number(number) = value else {
-                continue;
-            };
-            match Exact::of(number).and_then(|exact| self.fits(exact)) {
+        for value in values {
+            match exact(value).and_then(|exact| self.fits(exact)) {
                 Some(true) => return Found::Instance(value.clone()),
-                Some(false) => {}
-                None => found = Found::unsure(TOO_LARGE),
+                None if !self.large.contains(value) => found = Found::unsure(TOO_LARGE),
+                _ => {}
             }
         }
         found
@@ -230,5 +235,12 @@ impl Bounds {
             }
         }
         None
+    }
+}
+
+fn exact(value: &Value) -> Option<Exact> {
+    match value {
+        Value::Number(number) => Exact::of(number),
+        _ => None,
     }
 }
