@@ -29,6 +29,7 @@ mod behave;
 mod behaviour;
 mod catalogue;
 mod command;
+pub mod compat;
 mod compare;
 mod contract;
 mod document;
