@@ -29,6 +29,7 @@ documents! {
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
+    GuideSchemas: "../../../docs/guides/schemas.md",
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
     GuidePostgresql: "../../../docs/guides/postgresql.md",
@@ -38,4 +39,5 @@ documents! {
     ReferenceEnvelope: "../../../docs/reference/envelope.md",
     ReferenceFeed: "../../../docs/reference/feed.md",
     ReferenceMetadata: "../../../docs/reference/metadata.md",
+    ReferenceSchemas: "../../../docs/reference/schemas.md",
 }
