@@ -8,6 +8,7 @@ mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
+mod rows;
 mod schema;
 mod segment;
 mod snapshots;
