@@ -218,7 +218,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 25] = [
+const REJECTED: [(Fault, &str); 26] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -241,6 +241,7 @@ const REJECTED: [(Fault, &str); 25] = [
         "a filtered reader misses nothing that it asked for",
     ),
     (Fault::LostCorrelation, "what belongs together is found"),
+    (Fault::CutShort, "what belongs together is found"),
     (Fault::DoubledRetry, "a command is accepted once"),
     (Fault::ForgottenCommand, "a command is accepted once"),
     (Fault::ForgottenIdentity, "a log keeps its identity"),

@@ -94,7 +94,7 @@ async fn use_everything(store: &PostgresStore) {
             .unwrap();
         let visit = format!("visit-{}", (n + 1) * 100);
         let found = store.read_correlated(&visit, Position::START, 10).await;
-        assert_eq!(found.unwrap().len(), 1);
+        assert_eq!(found.unwrap().events.len(), 1);
         store.head().await.unwrap();
     }
 }

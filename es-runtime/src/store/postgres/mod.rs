@@ -41,7 +41,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 
 /// A store in one PostgreSQL database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -221,7 +221,7 @@ impl EventStore for PostgresStore {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         read!(self, "reading what belongs together", |db| {
             log::correlated(db, correlation, after, limit)
         })
