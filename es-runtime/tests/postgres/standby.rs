@@ -20,6 +20,7 @@ use crate::attack::kill_connections;
 use crate::gate::admin;
 use crate::law::Violation;
 use crate::load::{Load, Progress, Reads, Writes, patiently, seeded, size};
+use crate::until::until;
 
 fn load() -> Load {
     let appends = size(40, 400);
@@ -146,15 +147,12 @@ async fn set(admin: &mut PgConnection, setting: &'static str) {
 }
 
 /// Returns when the query answers true.
-async fn until(admin: &mut PgConnection, query: &'static str) {
-    for _ in 0..3000 {
-        let answer = sqlx::query_scalar(query).fetch_one(&mut *admin).await;
-        if answer.unwrap() {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within half a minute: {query}");
+async fn holds(admin: &mut PgConnection, query: &'static str) {
+    until(query, async || {
+        let answer: sqlx::Result<bool> = sqlx::query_scalar(query).fetch_one(&mut *admin).await;
+        answer.unwrap().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -213,14 +211,14 @@ async fn failover(synchronous: bool, by_itself: bool) -> Result<(), Violation> {
         )
         .await;
         let quorum = "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'quorum'";
-        until(&mut here, quorum).await;
+        holds(&mut here, quorum).await;
     }
     let attack = async |progress: &Progress, random: &mut Rng| {
         progress.advances(random.u64(1..load().total() / 3)).await;
         if !synchronous {
             // What is acknowledged from now on, the standby does not receive.
             set(&mut there, "ALTER SYSTEM SET primary_conninfo = ''").await;
-            until(&mut there, "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await;
+            holds(&mut there, "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await;
         }
         progress.advances(random.u64(20..load().total() / 3)).await;
         primary.kill();

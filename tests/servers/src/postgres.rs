@@ -29,7 +29,7 @@ pub struct Postgres {
     databases: AtomicU32,
     log: Arc<Mutex<String>>,
     /// Closed when the last of the server's processes has ended.
-    ended: Option<Receiver<()>>,
+    ended: Mutex<Option<Receiver<()>>>,
 }
 
 impl Postgres {
@@ -88,7 +88,7 @@ impl Postgres {
             server: None,
             databases: AtomicU32::new(0),
             log: Arc::default(),
-            ended: None,
+            ended: Mutex::default(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Postgres {
         self.server = Some(child);
         let (ready, is_ready) = mpsc::channel();
         let (running, ended) = mpsc::channel();
-        self.ended = Some(ended);
+        self.ended = Mutex::new(Some(ended));
         let log = self.log.clone();
         log.lock().expect("its log").clear();
         // Whoever writes to a closed pipe dies: somebody must read on until it ends.
@@ -210,8 +210,8 @@ impl Postgres {
     /// One that refuses a connection meanwhile first waits for the client's first words, up to
     /// `authentication_timeout`, a minute, and the server does not stop it. The client may be on a
     /// thread that waits for us.
-    fn ends(&self, server: u32) -> bool {
-        let Some(ended) = &self.ended else {
+    fn ends(&mut self, server: u32) -> bool {
+        let Ok(Some(ended)) = self.ended.get_mut() else {
             return false;
         };
         (0..120).any(|_| match ended.recv_timeout(STOPPING) {
