@@ -154,6 +154,13 @@ pub(crate) enum Kind {
     NoPrimary {
         why: String,
     },
+    ReadOnly {
+        doing: &'static str,
+    },
+    PastDatabase {
+        found: i64,
+        known: i64,
+    },
     Discontinuous {
         why: String,
     },
@@ -265,6 +272,8 @@ impl Error {
             Kind::OtherFile { .. } => "ES0143",
             Kind::File { .. } => "ES0144",
             Kind::NotContinuable { .. } => "ES0145",
+            Kind::ReadOnly { .. } => "ES0175",
+            Kind::PastDatabase { .. } => "ES0176",
         }
     }
 
@@ -505,6 +514,14 @@ impl fmt::Display for Kind {
             Self::NoPrimary { why } => write!(
                 f,
                 "no PostgreSQL server takes writes ({why}): start or promote one, or correct the hosts in the URL"
+            ),
+            Self::ReadOnly { doing } => write!(
+                f,
+                "this store only reads, and {doing} needs one that writes: connect to the primary without `read_only`"
+            ),
+            Self::PastDatabase { found, known } => write!(
+                f,
+                "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
             ),
             Self::Discontinuous { why } => write!(
                 f,

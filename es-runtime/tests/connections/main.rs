@@ -10,6 +10,7 @@ mod health;
 mod lost;
 mod pgbouncer;
 mod queue;
+mod read_only;
 #[path = "../until/mod.rs"]
 mod until;
 

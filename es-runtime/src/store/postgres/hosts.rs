@@ -1,4 +1,5 @@
-//! Which of the servers takes writes, and whether its log is the one that this store began with.
+//! Which of the servers takes writes, or may be read from, and whether its log is the one that this
+//! store began with.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -277,7 +278,7 @@ impl Hosts {
         Err(sqlx::Error::Configuration(error.into()))
     }
 
-    /// Whether the server takes writes into our log; prepares its session.
+    /// Whether the server takes writes into our log, unless nobody writes; prepares its session.
     async fn check(&self, server: &Server, connection: &mut PgConnection) -> Result<(), Refusal> {
         let not = |why: &str| Refusal::Not(format!("`{}` {why}", server.name));
         let (expected, newest) = {
@@ -299,14 +300,15 @@ impl Hosts {
         let get = |error| told(server, error);
         let (standby, read_only): (bool, bool) =
             (row.try_get(0).map_err(get)?, row.try_get(1).map_err(get)?);
-        if standby {
+        let reads = self.settings.read_only;
+        if standby && !reads {
             return Err(not("is a standby"));
         }
-        if read_only {
+        if read_only && !reads {
             return Err(not("refuses writes (`default_transaction_read_only`)"));
         }
         let timeline: i64 = row.try_get(2).map_err(get)?;
-        if timeline < newest {
+        if timeline < newest && !standby {
             let why = format!("was left behind on timeline {timeline}; the log is on {newest}");
             return Err(not(&why));
         }
