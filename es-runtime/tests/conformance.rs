@@ -242,6 +242,7 @@ const REJECTED: [(Fault, &str); 26] = [
         "a filtered reader misses nothing that it asked for",
     ),
     (Fault::LostCorrelation, "what belongs together is found"),
+    (Fault::CutShort, "what belongs together is found"),
     (Fault::DoubledRetry, "a command is accepted once"),
     (
         Fault::DeniedRetry,

@@ -19,9 +19,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{
-    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
-};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 
 /// A store in memory. Clones share one log.
 #[derive(Clone, Debug)]
@@ -302,7 +300,7 @@ impl EventStore for MemoryStore {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         let state = self.state();
         let belongs = |event: &&StoredEvent| {
             let command = event.command_id.map(|id| (event.stream.clone(), id));
@@ -311,7 +309,10 @@ impl EventStore for MemoryStore {
             said == Some(correlation)
         };
         let rest = state.log.iter().skip(index(after.get()));
-        Ok(rest.filter(belongs).take(limit).collect())
+        let mut rest = rest.filter(belongs);
+        let events = rest.by_ref().take(limit).collect();
+        let more = rest.next().is_some();
+        Ok(StreamPage { events, more })
     }
 
     async fn head(&self) -> Result<Position> {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
-use es_runtime::event::{
-    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
-};
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
@@ -39,6 +37,8 @@ pub(crate) enum Fault {
     HastyFilter,
     /// Forgets what a command belongs to.
     LostCorrelation,
+    /// Says that a page of what belongs together is all of it.
+    CutShort,
     /// Looks for the command only if the version differs: a retry after a reload is new.
     DoubledRetry,
     /// Knows only the commands that may come again: another try at an append is a conflict.
@@ -362,6 +362,17 @@ impl EventStore for BrokenStore {
         Ok(page)
     }
 
+    async fn read_correlated(
+        &self,
+        correlation: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<StreamPage> {
+        let mut page = self.kept.read_correlated(correlation, after, limit).await?;
+        page.more &= self.fault != Fault::CutShort;
+        Ok(page)
+    }
+
     async fn import(&self, mut segment: Segment) -> Result<()> {
         match self.fault {
             Fault::CommandsLeft => segment.commands.clear(),
@@ -466,7 +477,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands read_correlated remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
         inbox begin close);
 }

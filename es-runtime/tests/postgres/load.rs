@@ -5,7 +5,6 @@ use std::env;
 use std::future::Future;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use es_runtime::error::{Error, Result};
 use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
@@ -13,10 +12,10 @@ use es_runtime::postgres::PostgresStore;
 use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
 use fastrand::Rng;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::task::{JoinSet, yield_now};
 
 use crate::law::{Acknowledged, Violation, check};
+use crate::until::until;
 
 /// More than any log here holds.
 pub(crate) const ALL: usize = 1_000_000;
@@ -160,7 +159,7 @@ impl Progress {
             return Err(format!("an append failed: {text}"));
         }
         self.change(|state| *state.errors.entry(text).or_default() += 1);
-        sleep(Duration::from_millis(2)).await;
+        yield_now().await;
         Ok(())
     }
 }
@@ -329,14 +328,9 @@ pub(crate) async fn follow(
 pub(crate) async fn patiently<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     ask: impl Fn() -> F,
 ) -> T {
-    for _ in 0..3000 {
-        match ask().await {
-            Ok(answer) => return answer,
-            Err(_) => sleep(Duration::from_millis(10)).await,
-        }
-    }
-    match ask().await {
-        Ok(answer) => answer,
-        Err(error) => panic!("for half a minute: {error}"),
-    }
+    until("the server answers", async || {
+        let unanswered = |error| println!("asking again: {error}");
+        ask().await.map_err(unanswered).ok()
+    })
+    .await
 }

@@ -122,6 +122,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
+    reading::large_events_come_page_by_page(subject.fresh().await).await?;
     segments::imported_history_is_the_same(subject).await?;
     segments::only_what_continues_is_imported(subject).await?;
     segments::commands_are_forgotten_by_time(subject).await?;
