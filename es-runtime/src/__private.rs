@@ -44,6 +44,17 @@ pub trait NotInternal {
 
 impl<T: ?Sized> NotInternal for Probe<T> {}
 
+/// An event that was never called otherwise and has one version.
+pub const fn event(variant: &'static str, name: &'static str) -> EventType {
+    EventType {
+        variant,
+        name,
+        was: &[],
+        version: 1,
+        min_reader: 1,
+    }
+}
+
 /// What a handler answered, as `decide` does.
 pub fn events<A: Aggregate>(
     answer: Result<impl IntoEvents<A::Event>, A::Error>,

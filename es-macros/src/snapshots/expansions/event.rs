@@ -22,34 +22,13 @@ const _: () = {
     impl __es::Event for AccountEvent {
         const NAME: &'static str = "account";
         const TYPES: &'static [__es::EventType] = &[
+            __es::event("Opened", "account.opened"),
             __es::EventType {
-                variant: "Opened",
-                name: "account.opened",
-                was: &[],
-                version: 1,
-                min_reader: 1,
-            },
-            __es::EventType {
-                variant: "Deposited",
-                name: "account.deposited",
                 was: &["account.money-paid-in"],
-                version: 1,
-                min_reader: 1,
+                ..__es::event("Deposited", "account.deposited")
             },
-            __es::EventType {
-                variant: "LimitRaised",
-                name: "account.limit-raised",
-                was: &[],
-                version: 1,
-                min_reader: 1,
-            },
-            __es::EventType {
-                variant: "Closed",
-                name: "account.closed",
-                was: &[],
-                version: 1,
-                min_reader: 1,
-            },
+            __es::event("LimitRaised", "account.limit-raised"),
+            __es::event("Closed", "account.closed"),
         ];
     }
     const _: () = ::core::assert!(

@@ -29,13 +29,7 @@ const _: () = {
                 __es::same(<Account<C> as __es::Aggregate>::NAME, "account"),
                 "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account<C>` has another name; both must be the same"
             );
-            &[__es::EventType {
-                variant: "Opened",
-                name: "account.opened",
-                was: &[],
-                version: 1,
-                min_reader: 1,
-            }]
+            &[__es::event("Opened", "account.opened")]
         };
     }
     #[automatically_derived]
