@@ -165,6 +165,13 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    NoSchema {
+        of: &'static str,
+        why: String,
+    },
+    NoSample {
+        why: String,
+    },
 }
 
 impl Kind {
@@ -210,6 +217,8 @@ impl Kind {
             Self::OtherFile { .. } => "ES0143",
             Self::File { .. } => "ES0144",
             Self::NotContinuable { .. } => "ES0145",
+            Self::NoSchema { .. } => "ES0160",
+            Self::NoSample { .. } => "ES0161",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
         }
@@ -409,6 +418,11 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::NoSchema { of, why } => write!(f, "`{of}` has no schema of its events: {why}"),
+            Self::NoSample { why } => write!(
+                f,
+                "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
         }
     }
 }
