@@ -177,6 +177,16 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    Uncast {
+        stream: String,
+        event: &'static str,
+        version: u32,
+        why: String,
+    },
+    Unmapped {
+        stream: String,
+        aggregate: &'static str,
+    },
 }
 
 impl Error {
@@ -265,6 +275,8 @@ impl Error {
             Kind::OtherFile { .. } => "ES0143",
             Kind::File { .. } => "ES0144",
             Kind::NotContinuable { .. } => "ES0145",
+            Kind::Uncast { .. } => "ES0150",
+            Kind::Unmapped { .. } => "ES0151",
         }
     }
 
@@ -523,6 +535,19 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::Uncast {
+                stream,
+                event,
+                version,
+                why,
+            } => write!(
+                f,
+                "`{event}` of `{stream}` has no form in version {version}: {why}; mend the conversion that the history names"
+            ),
+            Self::Unmapped { stream, aggregate } => write!(
+                f,
+                "`{stream}` has a mapping of its own, but none for `{aggregate}`: say `.publish::<…>()` for both, or remove `own`"
+            ),
         }
     }
 }
