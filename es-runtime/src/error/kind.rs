@@ -165,6 +165,16 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    Uncast {
+        stream: String,
+        event: &'static str,
+        version: u32,
+        why: String,
+    },
+    Unmapped {
+        stream: String,
+        aggregate: &'static str,
+    },
     NoSchema {
         of: &'static str,
         why: String,
@@ -217,6 +227,8 @@ impl Kind {
             Self::OtherFile { .. } => "ES0143",
             Self::File { .. } => "ES0144",
             Self::NotContinuable { .. } => "ES0145",
+            Self::Uncast { .. } => "ES0150",
+            Self::Unmapped { .. } => "ES0151",
             Self::NoSchema { .. } => "ES0160",
             Self::NoSample { .. } => "ES0161",
             Self::ReadOnly { .. } => "ES0175",
@@ -418,6 +430,19 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::Uncast {
+                stream,
+                event,
+                version,
+                why,
+            } => write!(
+                f,
+                "`{event}` of `{stream}` has no form in version {version}: {why}; mend the conversion that the history names"
+            ),
+            Self::Unmapped { stream, aggregate } => write!(
+                f,
+                "`{stream}` has a mapping of its own, but none for `{aggregate}`: say `.publish::<…>()` for both, or remove `own`"
+            ),
             Self::NoSchema { of, why } => write!(f, "`{of}` has no schema of its events: {why}"),
             Self::NoSample { why } => write!(
                 f,
