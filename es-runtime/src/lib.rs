@@ -59,7 +59,7 @@ pub use store::sqlite;
 pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
-    pub use crate::integration::{IntegrationEvent, Publish, Received};
+    pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
     pub use crate::projection::{Fold, Projection};
     #[cfg(feature = "schema")]
     pub use crate::schema::{JsonSchema, schemars};
