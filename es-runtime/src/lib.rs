@@ -26,6 +26,9 @@ pub mod projection;
 
 pub mod integration;
 
+#[cfg(feature = "schema")]
+pub mod schema;
+
 #[cfg(feature = "feed")]
 mod feed;
 
@@ -58,6 +61,8 @@ pub mod prelude {
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
     pub use crate::projection::{Fold, Projection};
+    #[cfg(feature = "schema")]
+    pub use crate::schema::{JsonSchema, schemars};
     pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
     pub use serde::{Deserialize, Serialize};
 }

@@ -41,13 +41,19 @@ pub(super) fn bounds() -> TokenStream {
     }
 }
 
+/// A row for each variant, which says what is not as usual.
 fn table(model: &EventEnum<'_>) -> TokenStream {
     let rows = model.variants.iter().map(|variant| {
-        let (ident, name) = (variant.handled.ident.unraw().to_string(), &variant.name.text);
-        let was = variant.was.iter().map(|was| &was.text);
-        quote! {
-            __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: 1, min_reader: 1 }
+        let (ident, name) = (
+            variant.handled.ident.unraw().to_string(),
+            &variant.name.text,
+        );
+        let row = quote!(__es::event(#ident, #name));
+        if variant.was.is_empty() {
+            return row;
         }
+        let was = variant.was.iter().map(|was| &was.text);
+        quote!(__es::EventType { was: &[#(#was),*], ..#row })
     });
     quote!(&[#(#rows),*])
 }
