@@ -11,6 +11,9 @@ pub(crate) mod fallback;
 mod handlers;
 mod integration;
 mod projection;
+mod relocate;
+mod steps;
+mod versions;
 
 pub(crate) use aggregate::aggregate;
 pub(crate) use command::command;

@@ -7,6 +7,7 @@ pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
 mod projection;
+pub(crate) mod versions;
 
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Type};
