@@ -176,7 +176,7 @@ pub(crate) enum Kind {
         aggregate: &'static str,
     },
     NoSchema {
-        of: &'static str,
+        of: String,
         why: String,
     },
     NoSample {

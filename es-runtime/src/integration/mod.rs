@@ -21,6 +21,8 @@ pub(crate) use versions::Check;
 pub use versions::{Downcast, Older, Status, Upcast};
 #[doc(hidden)]
 pub use versions::{all_downward, all_upward, below, downward, upward};
+#[cfg(feature = "schema")]
+pub(crate) use versions::{encoded, lead};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -324,3 +324,15 @@ pub(crate) fn encoded<E: IntegrationEvent>(events: Vec<E>) -> Result<Vec<(usize,
         .map(|event| encode(event).map_err(unencodable));
     encoded.collect()
 }
+
+/// Events after the steps of a way, each of which makes none, one or several of one.
+pub(crate) fn lead(mut events: Vec<(usize, String)>, way: &[Cast]) -> Result<Vec<(usize, String)>> {
+    for step in way {
+        let mut led = Vec::with_capacity(events.len());
+        for (variant, payload) in &events {
+            led.extend(step(*variant, payload)?);
+        }
+        events = led;
+    }
+    Ok(events)
+}

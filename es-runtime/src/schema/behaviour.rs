@@ -14,8 +14,8 @@ use serde_json::{Map, Number, Value, json};
 use super::samples::Samples;
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, StoredEventRef, encode};
-use crate::integration::{Publish, StreamVersion, stream_of};
+use crate::event::{Event, Recorded, StoredEventRef};
+use crate::integration::{Cast, IntegrationType, Publish, encoded, lead};
 use crate::projection::{Fold, Folding, Projection};
 use crate::store;
 
@@ -179,12 +179,21 @@ fn value(value: &store::Value) -> Value {
 
 /// The mapping of one aggregate's events to a version of an integration stream.
 pub(crate) struct Mapped<A, I> {
+    version: u32,
+    types: &'static [IntegrationType],
+    /// From `I` down to the version, step by step.
+    way: Vec<Cast>,
     of: PhantomData<fn(A) -> I>,
 }
 
 impl<A, I> Mapped<A, I> {
-    pub(crate) fn new() -> Self {
-        Self { of: PhantomData }
+    pub(crate) fn new(version: u32, types: &'static [IntegrationType], way: Vec<Cast>) -> Self {
+        Self {
+            version,
+            types,
+            way,
+            of: PhantomData,
+        }
     }
 }
 
@@ -194,11 +203,10 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
     }
 
     fn subject(&self) -> Subject {
-        let StreamVersion { stream, version } = stream_of::<I>();
         Subject {
             kind: "mapping",
-            name: stream,
-            version,
+            name: I::STREAM.to_owned(),
+            version: self.version,
             of: Some(A::NAME),
         }
     }
@@ -209,16 +217,17 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
 
     fn effects(&self, samples: &Samples) -> Result<Vec<Effect>> {
         let (mut states, mut effects) = (BTreeMap::<String, Loaded<A>>::new(), Vec::new());
-        for (n, event) in samples
+        let mine = samples
             .events()
-            .filter(|(_, event)| event.aggregate() == A::NAME)
-        {
+            .filter(|(_, event)| event.aggregate() == A::NAME);
+        for (n, event) in mine {
             let before = states.entry(event.stream.to_owned()).or_default();
             let recorded = Recorded::<A::Event>::decode(event)?;
             let mut after = before.clone();
             let published = quietly(|| {
                 after.apply(&recorded.data);
-                I::publish(&recorded, after.state()).into_events()
+                let newest = encoded(I::publish(&recorded, after.state()).into_events());
+                newest.and_then(|newest| lead(newest, &self.way))
             });
             // The state stays as it was before an event that it cannot take.
             let Some(published) = published else {
@@ -226,17 +235,16 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
                 continue;
             };
             *before = after;
-            for event in published {
-                let unencodable = |error| {
-                    let what = format!("an event of `{}`", stream_of::<I>());
-                    Error::caused_by(Kind::Unencodable { what }, error)
-                };
-                let (variant, payload) = encode(&event).map_err(unencodable)?;
-                let data: Value = serde_json::from_str(&payload).map_err(unencodable)?;
-                effects.push(effect(
-                    n,
-                    json!({ "event": I::TYPES[variant].name, "data": data }),
-                ));
+            match published {
+                Ok(published) => {
+                    for (variant, payload) in published {
+                        let data: Value = serde_json::from_str(&payload).unwrap_or_default();
+                        let name = self.types[variant].name;
+                        effects.push(effect(n, json!({ "event": name, "data": data })));
+                    }
+                }
+                // A conversion that says no stops the stream: that is what it does.
+                Err(error) => effects.push(effect(n, json!({ "stops": error.code() }))),
             }
         }
         Ok(effects)

@@ -15,7 +15,10 @@ use super::payload::{Payloads, pascal};
 use crate::aggregate::{Aggregate, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, EventType, Recorded, StoredEventRef, decode, encode};
-use crate::integration::{IntegrationEvent, Publish, StreamVersion, stream_of};
+use crate::integration::{
+    Cast, IntegrationEvent, IntegrationType, Older, Publish, Status, StreamVersion, stream_of,
+    version_of,
+};
 use crate::projection::Fold;
 
 /// The description of a service: what it stores, projects and publishes.
@@ -65,6 +68,8 @@ pub struct Contract {
     pub(crate) behaviours: BTreeMap<String, Box<dyn Behaviour>>,
     pub(crate) levels: BTreeMap<String, Level>,
     pub(crate) retired: BTreeSet<String>,
+    /// Older versions of streams that are live, so that their types must be described.
+    owed: BTreeSet<StreamVersion>,
     mistake: Option<Error>,
 }
 
@@ -85,6 +90,7 @@ pub enum Level {
 pub(crate) struct Stream {
     event: TypeId,
     pub(crate) id: StreamVersion,
+    pub(crate) status: Status,
     pub(crate) description: Option<String>,
     pub(crate) events: Vec<PublicEvent>,
     pub(crate) definitions: Definitions,
@@ -143,6 +149,7 @@ impl Contract {
             behaviours: BTreeMap::new(),
             levels: BTreeMap::new(),
             retired: BTreeSet::new(),
+            owed: BTreeSet::new(),
             mistake: None,
         }
     }
@@ -217,21 +224,51 @@ impl Contract {
 
     /// Describes a version of an integration stream, and what it makes of the events of `A`, which
     /// is frozen once released. A stream that several aggregates feed is described once for each.
+    ///
+    /// The older versions that its history declares are fed by it, too; the types of those that are
+    /// not retired are described with [`stream`](Self::stream).
     pub fn publish<A, I>(self) -> Self
     where
         A: Evolve,
         A::Event: JsonSchema,
         I: Publish<A> + JsonSchema,
     {
-        let mut this = self.stream::<I>();
+        let mut this = self
+            .stream::<I>()
+            .mapped::<A, I>(I::VERSION, I::TYPES, Vec::new());
         this.family::<A::Event>();
-        let key = format!("mapping {} {}", stream_of::<I>(), A::NAME);
-        let mapped = Box::new(Mapped::<A, I>::new());
-        if this.behaviours.insert(key, mapped).is_some() {
-            let (stream, aggregate) = (stream_of::<I>(), A::NAME);
-            return this.duplicate(format!("the mapping of `{aggregate}` to `{stream}`"));
+        let own = I::OLDER.iter().position(Older::is_own);
+        let mut way = Vec::new();
+        for older in &I::OLDER[..own.unwrap_or(I::OLDER.len())] {
+            way.extend(older.down());
+            if older.status() != Status::Retired {
+                this = this.mapped::<A, I>(older.version(), older.types(), way.clone());
+            }
+        }
+        for older in I::OLDER {
+            let id = version_of::<I>(older.version());
+            match older.status() {
+                Status::Retired => drop(this.retired.insert(id.to_string())),
+                _ => drop(this.owed.insert(id)),
+            }
         }
         this
+    }
+
+    /// What the events of `A` become in a version of the stream of `I`; `way` leads down to it.
+    fn mapped<A: Evolve, I: Publish<A>>(
+        mut self,
+        version: u32,
+        types: &'static [IntegrationType],
+        way: Vec<Cast>,
+    ) -> Self {
+        let stream = version_of::<I>(version);
+        let key = format!("mapping {stream} {}", A::NAME);
+        let mapped = Box::new(Mapped::<A, I>::new(version, types, way));
+        if self.behaviours.insert(key, mapped).is_some() {
+            return self.duplicate(format!("the mapping of `{}` to `{stream}`", A::NAME));
+        }
+        self
     }
 
     /// Describes a version of an integration stream by its events alone.
@@ -290,7 +327,16 @@ impl Contract {
     /// # Errors
     /// The first mistake.
     pub(crate) fn sound(mut self) -> Result<Self> {
-        self.mistake.take().map_or(Ok(self), Err)
+        if let Some(mistake) = self.mistake.take() {
+            return Err(mistake);
+        }
+        match self.owed.iter().find(|id| !self.streams.contains_key(*id)) {
+            Some(id) => Err(Error::new(Kind::NoSchema {
+                of: id.to_string(),
+                why: "this version is live beside the newest, so describe its type, too: `.stream::<…>()`".to_owned(),
+            })),
+            None => Ok(self),
+        }
     }
 
     /// `bank.account-opened.v2`.
@@ -315,6 +361,7 @@ impl Stream {
             });
         Ok(Self {
             event: TypeId::of::<I>(),
+            status: I::STATUS,
             events: events.collect(),
             id,
             description: written.description,

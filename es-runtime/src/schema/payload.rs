@@ -57,7 +57,7 @@ impl Payloads {
             });
         }
         Err(Error::new(Kind::NoSchema {
-            of: std::any::type_name::<E>(),
+            of: std::any::type_name::<E>().to_owned(),
             why: format!(
                 "it describes {} of the enum's {variants} variants: derive `JsonSchema` on it, with serde's attributes as they are, and let no variant be written under another name than it is read",
                 found.len()

@@ -317,6 +317,53 @@ internal! { nested, amount: i32, #[serde(default)] message: String }
 // A released payload cannot be read any more.
 internal! { unreadable, amount: u8, text: String }
 
+/// Both versions of the stream from one enum.
+pub(crate) mod history {
+    use super::*;
+
+    /// What happens to accounts.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
+    #[integration(
+        stream = "accounts",
+        version = 2,
+        deprecated(1, from = "2026-12-01", sunset = "2027-06-30")
+    )]
+    pub(crate) enum Accounts {
+        /// An account was opened.
+        AccountOpened { owner: String },
+        /// Money moved.
+        BalanceChanged {
+            /// What is left.
+            #[integration(since = 2, was = "balance")]
+            left: i64,
+        },
+    }
+
+    impl Publish<Account> for Accounts {
+        fn publish(event: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
+            match &event.data {
+                AccountEvent::Opened { owner } => Some(Self::AccountOpened {
+                    owner: owner.clone(),
+                }),
+                AccountEvent::Deposited(_) => Some(Self::BalanceChanged {
+                    left: after.balance,
+                }),
+                AccountEvent::Closed => None,
+            }
+        }
+    }
+
+    pub(crate) fn contract() -> Contract {
+        whole::<first::Balance, Accounts>().stream::<accounts_versions::v1::Accounts>()
+    }
+
+    /// Somebody forgot the older version's schema.
+    pub(crate) fn half() -> Contract {
+        whole::<first::Balance, Accounts>()
+    }
+}
+
 /// The public contract says something else, and one event is gone.
 pub(crate) mod incompatible {
     use super::*;

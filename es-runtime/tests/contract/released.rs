@@ -1,6 +1,8 @@
 //! What was released is kept: who breaks it hears of it, and nobody else.
 
-use crate::domain::{bumped, first, forgotten, incompatible, nested, refactored, unreadable};
+use crate::domain::{
+    bumped, first, forgotten, history, incompatible, nested, refactored, unreadable,
+};
 use crate::repository::{Repository, error, errors};
 
 #[test]
@@ -180,4 +182,41 @@ fn an_incompatible_change_of_what_is_published_is_found() {
         found.contains(&("ES0168", "accounts@1 balance-changed")),
         "{report}"
     );
+}
+
+/// What was written by hand, version by version, may become one enum with a history: the older
+/// version is told of in the same bytes, through the downcast.
+#[test]
+fn a_history_tells_the_older_version_as_it_was_told() {
+    let repository = Repository::with(first::contract());
+    let report = repository.check(history::contract());
+    assert!(report.is_ok(), "{report}");
+    assert!(
+        !report
+            .unreleased
+            .iter()
+            .any(|new| new.contains("accounts@1 of account")),
+        "{report}"
+    );
+    assert!(
+        report
+            .unreleased
+            .iter()
+            .any(|new| new.contains("accounts@2 of account")),
+        "{report}"
+    );
+    assert!(repository.release(history::contract()).is_ok());
+    assert!(repository.check(history::contract()).is_released());
+    let catalogue = repository.read("schemas/catalogue.md");
+    let told =
+        catalogue.contains("Deprecated since 2026-12-01, and it may be gone from 2027-06-30");
+    assert!(told, "{catalogue}");
+}
+
+#[test]
+fn a_live_version_without_a_schema_is_a_mistake() {
+    let repository = Repository::new();
+    let mistake = history::half().check(repository.path()).unwrap_err();
+    assert_eq!(mistake.code(), "ES0160");
+    assert!(mistake.to_string().contains("`accounts@1`"), "{mistake}");
 }
