@@ -20,6 +20,8 @@ use crate::integration::{
     version_of,
 };
 use crate::projection::Fold;
+#[cfg(feature = "runtime")]
+use crate::store::{ProjectionId, ProjectionKind};
 
 /// The description of a service: what it stores, projects and publishes.
 ///
@@ -337,6 +339,20 @@ impl Contract {
             })),
             None => Ok(self),
         }
+    }
+
+    /// Whether a projection or a stream is part of it.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn describes(&self, id: &ProjectionId) -> bool {
+        let mut behaviours = self
+            .behaviours
+            .values()
+            .map(|behaviour| behaviour.subject());
+        let kind = match id.kind {
+            ProjectionKind::ReadModel => "projection",
+            ProjectionKind::Stream => "mapping",
+        };
+        behaviours.any(|of| (of.kind, &of.name, of.version) == (kind, &id.name, id.version))
     }
 
     /// `bank.account-opened.v2`.
