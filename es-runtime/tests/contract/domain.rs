@@ -27,16 +27,28 @@ pub(crate) mod first {
     }
 
     #[derive(Clone, Debug, Default, Aggregate)]
-    #[aggregate(name = "account", event = AccountEvent, command = Never, error = std::fmt::Error)]
+    #[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = std::fmt::Error)]
     pub(crate) struct Account {
         pub(crate) balance: i64,
     }
 
     #[derive(Clone, Command)]
     #[command(aggregate = Account)]
-    pub(crate) enum Never {}
+    pub(crate) enum AccountCommand {
+        Open { owner: String },
+        Deposit { amount: i32 },
+    }
 
     impl Account {
+        fn open(&self, owner: String) -> Result<AccountEvent, std::fmt::Error> {
+            Ok(AccountEvent::Opened { owner })
+        }
+
+        fn deposit(&self, amount: i32) -> Result<AccountEvent, std::fmt::Error> {
+            let text = "cash".to_owned();
+            Ok(AccountEvent::Deposited(Payment { amount, text }))
+        }
+
         fn on_opened(&mut self, _: &str) {}
 
         fn on_deposited(&mut self, payment: &Payment) {
