@@ -177,6 +177,9 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    Incompatible {
+        findings: String,
+    },
 }
 
 impl Error {
@@ -265,6 +268,7 @@ impl Error {
             Kind::OtherFile { .. } => "ES0143",
             Kind::File { .. } => "ES0144",
             Kind::NotContinuable { .. } => "ES0145",
+            Kind::Incompatible { .. } => "ES0170",
         }
     }
 
@@ -523,6 +527,10 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::Incompatible { findings } => write!(
+                f,
+                "readers would break, so publish it as a new version of the stream, or take it back:\n{findings}\n"
+            ),
         }
     }
 }
