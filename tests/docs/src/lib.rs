@@ -28,6 +28,7 @@ documents! {
     GuideTesting: "../../../docs/guides/testing.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
+    GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
     GuideSchemas: "../../../docs/guides/schemas.md",
     GuideStores: "../../../docs/guides/stores.md",
