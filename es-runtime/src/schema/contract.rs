@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Folded, Mapped};
+use super::compat::Mode;
 use super::document::{DIALECT, Definitions, reachable};
 use super::payload::{Payloads, pascal};
 use crate::aggregate::{Aggregate, Evolve};
@@ -68,24 +69,11 @@ pub struct Contract {
     pub(crate) streams: BTreeMap<StreamVersion, Stream>,
     pub(crate) families: BTreeMap<&'static str, Family>,
     pub(crate) behaviours: BTreeMap<String, Box<dyn Behaviour>>,
-    pub(crate) levels: BTreeMap<String, Level>,
+    pub(crate) modes: BTreeMap<String, Mode>,
     pub(crate) retired: BTreeSet<String>,
     /// Older versions of streams that are live, so that their types must be described.
     owed: BTreeSet<StreamVersion>,
     mistake: Option<Error>,
-}
-
-/// What an integration stream's later events must be able to do, within one version of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Level {
-    /// Readers of today understand all events of the past, and readers of the past those of today.
-    #[default]
-    FullTransitive,
-    /// Readers of today understand all events of the past.
-    BackwardTransitive,
-    /// Readers of the past understand the events of today.
-    ForwardTransitive,
 }
 
 /// One version of an integration stream.
@@ -149,7 +137,7 @@ impl Contract {
             streams: BTreeMap::new(),
             families: BTreeMap::new(),
             behaviours: BTreeMap::new(),
-            levels: BTreeMap::new(),
+            modes: BTreeMap::new(),
             retired: BTreeSet::new(),
             owed: BTreeSet::new(),
             mistake: None,
@@ -290,10 +278,10 @@ impl Contract {
         }
     }
 
-    /// What the versions of this integration stream promise; [`Level::FullTransitive`] unless
-    /// something is said.
-    pub fn level(mut self, stream: impl Into<String>, level: Level) -> Self {
-        self.levels.insert(stream.into(), level);
+    /// What this integration stream promises within each of its versions, against everything that
+    /// was released of it; [`Mode::Full`] unless something is said.
+    pub fn mode(mut self, stream: impl Into<String>, mode: Mode) -> Self {
+        self.modes.insert(stream.into(), mode);
         self
     }
 

@@ -46,7 +46,7 @@ mod samples;
 mod types;
 
 pub use command::{assert_kept, command};
-pub use contract::{Contract, Level};
+pub use contract::Contract;
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
 pub use schemars::{self, JsonSchema};

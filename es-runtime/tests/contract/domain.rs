@@ -376,6 +376,58 @@ pub(crate) mod history {
     }
 }
 
+/// The stream without its mapping, with other fields of its first event.
+macro_rules! public {
+    ($(#[$doc:meta])* $name:ident, $($opened:tt)*) => {
+        $(#[$doc])*
+        pub(crate) mod $name {
+            use super::*;
+
+            /// What happens to accounts.
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+            #[cfg_attr(feature = "schema", derive(JsonSchema))]
+            #[integration(stream = "accounts", version = 1)]
+            pub(crate) enum Accounts {
+                /// An account was opened.
+                AccountOpened { $($opened)* },
+                /// Money moved.
+                BalanceChanged {
+                    /// What is left.
+                    balance: i64,
+                },
+            }
+
+            pub(crate) fn contract() -> Contract {
+                Contract::service("bank")
+                    .namespace("dk.example.bank")
+                    .aggregate::<Account>()
+                    .stream::<Accounts>()
+            }
+        }
+    };
+}
+
+public! {
+    /// The public contract grows by what old readers ignore.
+    compatible,
+    owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nickname: Option<String>
+}
+public! {
+    /// A name that was there once comes back as something else.
+    reused,
+    owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nickname: Option<u8>
+}
+public! {
+    /// Who relies on an owner finds none.
+    looser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>
+}
+
 /// The public contract says something else, and one event is gone.
 pub(crate) mod incompatible {
     use super::*;

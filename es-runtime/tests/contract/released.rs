@@ -1,7 +1,11 @@
 //! What was released is kept: who breaks it hears of it, and nobody else.
 
+use es_runtime::schema::Finding;
+use es_runtime::schema::compat::Mode;
+
 use crate::domain::{
-    bumped, first, forgotten, history, incompatible, nested, refactored, unreadable,
+    bumped, compatible, first, forgotten, history, incompatible, looser, nested, refactored,
+    reused, unreadable,
 };
 use crate::repository::{Repository, error, errors};
 
@@ -182,6 +186,60 @@ fn an_incompatible_change_of_what_is_published_is_found() {
         found.contains(&("ES0168", "accounts@1 balance-changed")),
         "{report}"
     );
+    let file = Some("schemas/accounts/v1/account-opened.1.json");
+    let mut opened = errors(&report)
+        .into_iter()
+        .filter(|f| f.file.as_deref() == file);
+    let shown = |finding: &Finding| finding.details[0].contains("(property-renamed)");
+    assert!(opened.any(shown), "{report}");
+}
+
+#[test]
+fn a_compatible_change_becomes_a_revision_and_counts_from_then_on() {
+    let repository = Repository::with(first::contract());
+    let report = repository.check(compatible::contract());
+    assert!(report.is_ok(), "{report}");
+    let new = "`account-opened` of `accounts@1`, a compatible change: revision 2";
+    assert!(
+        report.unreleased.iter().any(|unreleased| unreleased == new),
+        "{report}"
+    );
+    assert!(repository.release(compatible::contract()).is_ok());
+    let schema = repository.read("schemas/accounts/v1/account-opened.2.json");
+    assert!(
+        schema.contains("nickname") && schema.contains("urn:es:bank:accounts:v1:account-opened:2")
+    );
+    assert!(repository.check(compatible::contract()).is_released());
+
+    // Every revision counts: the field that was added may go, and may not come back as another one.
+    assert!(repository.check(first::contract()).is_ok());
+    let report = repository.check(reused::contract());
+    let findings = errors(&report);
+    assert!(!findings.is_empty(), "{report}");
+    for finding in findings {
+        let file = Some("schemas/accounts/v1/account-opened.2.json");
+        assert_eq!(
+            (finding.code, finding.file.as_deref()),
+            ("ES0162", file),
+            "{report}"
+        );
+    }
+}
+
+/// A stream may promise less.
+#[test]
+fn a_stream_is_held_to_what_it_promises() {
+    let repository = Repository::with(first::contract());
+    let looser = || looser::contract().mode("accounts", Mode::Backward);
+    let strict = repository.check(looser::contract());
+    assert!(
+        errors(&strict)
+            .iter()
+            .any(|finding| finding.code == "ES0162"),
+        "{strict}"
+    );
+    let report = repository.check(looser());
+    assert!(report.is_ok(), "{report}");
 }
 
 /// What was written by hand, version by version, may become one enum with a history: the older
