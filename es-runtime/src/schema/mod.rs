@@ -25,7 +25,7 @@
 //! ```
 
 mod asyncapi;
-mod behave;
+
 mod behaviour;
 mod catalogue;
 mod command;
@@ -36,6 +36,7 @@ mod document;
 mod envelope;
 mod export;
 mod files;
+mod fingerprint;
 mod frozen;
 mod judge;
 mod payload;

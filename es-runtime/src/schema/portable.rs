@@ -153,3 +153,48 @@ fn is_safe(object: &Map<String, Value>) -> bool {
     bound("minimum").is_some_and(|low| low >= -SAFE)
         && bound("maximum").is_some_and(|high| high <= SAFE)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_without_safe_bounds_and_odd_formats_are_told_with_their_place() {
+        let document = json!({
+            "properties": {
+                "safe": { "type": "integer", "format": "int64", "minimum": 0, "maximum": SAFE },
+                "small": { "type": "integer", "format": "int32" },
+                "maybe": { "type": ["integer", "null"], "format": "uint64", "minimum": 0 },
+                "list": { "type": "array", "items": { "type": "string", "format": "naive-date" } },
+                "other": { "$ref": "#/definitions/Other" },
+            },
+            "definitions": { "Other": { "oneOf": [
+                { "properties": { "deep": { "type": "integer", "format": "int64" } } },
+            ] } },
+        });
+        let found: Vec<_> = surprises(&document)
+            .into_iter()
+            .map(|(what, _)| what)
+            .collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("`naive-date` at `list.[]`"), "{found:?}");
+        assert!(found[1].contains("`Other.deep`"), "{found:?}");
+        assert!(found[2].contains("`maybe`"), "{found:?}");
+    }
+
+    #[test]
+    fn what_its_own_type_does_not_read_is_told() {
+        let document = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+        let small: Rewrite = |_, payload| {
+            let n: u8 = serde_json::from_str(payload)?;
+            let too_much = || serde::de::Error::custom("too much");
+            (n < 9).then(|| payload.to_owned()).ok_or_else(too_much)
+        };
+        let (message, _) = unread(&document, 0, small).unwrap().unwrap();
+        assert!(message.contains("(too much)"), "{message}");
+        let any: Rewrite = |_, payload| Ok(payload.to_owned());
+        assert_eq!(unread(&document, 0, any).unwrap(), None);
+    }
+}

@@ -1,4 +1,5 @@
-//! What projections and mappings do with the sample, against what they did when they were released.
+//! Fingerprints: what projections and mappings do with the sample, against what they did when they were
+//! released.
 
 use super::behaviour::{Behaviour, Effect, Subject};
 use super::compare::Work;
