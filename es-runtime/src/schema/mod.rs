@@ -29,8 +29,8 @@ mod behave;
 mod behaviour;
 mod catalogue;
 mod command;
-pub mod compat;
 mod compare;
+pub mod compat;
 mod contract;
 mod document;
 mod envelope;
@@ -46,6 +46,7 @@ mod samples;
 mod types;
 
 pub use command::{assert_kept, command};
+pub(crate) use contract::described;
 pub use contract::{Contract, Level};
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
