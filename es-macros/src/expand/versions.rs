@@ -23,11 +23,8 @@ pub(super) fn table(model: &IntegrationEnum<'_>) -> TokenStream {
     let versions = &model.versions;
     let typed = versions.older.iter().map(|older| {
         let ty = alias(older.number);
-        if older.own {
-            quote!(__es::Older::own::<#ty>())
-        } else {
-            quote!(__es::Older::fed::<#ty>())
-        }
+        let made = if older.own { quote!(own) } else { quote!(fed) };
+        quote!(__es::Older::#made::<#ty>(__es::Probe::<#ty>::SCHEMA))
     });
     let gone = versions.gone.iter().map(|version| {
         let version = Literal::u32_unsuffixed(*version);
@@ -37,7 +34,12 @@ pub(super) fn table(model: &IntegrationEnum<'_>) -> TokenStream {
     if rows.is_empty() {
         return TokenStream::new();
     }
-    quote!(const OLDER: &'static [__es::Older] = &[#(#rows),*];)
+    quote! {
+        const OLDER: &'static [__es::Older] = {
+            use __es::NoSchema as _;
+            &[#(#rows),*]
+        };
+    }
 }
 
 /// The module with a type for each older version.

@@ -176,7 +176,7 @@ pub(crate) enum Kind {
         aggregate: &'static str,
     },
     NoSchema {
-        of: String,
+        of: &'static str,
         why: String,
     },
     NoSample {

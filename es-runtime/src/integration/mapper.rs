@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::versions::encoded;
+use super::versions::{down, encoded};
 use super::{Cast, IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::Result;
@@ -87,14 +87,6 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
     fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>> {
         let recorded = self.advance(event)?;
         let after = self.states[event.stream].state();
-        let mut events = encoded((self.publish)(&recorded, after))?;
-        for step in &self.way {
-            let mut older = Vec::with_capacity(events.len());
-            for (variant, payload) in &events {
-                older.extend(step(*variant, payload)?);
-            }
-            events = older;
-        }
-        Ok(events)
+        down(&self.way, encoded((self.publish)(&recorded, after))?)
     }
 }

@@ -15,7 +15,7 @@ use super::samples::Samples;
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Recorded, StoredEventRef};
-use crate::integration::{Cast, IntegrationType, Publish, encoded, lead};
+use crate::integration::{Cast, IntegrationType, Publish, StreamVersion, down, encoded};
 use crate::projection::{Fold, Folding, Projection};
 use crate::store;
 
@@ -177,19 +177,23 @@ fn value(value: &store::Value) -> Value {
     }
 }
 
-/// The mapping of one aggregate's events to a version of an integration stream.
+/// The mapping of one aggregate's events to a version of an integration stream: to `I`, and from
+/// there down to an older one.
 pub(crate) struct Mapped<A, I> {
-    version: u32,
+    stream: StreamVersion,
     types: &'static [IntegrationType],
-    /// From `I` down to the version, step by step.
     way: Vec<Cast>,
     of: PhantomData<fn(A) -> I>,
 }
 
 impl<A, I> Mapped<A, I> {
-    pub(crate) fn new(version: u32, types: &'static [IntegrationType], way: Vec<Cast>) -> Self {
+    pub(crate) fn new(
+        stream: StreamVersion,
+        types: &'static [IntegrationType],
+        way: Vec<Cast>,
+    ) -> Self {
         Self {
-            version,
+            stream,
             types,
             way,
             of: PhantomData,
@@ -203,10 +207,11 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
     }
 
     fn subject(&self) -> Subject {
+        let StreamVersion { stream, version } = &self.stream;
         Subject {
             kind: "mapping",
-            name: I::STREAM.to_owned(),
-            version: self.version,
+            name: stream.clone(),
+            version: *version,
             of: Some(A::NAME),
         }
     }
@@ -217,17 +222,16 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
 
     fn effects(&self, samples: &Samples) -> Result<Vec<Effect>> {
         let (mut states, mut effects) = (BTreeMap::<String, Loaded<A>>::new(), Vec::new());
-        let mine = samples
+        for (n, event) in samples
             .events()
-            .filter(|(_, event)| event.aggregate() == A::NAME);
-        for (n, event) in mine {
+            .filter(|(_, event)| event.aggregate() == A::NAME)
+        {
             let before = states.entry(event.stream.to_owned()).or_default();
             let recorded = Recorded::<A::Event>::decode(event)?;
             let mut after = before.clone();
             let published = quietly(|| {
                 after.apply(&recorded.data);
-                let newest = encoded(I::publish(&recorded, after.state()).into_events());
-                newest.and_then(|newest| lead(newest, &self.way))
+                I::publish(&recorded, after.state()).into_events()
             });
             // The state stays as it was before an event that it cannot take.
             let Some(published) = published else {
@@ -235,16 +239,16 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
                 continue;
             };
             *before = after;
-            match published {
-                Ok(published) => {
-                    for (variant, payload) in published {
-                        let data: Value = serde_json::from_str(&payload).unwrap_or_default();
-                        let name = self.types[variant].name;
-                        effects.push(effect(n, json!({ "event": name, "data": data })));
-                    }
-                }
-                // A conversion that says no stops the stream: that is what it does.
-                Err(error) => effects.push(effect(n, json!({ "stops": error.code() }))),
+            for (variant, payload) in down(&self.way, encoded(published)?)? {
+                let unencodable = |error| {
+                    let what = format!("an event of `{}`", self.stream);
+                    Error::caused_by(Kind::Unencodable { what }, error)
+                };
+                let data: Value = serde_json::from_str(&payload).map_err(unencodable)?;
+                effects.push(effect(
+                    n,
+                    json!({ "event": self.types[variant].name, "data": data }),
+                ));
             }
         }
         Ok(effects)

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::behaviour::{Behaviour, Folded, Mapped};
 use super::compat::Mode;
 use super::document::{DIALECT, Definitions, reachable};
-use super::payload::{Payloads, pascal};
+use super::payload::{self, Payloads, pascal};
 use crate::aggregate::{Aggregate, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, EventType, Recorded, StoredEventRef, decode, encode};
 use crate::integration::{
-    Cast, IntegrationEvent, IntegrationType, Older, Publish, Status, StreamVersion, stream_of,
-    version_of,
+    Cast, Described, IntegrationEvent, IntegrationType, Publish, Status, StreamVersion, TypeSchema,
+    stream_of, version_of,
 };
 use crate::projection::Fold;
 #[cfg(feature = "runtime")]
@@ -71,8 +71,6 @@ pub struct Contract {
     pub(crate) behaviours: BTreeMap<String, Box<dyn Behaviour>>,
     pub(crate) modes: BTreeMap<String, Mode>,
     pub(crate) retired: BTreeSet<String>,
-    /// Older versions of streams that are live, so that their types must be described.
-    owed: BTreeSet<StreamVersion>,
     mistake: Option<Error>,
 }
 
@@ -97,6 +95,16 @@ fn rewrite<E: Serialize + DeserializeOwned>(
 ) -> Result<String, serde_json::Error> {
     let event: E = decode(variant, payload)?;
     encode(&event).map(|(_, payload)| payload)
+}
+
+/// How to describe a type of integration events.
+pub(crate) const fn described<I: IntegrationEvent + JsonSchema>() -> TypeSchema {
+    TypeSchema {
+        ty: TypeId::of::<I>,
+        root: payload::root::<I>,
+        names: payload::names::<I>,
+        rewrite: rewrite::<I>,
+    }
 }
 
 /// One event of an integration stream.
@@ -139,7 +147,6 @@ impl Contract {
             behaviours: BTreeMap::new(),
             modes: BTreeMap::new(),
             retired: BTreeSet::new(),
-            owed: BTreeSet::new(),
             mistake: None,
         }
     }
@@ -212,70 +219,95 @@ impl Contract {
         self.duplicate(format!("the read model `{}`", P::TABLE))
     }
 
-    /// Describes a version of an integration stream, and what it makes of the events of `A`, which
-    /// is frozen once released. A stream that several aggregates feed is described once for each.
-    ///
-    /// The older versions that its history declares are fed by it, too; the types of those that are
-    /// not retired are described with [`stream`](Self::stream).
+    /// Describes an integration stream in the version `I` and the older ones that its history
+    /// declares, and what they make of the events of `A`, which is frozen once released. A version
+    /// with a mapping of its own, and each aggregate, is a line of its own, as in the builder.
     pub fn publish<A, I>(self) -> Self
     where
         A: Evolve,
         A::Event: JsonSchema,
         I: Publish<A> + JsonSchema,
     {
-        let mut this = self
-            .stream::<I>()
-            .mapped::<A, I>(I::VERSION, I::TYPES, Vec::new());
+        let mut this = self.stream::<I>();
         this.family::<A::Event>();
-        let own = I::OLDER.iter().position(Older::is_own);
+        this.mapped::<A, I>(I::VERSION, I::TYPES, Vec::new());
         let mut way = Vec::new();
-        for older in &I::OLDER[..own.unwrap_or(I::OLDER.len())] {
+        for older in I::OLDER.iter().take_while(|older| !older.is_own()) {
             way.extend(older.down());
             if older.status() != Status::Retired {
-                this = this.mapped::<A, I>(older.version(), older.types(), way.clone());
-            }
-        }
-        for older in I::OLDER {
-            let id = version_of::<I>(older.version());
-            match older.status() {
-                Status::Retired => drop(this.retired.insert(id.to_string())),
-                _ => drop(this.owed.insert(id)),
+                this.mapped::<A, I>(older.version(), older.types(), way.clone());
             }
         }
         this
     }
 
-    /// What the events of `A` become in a version of the stream of `I`; `way` leads down to it.
     fn mapped<A: Evolve, I: Publish<A>>(
-        mut self,
+        &mut self,
         version: u32,
         types: &'static [IntegrationType],
         way: Vec<Cast>,
-    ) -> Self {
+    ) {
         let stream = version_of::<I>(version);
         let key = format!("mapping {stream} {}", A::NAME);
-        let mapped = Box::new(Mapped::<A, I>::new(version, types, way));
+        let what = format!("the mapping of `{}` to `{stream}`", A::NAME);
+        let mapped = Box::new(Mapped::<A, I>::new(stream, types, way));
         if self.behaviours.insert(key, mapped).is_some() {
-            return self.duplicate(format!("the mapping of `{}` to `{stream}`", A::NAME));
+            self.mistake
+                .get_or_insert(Error::new(Kind::Duplicate { what }));
+        }
+    }
+
+    /// Describes an integration stream by its events alone, in the version `I` and the older ones
+    /// that its history declares.
+    pub fn stream<I: IntegrationEvent + JsonSchema>(mut self) -> Self {
+        self.version_of_stream(
+            stream_of::<I>(),
+            (I::TYPES, I::STATUS),
+            std::any::type_name::<I>(),
+            Some(described::<I>()),
+        );
+        for older in I::OLDER {
+            let stream = version_of::<I>(older.version());
+            if older.status() == Status::Retired {
+                self.retired.insert(stream.to_string());
+                continue;
+            }
+            let of = std::any::type_name::<I>();
+            let declared = (older.types(), older.status());
+            self.version_of_stream(stream, declared, of, older.schema);
         }
         self
     }
 
-    /// Describes a version of an integration stream by its events alone.
-    pub fn stream<I: IntegrationEvent + JsonSchema>(mut self) -> Self {
-        let id = stream_of::<I>();
-        let known = self.streams.get(&id).map(|stream| stream.event);
-        match known {
-            Some(event) if event == TypeId::of::<I>() => self,
-            Some(_) => self.duplicate(format!("the integration stream `{id}`")),
-            None => match Stream::of::<I>(id) {
+    fn version_of_stream(
+        &mut self,
+        id: StreamVersion,
+        declared: (&'static [IntegrationType], Status),
+        of: &'static str,
+        schema: Described,
+    ) {
+        let Some(schema) = schema else {
+            let why = format!(
+                "the type of `{id}` derives no `JsonSchema`: let the derive stand below `#[derive(IntegrationEvent)]`, in an attribute of its own, so that it is seen"
+            );
+            self.mistake
+                .get_or_insert(Error::new(Kind::NoSchema { of, why }));
+            return;
+        };
+        let mistake = match self.streams.get(&id) {
+            Some(stream) if stream.event == (schema.ty)() => return,
+            Some(_) => Error::new(Kind::Duplicate {
+                what: format!("the integration stream `{id}`"),
+            }),
+            None => match Stream::of(id, declared, of, schema) {
                 Ok(stream) => {
                     self.streams.insert(stream.id.clone(), stream);
-                    self
+                    return;
                 }
-                Err(error) => self.mistaken(error),
+                Err(error) => error,
             },
-        }
+        };
+        self.mistake.get_or_insert(mistake);
     }
 
     /// What this integration stream promises within each of its versions, against everything that
@@ -317,16 +349,7 @@ impl Contract {
     /// # Errors
     /// The first mistake.
     pub(crate) fn sound(mut self) -> Result<Self> {
-        if let Some(mistake) = self.mistake.take() {
-            return Err(mistake);
-        }
-        match self.owed.iter().find(|id| !self.streams.contains_key(*id)) {
-            Some(id) => Err(Error::new(Kind::NoSchema {
-                of: id.to_string(),
-                why: "this version is live beside the newest, so describe its type, too: `.stream::<…>()`".to_owned(),
-            })),
-            None => Ok(self),
-        }
+        self.mistake.take().map_or(Ok(self), Err)
     }
 
     /// Whether a projection or a stream is part of it.
@@ -351,11 +374,17 @@ impl Contract {
 }
 
 impl Stream {
-    fn of<I: IntegrationEvent + JsonSchema>(id: StreamVersion) -> Result<Self> {
+    fn of(
+        id: StreamVersion,
+        (types, status): (&'static [IntegrationType], Status),
+        of: &'static str,
+        schema: TypeSchema,
+    ) -> Result<Self> {
         let suffix = format!("V{}", id.version);
-        let written = Payloads::of::<I>(I::TYPES.len(), &suffix)?;
+        let (root, names) = ((schema.root)(), (schema.names)());
+        let written = Payloads::from_root(of, root, names, types.len(), &suffix)?;
         let payloads = written.variants.into_iter();
-        let events = I::TYPES
+        let events = types
             .iter()
             .zip(payloads)
             .map(|(event, payload)| PublicEvent {
@@ -364,13 +393,13 @@ impl Stream {
                 payload,
             });
         Ok(Self {
-            event: TypeId::of::<I>(),
-            status: I::STATUS,
+            event: (schema.ty)(),
+            status,
             events: events.collect(),
             id,
             description: written.description,
             definitions: written.definitions,
-            rewrite: rewrite::<I>,
+            rewrite: schema.rewrite,
         })
     }
 

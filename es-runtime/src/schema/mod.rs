@@ -48,6 +48,7 @@ mod types;
 
 pub use command::{assert_kept, command};
 pub use contract::Contract;
+pub(crate) use contract::described;
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
 pub use schemars::{self, JsonSchema};

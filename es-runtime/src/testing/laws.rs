@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use crate::event::encode;
-use crate::integration::{Check, IntegrationEvent, IntegrationType, version_of};
+use crate::integration::{Cast, Check, IntegrationEvent, IntegrationType, version_of};
 
 /// Checks the history that `E`, the newest version of a stream, declares. One line of a test:
 ///
@@ -143,8 +143,7 @@ struct Version {
     types: &'static [IntegrationType],
     lossy: &'static [&'static str],
     check: Check,
-    up: Option<crate::integration::Cast>,
-    down: Option<crate::integration::Cast>,
+    down: Option<Cast>,
 }
 
 /// The newest version, then each older one.
@@ -155,7 +154,6 @@ fn versions<E: IntegrationEvent>() -> Vec<Version> {
         types: E::TYPES,
         lossy: &[],
         check: Check::of::<E>(),
-        up: None,
         down: None,
     };
     let older = E::OLDER.iter().filter_map(|older| {
@@ -165,7 +163,6 @@ fn versions<E: IntegrationEvent>() -> Vec<Version> {
             types: older.types(),
             lossy: older.lossy(),
             check: older.check?,
-            up: older.up(),
             down: older.down(),
         })
     });
@@ -260,7 +257,9 @@ impl Broken {
     fn there_and_back(&mut self, version: &Version, newer: &Version, event: &Event) {
         let kind = &version.types[event.variant];
         let payload = &event.payload;
-        let Some(up) = version.up else { return };
+        let Some(up) = version.check.up else {
+            return;
+        };
         let up = match up(event.variant, payload) {
             Ok(up) => up,
             Err(error) => {

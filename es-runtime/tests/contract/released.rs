@@ -5,7 +5,7 @@ use es_runtime::schema::compat::Mode;
 
 use crate::domain::{
     bumped, compatible, first, forgotten, history, incompatible, looser, nested, refactored,
-    reused, unreadable,
+    reused, undescribed, unreadable,
 };
 use crate::repository::{Repository, error, errors};
 
@@ -274,7 +274,9 @@ fn a_history_tells_the_older_version_as_it_was_told() {
 #[test]
 fn a_live_version_without_a_schema_is_a_mistake() {
     let repository = Repository::new();
-    let mistake = history::half().check(repository.path()).unwrap_err();
+    let mistake = undescribed::contract()
+        .check(repository.path())
+        .unwrap_err();
     assert_eq!(mistake.code(), "ES0160");
     assert!(mistake.to_string().contains("`accounts@1`"), "{mistake}");
 }
