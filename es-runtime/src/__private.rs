@@ -5,6 +5,7 @@ pub use core::clone::Clone;
 pub use core::default::Default;
 pub use core::marker::{Send, Sync};
 pub use core::result::Result::{self, Ok};
+pub use serde;
 pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
 pub use std::error::Error as StdError;
@@ -14,8 +15,12 @@ pub use std::vec::Vec;
 use core::marker::PhantomData;
 
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
-pub use crate::event::{Event, EventType};
-pub use crate::integration::{IntegrationEvent, IntegrationType};
+pub use crate::error::Error;
+pub use crate::event::{Event, EventType, day};
+pub use crate::integration::{
+    Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward, all_upward,
+    below, downward, upward,
+};
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};
 pub use crate::store::{ColumnDef, Row, Value};
 

@@ -1,9 +1,11 @@
 use syn::DeriveInput;
 
+use super::history::{Gone, History, Merged};
 use super::naming::{Grammar, Name};
-use super::{Dispatch, Handled, check_serde, name_of, variants};
+use super::{Dispatch, Handled, RawVariant, check_serde, name_of, variants};
 use crate::attr::Options;
 use crate::attr::inventory::EVENT;
+use crate::attr::serde::{self, Names};
 use crate::diag::Errors;
 
 /// The internal events of one aggregate.
@@ -12,12 +14,22 @@ pub(crate) struct EventEnum<'a> {
     pub(crate) name: Name,
     pub(crate) dispatch: Dispatch<'a>,
     pub(crate) variants: Vec<EventVariant<'a>>,
+    /// Events that no variant is any more.
+    pub(crate) gone: Vec<Gone>,
 }
 
 pub(crate) struct EventVariant<'a> {
     pub(crate) handled: Handled<'a>,
     pub(crate) name: Name,
+    /// Older names, whenever they were given up.
     pub(crate) was: Vec<Name>,
+    pub(crate) history: History,
+    /// The oldest version whose readers understand the newest one.
+    pub(crate) min_reader: u32,
+    /// Other events that became this one.
+    pub(crate) merged: Vec<Merged>,
+    /// Whether it is read, and never written.
+    pub(crate) retired: bool,
 }
 
 impl<'a> EventEnum<'a> {
@@ -37,21 +49,40 @@ impl<'a> EventEnum<'a> {
         options.require(errors, needed);
         let name = Name::said(options.text("name")?).check(errors, Grammar::Family);
         let prefix = format!("{}.", name.text);
-        let variants = raw.iter().map(|raw| EventVariant {
-            handled: Handled::new("on_", raw.syntax),
-            name: name_of(errors, Grammar::Dotted, &prefix, raw),
-            was: raw
-                .options
-                .texts("was")
-                .map(|was| Name::said(was).check(errors, Grammar::Old))
-                .collect(),
-        });
-        let variants = variants.collect();
+        let read = |raw| EventVariant::read(input, &prefix, raw, errors);
+        let variants = raw.iter().map(read).collect();
         Some(Self {
             input,
             name,
             dispatch: dispatch?,
             variants,
+            gone: Gone::read(errors, &EVENT, options),
         })
+    }
+}
+
+impl<'a> EventVariant<'a> {
+    fn read(input: &DeriveInput, prefix: &str, raw: &RawVariant<'a>, errors: &Errors) -> Self {
+        let (syntax, options) = (raw.syntax, &raw.options);
+        let names = Names::of(&input.attrs, &syntax.attrs);
+        let history = History::of_variant(errors, &EVENT, &names, syntax, options, None);
+        let ignores = !serde::denies_unknown_fields(&input.attrs);
+        // Those with a version and those without.
+        let changes = options
+            .changes()
+            .iter()
+            .flat_map(|change| change.texts("was"));
+        let was = options.texts("was").chain(changes);
+        Self {
+            handled: Handled::new("on_", syntax),
+            name: name_of(errors, Grammar::Dotted, prefix, raw),
+            was: was
+                .map(|was| Name::said(was).check(errors, Grammar::Old))
+                .collect(),
+            min_reader: history.min_reader(history.version(), ignores),
+            history,
+            merged: Merged::read(errors, &EVENT, options),
+            retired: options.has("retired"),
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod aggregate;
 mod command;
 mod event;
+pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
 mod projection;
@@ -92,7 +93,9 @@ fn variants<'a>(
     let read = |syntax: &'a syn::Variant| {
         let (attrs, owner) = (&syntax.attrs, &syntax.ident);
         let options = Options::read(errors, inventory, Place::Variant, attrs, owner);
-        no_field_options(&syntax.fields, owner, inventory, errors);
+        if inventory.history.field.is_empty() {
+            no_field_options(&syntax.fields, owner, inventory, errors);
+        }
         RawVariant { syntax, options }
     };
     Some(data.variants.iter().map(read).collect())

@@ -6,6 +6,8 @@ mod codec;
 mod id;
 mod metadata;
 mod recorded;
+#[cfg(feature = "testing")]
+mod sample;
 mod stored;
 mod time;
 
@@ -14,9 +16,13 @@ pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, Strea
 pub use metadata::{CommandRecord, Metadata};
 pub use recorded::Recorded;
 pub(crate) use recorded::{at, decode_event};
+#[cfg(feature = "testing")]
+pub(crate) use sample::sample;
 pub use stored::{StoredEvent, StoredEventRef, StoredEvents};
 #[cfg(feature = "runtime")]
 pub use time::SystemClock;
+#[doc(hidden)]
+pub use time::day;
 pub use time::{Clock, Timestamp};
 
 use serde::Serialize;
