@@ -4,16 +4,19 @@
 pub use core::clone::Clone;
 pub use core::default::Default;
 pub use core::marker::{Send, Sync};
+pub use core::option::Option::{None, Some};
 pub use core::result::Result::{self, Ok};
-pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
+pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use std::error::Error as StdError;
 pub use std::string::String;
 pub use std::vec::Vec;
 
 use core::marker::PhantomData;
 
+pub use crate::aggregate::split::{Splits, split};
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
+pub use crate::event::history::*;
 pub use crate::event::{Event, EventType};
 pub use crate::integration::{IntegrationEvent, IntegrationType};
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};

@@ -48,6 +48,20 @@ pub(crate) enum Kind {
         needs: u32,
         known: u32,
     },
+    NotUpcast {
+        at: At,
+        from: u32,
+        /// The version that it does not become.
+        version: u32,
+    },
+    NotDowncast {
+        event: &'static str,
+        /// The version that it does not become.
+        version: u32,
+    },
+    Retired {
+        event: &'static str,
+    },
     Unencodable {
         what: String,
     },
@@ -265,6 +279,9 @@ impl Error {
             Kind::OtherFile { .. } => "ES0143",
             Kind::File { .. } => "ES0144",
             Kind::NotContinuable { .. } => "ES0145",
+            Kind::Retired { .. } => "ES0146",
+            Kind::NotUpcast { .. } => "ES0147",
+            Kind::NotDowncast { .. } => "ES0149",
         }
     }
 
@@ -328,7 +345,10 @@ impl Error {
     pub fn is_unreadable(&self) -> bool {
         matches!(
             self.kind(),
-            Kind::UnknownEvent(_) | Kind::Undecodable(_) | Kind::NewerEvent { .. }
+            Kind::UnknownEvent(_)
+                | Kind::Undecodable(_)
+                | Kind::NewerEvent { .. }
+                | Kind::NotUpcast { .. }
         )
     }
 
@@ -352,7 +372,7 @@ impl fmt::Display for Kind {
             Self::Rejected { stream, command } => write!(f, "`{stream}` rejected `{command}`"),
             Self::UnknownEvent(at) => write!(
                 f,
-                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or list the name under `was`",
+                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or say what became of it: `was`, `merged`, `split` or `dropped`",
                 at.0, at.2, at.1
             ),
             Self::Undecodable(at) => write!(
@@ -364,6 +384,20 @@ impl fmt::Display for Kind {
                 f,
                 "`{}` needs a reader of schema version {needs} and this binary knows {known}, at version {} of `{}`: deploy the newer binary",
                 at.0, at.2, at.1
+            ),
+            Self::NotUpcast { at, from, version } => write!(
+                f,
+                "version {from} of `{}` does not become version {version}, at version {} of `{}`: correct what the attributes say of that version, which must take every payload that was written",
+                at.0, at.2, at.1
+            ),
+            Self::NotDowncast { event, version } => write!(
+                f,
+                "`{event}` cannot be written as version {version}: declare `down` beside the change that made version {}",
+                version + 1
+            ),
+            Self::Retired { event } => write!(
+                f,
+                "`{event}` is retired: it is read, and never written; decide on another event, or remove `retired`"
             ),
             Self::Unencodable { what } => {
                 write!(

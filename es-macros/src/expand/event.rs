@@ -1,4 +1,4 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -12,9 +12,13 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
     let input = model.input;
     let guard = same_name(model);
     let (name, beside, table) = (&model.name.text, &guard.beside, guard.before(table(model)));
+    let (history, codecs) = super::history::history(model);
+    let lines = model.lines();
     let body = quote! {
         const NAME: &'static str = #name;
         const TYPES: &'static [__es::EventType] = #table;
+        const SHAPES: &'static str = #lines;
+        #history
     };
     let event = implement(
         input,
@@ -31,7 +35,7 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
 
         Dispatch::Manual(_) => TokenStream::new(),
     };
-    anonymous(&quote!(#event #beside #evolve))
+    anonymous(&quote!(#codecs #event #beside #evolve))
 }
 
 /// What the impl of `Event` needs of a generic enum.
@@ -45,8 +49,12 @@ fn table(model: &EventEnum<'_>) -> TokenStream {
     let rows = model.variants.iter().map(|variant| {
         let (ident, name) = (variant.handled.ident.unraw().to_string(), &variant.name.text);
         let was = variant.was.iter().map(|was| &was.text);
+        let version = variant.history.version();
+        let min_reader = variant.history.min_reader(version, variant.ignores);
+        let (version, min_reader) =
+            (Literal::u32_unsuffixed(version), Literal::u32_unsuffixed(min_reader));
         quote! {
-            __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: 1, min_reader: 1 }
+            __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: #version, min_reader: #min_reader }
         }
     });
     quote!(&[#(#rows),*])

@@ -24,8 +24,8 @@ pub(crate) struct EventVariant<'a> {
     /// Older names, whenever they were given up.
     pub(crate) was: Vec<Name>,
     pub(crate) history: History,
-    /// The oldest version whose readers understand the newest one.
-    pub(crate) min_reader: u32,
+    /// Whether its readers ignore fields that they do not know.
+    pub(crate) ignores: bool,
     /// Other events that became this one.
     pub(crate) merged: Vec<Merged>,
     /// Whether it is read, and never written.
@@ -79,8 +79,8 @@ impl<'a> EventVariant<'a> {
             was: was
                 .map(|was| Name::said(was).check(errors, Grammar::Old))
                 .collect(),
-            min_reader: history.min_reader(history.version(), ignores),
             history,
+            ignores,
             merged: Merged::read(errors, &EVENT, options),
             retired: options.has("retired"),
         }

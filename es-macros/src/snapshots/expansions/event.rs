@@ -51,6 +51,7 @@ const _: () = {
                 min_reader: 1,
             },
         ];
+        const SHAPES: &'static str = "event account.opened 1 { owner: String }\nevent account.deposited 1 { amount: Money, reference: String }\nevent account.limit-raised 1 (Money, u32)\nevent account.closed 1 {}\n";
     }
     const _: () = ::core::assert!(
         __es::same(<Account as __es::Aggregate>::NAME, "account"),

@@ -37,6 +37,7 @@ const _: () = {
                 min_reader: 1,
             }]
         };
+        const SHAPES: &'static str = "event account.opened 1 { currency: C }\n";
     }
     #[automatically_derived]
     impl<C: Currency> __es::Evolve for Account<C>

@@ -22,6 +22,7 @@ const _: () = {
             version: 1,
             min_reader: 1,
         }];
+        const SHAPES: &'static str = "event account.opened 1 {}\n";
     }
     const _: () = ::core::assert!(
         __es::same(<Account as __es::Aggregate>::NAME, "account"),
