@@ -35,7 +35,8 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
 
         Dispatch::Manual(_) => TokenStream::new(),
     };
-    anonymous(&quote!(#codecs #event #beside #evolve))
+    let tracked = tracked(model);
+    anonymous(&quote!(#tracked #codecs #event #beside #evolve))
 }
 
 /// What the impl of `Event` needs of a generic enum.
@@ -58,6 +59,14 @@ fn table(model: &EventEnum<'_>) -> TokenStream {
         }
     });
     quote!(&[#(#rows),*])
+}
+
+/// What makes the compiler look at the lock again when it changes.
+fn tracked(model: &EventEnum<'_>) -> Option<TokenStream> {
+    let path = model.lock.as_ref()?.path.to_str()?;
+    Some(quote!(
+        const _: &[::core::primitive::u8] = ::core::include_bytes!(#path);
+    ))
 }
 
 /// A stream is named by its aggregate and an event by its enum: both must say the same.
