@@ -4,6 +4,7 @@
 //! with the domain's reason. It points at the smallest thing that must change.
 
 pub(crate) mod history;
+pub(crate) mod released;
 
 use std::cell::RefCell;
 use std::fmt::Display;

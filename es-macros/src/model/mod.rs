@@ -7,13 +7,14 @@ pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
 mod projection;
+mod release;
 
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Type};
 
 pub(crate) use aggregate::{AggregateState, AggregateTypes};
 pub(crate) use command::CommandEnum;
-pub(crate) use event::EventEnum;
+pub(crate) use event::{EventEnum, EventVariant};
 pub(crate) use integration::IntegrationEnum;
 use naming::{Grammar, Name};
 pub(crate) use projection::ReadModel;

@@ -80,7 +80,10 @@ impl Sampler<'_> {
 
     fn text(&mut self) -> String {
         if self.random.u8(..4) == 0 {
-            return self.random.choice(FORMS).map_or_else(String::new, |form| (*form).to_owned());
+            return self
+                .random
+                .choice(FORMS)
+                .map_or_else(String::new, |form| (*form).to_owned());
         }
         let length = self.random.usize(..12);
         let letter = |_| match self.random.u8(..6) {
@@ -194,7 +197,10 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         let left = self.length();
-        visitor.visit_seq(Several { sampler: self, left })
+        visitor.visit_seq(Several {
+            sampler: self,
+            left,
+        })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -202,7 +208,10 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
         left: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_seq(Several { sampler: self, left })
+        visitor.visit_seq(Several {
+            sampler: self,
+            left,
+        })
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -216,7 +225,10 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         let left = self.length();
-        visitor.visit_map(Several { sampler: self, left })
+        visitor.visit_map(Several {
+            sampler: self,
+            left,
+        })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -274,7 +286,10 @@ impl<'de> SeqAccess<'de> for Several<'_> {
 impl<'de> MapAccess<'de> for Several<'_> {
     type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
         self.next_element_seed(seed)
     }
 
@@ -292,7 +307,10 @@ struct Fields<'r> {
 impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
         let Some((first, rest)) = self.fields.split_first() else {
             return Ok(None);
         };

@@ -63,7 +63,10 @@ impl Timestamp {
         let days = self.0.div_euclid(DAY);
         let (year, month, day) = civil_from_days(days);
         let name = |names: &[&'static str], at: i64| names[usize::try_from(at).unwrap_or_default()];
-        let (weekday, month) = (name(&WEEKDAYS, days.rem_euclid(7)), name(&MONTHS, month - 1));
+        let (weekday, month) = (
+            name(&WEEKDAYS, days.rem_euclid(7)),
+            name(&MONTHS, month - 1),
+        );
         let seconds = self.0.rem_euclid(DAY) / 1_000_000;
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
@@ -185,10 +188,16 @@ mod tests {
     #[test]
     #[cfg(feature = "feed")]
     fn http_writes_days_of_the_week() {
-        assert_eq!(day(2027, 6, 30).http_date(), "Wed, 30 Jun 2027 00:00:00 GMT");
+        assert_eq!(
+            day(2027, 6, 30).http_date(),
+            "Wed, 30 Jun 2027 00:00:00 GMT"
+        );
         let t: Timestamp = "1994-11-06T08:49:37.5Z".parse().unwrap();
         assert_eq!(t.http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(day(1969, 12, 31).http_date(), "Wed, 31 Dec 1969 00:00:00 GMT");
+        assert_eq!(
+            day(1969, 12, 31).http_date(),
+            "Wed, 31 Dec 1969 00:00:00 GMT"
+        );
     }
 
     #[test]

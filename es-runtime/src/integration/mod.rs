@@ -16,11 +16,11 @@ pub use proof::{InvalidHex, Salt, StreamHash};
 #[cfg(feature = "runtime")]
 pub(crate) use stream::IntegrationStream;
 pub(crate) use versions::Cast;
+#[cfg(feature = "testing")]
+pub(crate) use versions::Check;
 pub use versions::{Downcast, Older, Status, Upcast};
 #[doc(hidden)]
 pub use versions::{all_downward, all_upward, below, downward, upward};
-#[cfg(feature = "testing")]
-pub(crate) use versions::Check;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -99,7 +99,9 @@ impl Check {
 
 #[cfg(feature = "testing")]
 fn rewritten<E: IntegrationEvent>(event: E) -> Result<String> {
-    let payloads = encoded(vec![event])?.into_iter().map(|(_, payload)| payload);
+    let payloads = encoded(vec![event])?
+        .into_iter()
+        .map(|(_, payload)| payload);
     Ok(payloads.collect())
 }
 
@@ -317,6 +319,8 @@ pub(crate) fn encoded<E: IntegrationEvent>(events: Vec<E>) -> Result<Vec<(usize,
         let what = format!("an event of `{}`", stream_of::<E>());
         Error::caused_by(Kind::Unencodable { what }, error)
     };
-    let encoded = events.iter().map(|event| encode(event).map_err(unencodable));
+    let encoded = events
+        .iter()
+        .map(|event| encode(event).map_err(unencodable));
     encoded.collect()
 }

@@ -117,7 +117,11 @@ impl<E: IntegrationEvent> Laws<E> {
                     Some(Err(error)) => broken.say(version, kind, &format!("{error}")),
                     None if events.iter().any(|event| event.variant == variant) => break,
                     None => {
-                        broken.say(version, kind, "no event of it can be made up: give one with `sample`");
+                        broken.say(
+                            version,
+                            kind,
+                            "no event of it can be made up: give one with `sample`",
+                        );
                         break;
                     }
                 }
@@ -209,11 +213,19 @@ impl Broken {
         match (version.check.again)(event.variant, payload) {
             Ok(again) if again == *payload => true,
             Ok(again) => {
-                self.say(version, kind, &format!("it is read as another event: {payload} became {again}"));
+                self.say(
+                    version,
+                    kind,
+                    &format!("it is read as another event: {payload} became {again}"),
+                );
                 false
             }
             Err(error) => {
-                self.say(version, kind, &format!("it cannot be read again: {payload}: {error}"));
+                self.say(
+                    version,
+                    kind,
+                    &format!("it cannot be read again: {payload}: {error}"),
+                );
                 false
             }
         }
@@ -224,12 +236,18 @@ impl Broken {
         let kind = &newer.types[event.variant];
         match (version.down?)(event.variant, &event.payload) {
             Ok(made) => {
-                let made = made.into_iter().map(|(variant, payload)| Event { variant, payload });
+                let made = made
+                    .into_iter()
+                    .map(|(variant, payload)| Event { variant, payload });
                 Some(made.filter(|event| self.valid(version, event)).collect())
             }
             Err(error) => {
                 let payload = &event.payload;
-                self.say(newer, kind, &format!("it does not come down: {payload}: {error}"));
+                self.say(
+                    newer,
+                    kind,
+                    &format!("it does not come down: {payload}: {error}"),
+                );
                 None
             }
         }
@@ -242,7 +260,11 @@ impl Broken {
         let up = match up(event.variant, payload) {
             Ok(up) => up,
             Err(error) => {
-                return self.say(version, kind, &format!("it does not go up: {payload}: {error}"));
+                return self.say(
+                    version,
+                    kind,
+                    &format!("it does not go up: {payload}: {error}"),
+                );
             }
         };
         let up: Vec<_> = up
@@ -262,11 +284,15 @@ impl Broken {
         let same = back.len() == 1 && back[0].value() == event.value();
         if !same {
             let text = |events: &[Event], of: &Version| {
-                let texts = events.iter().map(|event| {
-                    format!("`{}` {}", of.types[event.variant].name, event.payload)
-                });
+                let texts = events
+                    .iter()
+                    .map(|event| format!("`{}` {}", of.types[event.variant].name, event.payload));
                 let texts: Vec<_> = texts.collect();
-                if texts.is_empty() { "nothing".to_owned() } else { texts.join(", ") }
+                if texts.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    texts.join(", ")
+                }
             };
             let (up, back) = (text(&up, newer), text(&back, version));
             self.say(
