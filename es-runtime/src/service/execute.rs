@@ -7,9 +7,9 @@ use std::pin::Pin;
 use super::{Inner, RecordCommand, Service, typed};
 use crate::aggregate::{Aggregate, Command, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, CommandRecord, Event, Metadata, Position, StreamId, encode};
+use crate::event::{CommandId, CommandRecord, Metadata, Position, StreamId};
 use crate::runtime::without;
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome, Tx};
+use crate::store::{Append, Appended, EventStore, Outcome, Tx};
 
 /// How often a decision is made again because somebody else was faster.
 const ATTEMPTS: u32 = 20;
@@ -231,11 +231,26 @@ impl Attempt<'_> {
                 };
                 return Ok(Receipt::new(nothing, false));
             }
-            let append = self.append::<A>(expected, &events)?;
+            let append = match self.append::<A>(expected, &events) {
+                // Who held it back may have left, which is heard with the next heartbeat.
+                Err(error) if error.is_held_back() && attempts == 1 => {
+                    attempts += 1;
+                    self.service.inner.instances.look().await?;
+                    continue;
+                }
+                append => append?,
+            };
             let next = loader.next(&known, &append.events);
             let (bound, appended) = match tx.take() {
                 Some(tx) => (true, tx.append(append).await?),
-                None => (false, store.append(append).await?),
+                None => match store.append(append).await {
+                    Err(error) if error.is_outdated() && attempts < ATTEMPTS => {
+                        attempts += 1;
+                        self.service.inner.instances.look().await?;
+                        continue;
+                    }
+                    appended => (false, appended?),
+                },
             };
             match appended {
                 Appended::New(outcome) => {
@@ -276,32 +291,21 @@ impl Attempt<'_> {
     }
 
     fn append<A: Aggregate>(&self, expected: u64, events: &[A::Event]) -> Result<Append> {
+        let versions = self.service.inner.instances.versions();
         Ok(Append {
             stream: self.stream.clone(),
             expected,
             command_id: self.id,
-            events: events.iter().map(new_event).collect::<Result<_>>()?,
+            events: events
+                .iter()
+                .map(|event| versions.encode(event))
+                .collect::<Result<_>>()?,
             metadata: Some(self.metadata.clone()),
             correlation: self.correlation.clone(),
             time: self.service.inner.clock.now(),
+            known_instances: versions.newest,
         })
     }
-}
-
-fn new_event<E: Event>(event: &E) -> Result<NewEvent> {
-    let unencodable = |error| {
-        let what = format!("an event of `{}`", E::NAME);
-        Error::caused_by(Kind::Unencodable { what }, error)
-    };
-    let (variant, payload) = encode(event).map_err(unencodable)?;
-    let known = E::TYPES[variant];
-    let (event_type, schema_version, min_reader) = (known.name, known.version, known.min_reader);
-    Ok(NewEvent {
-        event_type,
-        schema_version,
-        min_reader,
-        payload,
-    })
 }
 
 fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::failed;
-use super::failure::{Fault, fault};
+use super::failure::{Fault, fault, is_outdated};
 use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
-use crate::store::{Append, Appended, Outcome};
+use crate::store::{Append, Appended, Outcome, known_instances};
 
 /// Hands batches to `es.append_1`, on a connection of its own: one from a pool would cost a round
 /// trip before and after each call.
@@ -65,7 +65,7 @@ impl Calls {
     /// Gives the connection up after an error that may be its own.
     fn failed(&mut self, error: sqlx::Error) -> Failed {
         let fault = fault(&error);
-        let error = failed(DOING)(error);
+        let error = told(error);
         match fault {
             Fault::Connection => {
                 self.connection = None;
@@ -83,7 +83,7 @@ impl Calls {
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'es', '')";
 
 pub(super) const APPEND: &str = "
-    SELECT head, outcome, first, count, version
+    SELECT head, outcome, first, count, version, es.expect_no_newer_1($19)
     FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                      $18)";
 
@@ -98,6 +98,7 @@ struct Columns<'a> {
     at: Vec<Moment>,
     correlation: Vec<Option<&'a str>>,
     events: Events<'a>,
+    known_instances: Option<i64>,
 }
 
 /// The rows of a batch's events, without their positions.
@@ -118,7 +119,11 @@ struct Events<'a> {
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [Append]) -> Result<Self> {
-        let mut columns = Self::default();
+        let known = known_instances(batch).map(|known| signed("instance", known));
+        let mut columns = Self {
+            known_instances: known.transpose()?,
+            ..Self::default()
+        };
         for (append, ordinal) in batch.iter().zip(1..) {
             let command = Uuid::from_u128(append.command_id.as_u128());
             let expected = signed("version", append.expected)?;
@@ -213,7 +218,7 @@ async fn call(
 pub(super) async fn append_in(connection: &mut PgConnection, append: &Append) -> Result<Appended> {
     let batch = std::slice::from_ref(append);
     let columns = Columns::of(batch)?;
-    let row = call_in(connection, &columns).await.map_err(failed(DOING))?;
+    let row = call_in(connection, &columns).await.map_err(told)?;
     Ok(results(&row, batch, &columns.offset)?[0])
 }
 
@@ -237,8 +242,17 @@ async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::
         .bind(&events.command)
         .bind(&events.payload)
         .bind(&events.metadata)
-        .bind(&events.at);
+        .bind(&events.at)
+        .bind(columns.known_instances);
     call.fetch_one(connection).await
+}
+
+/// What the caller of a call that failed is told.
+fn told(error: sqlx::Error) -> Error {
+    match is_outdated(&error) {
+        true => Error::new(Kind::OtherInstances),
+        false => failed(DOING)(error),
+    }
 }
 
 fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appended>> {

@@ -7,12 +7,12 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::log::outcome_of;
-use super::{begin_immediate, failed, position, signed, unsigned};
+use super::{begin_immediate, failed, instances, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{Position, StoredEvent};
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
-use crate::store::{Append, Appended, Found, plan};
+use crate::store::{Append, Appended, Found, known_instances, plan};
 
 /// Writes batches with the one writer.
 pub(super) struct Batches {
@@ -32,6 +32,9 @@ pub(super) async fn write(
     batch: &[Append],
     wake: &Wake,
 ) -> Result<Vec<Appended>> {
+    if let Some(known) = known_instances(batch) {
+        instances::expect_no_newer(&mut tx, known).await?;
+    }
     let (found, head) = look_up(&mut tx, batch).await?;
     let plan = plan(batch, &found, head);
     let new = |result: &Appended| matches!(result, Appended::New(_));
