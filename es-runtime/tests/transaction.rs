@@ -114,6 +114,7 @@ async fn a_conflict_undoes_the_rows(store: Store) -> Result<()> {
         stream: "account-a".parse()?,
         expected: 0,
         command_id: CommandId::of("stale"),
+        repeatable: true,
         events: Vec::new(),
         metadata: None,
         correlation: None,

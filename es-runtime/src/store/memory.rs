@@ -86,8 +86,20 @@ impl State {
 
     fn found(&self, append: &Append) -> Found {
         let version = self.version(&append.stream);
-        let done = self.done(&append.stream, append.command_id);
+        let done = if append.is_kept() {
+            self.done(&append.stream, append.command_id)
+        } else {
+            self.next(append)
+                .and_then(|next| append.done_by(next.position, next.command_id))
+        };
         Found { version, done }
+    }
+
+    /// The event after the version that the append expects.
+    fn next(&self, append: &Append) -> Option<&StoredEvent> {
+        let events = self.streams.get(&append.stream)?;
+        let next = events.get(usize::try_from(append.expected).ok()?)?;
+        self.log.get(*next)
     }
 
     fn version(&self, stream: &StreamId) -> u64 {
@@ -141,23 +153,25 @@ impl State {
         Ok(self.head())
     }
 
-    fn append(&mut self, append: Append) -> (Appended, Position) {
-        let found = self.found(&append);
-        let plan = plan(std::slice::from_ref(&append), &[found], self.head());
+    fn append(&mut self, append: &Append) -> Result<(Appended, Position)> {
+        let found = self.found(append);
+        let plan = plan(std::slice::from_ref(append), &[found], self.head());
         let result = plan.results[0];
         if let Appended::New(outcome) = result {
-            self.keep(AcceptedCommand {
-                stream: append.stream.clone(),
-                command_id: append.command_id,
-                outcome,
-                time: append.time,
-                correlation: append.correlation.clone(),
-            });
-            append
-                .into_stored(outcome)
-                .for_each(|event| self.push(event));
+            if append.is_kept() {
+                self.keep(AcceptedCommand {
+                    stream: append.stream.clone(),
+                    command_id: append.command_id,
+                    outcome,
+                    time: append.time,
+                    correlation: append.correlation.clone(),
+                });
+            }
+            for event in append.stored(outcome) {
+                self.push(event.to_stored()?);
+            }
         }
-        (result, plan.head)
+        Ok((result, plan.head))
     }
 
     fn known(&mut self, projection: &ProjectionId) -> Result<&mut ProjectionState> {
@@ -214,7 +228,7 @@ impl EventStore for MemoryStore {
         if known.is_some_and(|known| state.instances.any_newer(known)) {
             return Err(Error::new(Kind::OtherInstances));
         }
-        let (appended, head) = state.append(append);
+        let (appended, head) = state.append(&append)?;
         drop(state);
         self.wake.log_grew(head);
         Ok(appended)

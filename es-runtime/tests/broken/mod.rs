@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     CutShort,
     /// Looks for the command only if the version differs: a retry after a reload is new.
     DoubledRetry,
+    /// Knows only the commands that may come again: another try at an append is a conflict.
+    DeniedRetry,
     /// Knows after a restart no command of the time before.
     ForgottenCommand,
     /// Is another log after each restart.
@@ -176,7 +178,8 @@ impl BrokenStore {
         Ok(answer)
     }
 
-    async fn append_in_halves(&self, append: Append) -> Result<Appended> {
+    async fn append_in_halves(&self, mut append: Append) -> Result<Appended> {
+        append.repeatable = true;
         let alone = match self.fault {
             Fault::TornByDrop => Some(self.aside.lock().await),
             _ => None,
@@ -291,7 +294,13 @@ impl EventStore for BrokenStore {
             _ if self.forgets().await => append.command_id = half(append.command_id),
             _ => {}
         }
-        self.kept.append(append).await
+        let denies = self.fault == Fault::DeniedRetry && !append.repeatable;
+        match self.kept.append(append).await? {
+            Appended::Already(outcome) if denies => Ok(Appended::Conflict {
+                found: outcome.version,
+            }),
+            answer => Ok(answer),
+        }
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {

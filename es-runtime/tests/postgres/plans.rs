@@ -64,6 +64,7 @@ fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
         stream: StreamId::new("account", stream).unwrap(),
         expected,
         command_id: CommandId::of(command),
+        repeatable: true,
         events: vec![event; events],
         metadata: None,
         correlation: None,

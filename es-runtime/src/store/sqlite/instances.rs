@@ -6,7 +6,7 @@ use sqlx::sqlite::{Sqlite, SqliteExecutor, SqliteRow};
 use sqlx::{Row, Transaction};
 
 use super::{failed, signed, unsigned};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::store::instance::LISTED;
 use crate::store::{Instance, Knowledge, NewInstance};
@@ -47,9 +47,6 @@ pub(super) const ALL: &str = at!(
     " CROSS JOIN es_instance ORDER BY number"
 );
 
-/// Whether somebody came who is not known yet.
-pub(super) const NEWER: &str = "SELECT EXISTS (SELECT 1 FROM es_instance WHERE number > ?)";
-
 pub(super) async fn register(
     tx: &mut Transaction<'static, Sqlite>,
     instance: &NewInstance,
@@ -87,19 +84,6 @@ pub(super) async fn leave(tx: &mut Transaction<'static, Sqlite>, number: u64) ->
 pub(super) async fn all(database: impl SqliteExecutor<'_>) -> Result<Vec<Instance>> {
     let rows = sqlx::query(ALL).fetch_all(database).await;
     rows.map_err(failed(DOING))?.iter().map(instance).collect()
-}
-
-/// Refuses a transaction of somebody who does not know of all instances that came.
-pub(super) async fn expect_no_newer(
-    tx: &mut Transaction<'static, Sqlite>,
-    known: u64,
-) -> Result<()> {
-    let newer = sqlx::query_scalar(NEWER).bind(signed("instance", known)?);
-    let newer: bool = newer.fetch_one(&mut **tx).await.map_err(failed(DOING))?;
-    match newer {
-        true => Err(Error::new(Kind::OtherInstances)),
-        false => Ok(()),
-    }
 }
 
 fn instance(row: &SqliteRow) -> Result<Instance> {

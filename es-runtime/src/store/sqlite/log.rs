@@ -27,10 +27,10 @@ macro_rules! select {
     ($($rest:literal)+) => {
         concat!(
             "SELECT group_concat(event, '') FROM (
-               SELECT format('%d,%d,%d,%d,%d,%s,%d,%d,%d,%s;', position, version, schema_version,
-                             min_reader, occurred_at, hex(command_id), octet_length(stream),
-                             octet_length(type), octet_length(payload), octet_length(metadata))
-                      || stream || type || payload || ifnull(metadata, '') AS event
+               SELECT concat(position, ',', version, ',', schema_version, ',', min_reader, ',',
+                             occurred_at, ',', hex(command_id), ',', octet_length(stream), ',',
+                             octet_length(type), ',', octet_length(payload), ',',
+                             octet_length(metadata), ';', stream, type, payload, metadata) AS event
                FROM es_event ",
             $($rest),+,
             ")"

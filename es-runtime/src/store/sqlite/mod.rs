@@ -9,6 +9,7 @@ mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
+mod rows;
 mod schema;
 mod segment;
 mod snapshots;

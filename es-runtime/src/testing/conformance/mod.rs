@@ -104,6 +104,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     log::conflicts_tell_the_version(subject.fresh().await).await?;
     reading::reading_takes_limits(subject.fresh().await).await?;
     log::commands_are_accepted_once(subject).await?;
+    log::appends_are_recognised(subject).await?;
     order::waiting_ends(subject.fresh().await).await?;
     order::readers_skip_nothing(subject.fresh().await, seed).await?;
     order::retries_add_nothing(subject.fresh().await, seed).await?;
@@ -148,6 +149,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         stream: stream.clone(),
         expected,
         command_id: CommandId::of(command),
+        repeatable: true,
         events: (0..events).map(event).collect(),
         metadata: Some(format!("{{\"actor\":\"{command}\"}}")),
         correlation: None,
