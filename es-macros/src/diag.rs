@@ -344,27 +344,6 @@ pub(crate) fn name_differs(event: &Ident, name: &str, aggregate: &impl ToTokens)
     )
 }
 
-/// What `#[diagnostic::on_unimplemented]` says about a handler that is not there. These are format
-/// strings of rustc's: `{Self}` is the aggregate.
-pub(crate) struct MissingHandler {
-    pub(crate) message: String,
-    pub(crate) label: String,
-    pub(crate) note: String,
-}
-
-pub(crate) fn missing_handler(
-    of: &Ident,
-    variant: &Ident,
-    handler: &Ident,
-    signature: &str,
-) -> MissingHandler {
-    MissingHandler {
-        message: format!("`{{Self}}` has no handler for `{of}::{variant}` [ES0015]"),
-        label: format!("`{{Self}}` has no method `{handler}` that is visible here"),
-        note: format!("write: {signature}"),
-    }
-}
-
 // ── Words ───────────────────────────────────────────────────────────────────────────────────────
 
 fn a(place: Place) -> &'static str {

@@ -46,16 +46,30 @@ pub(super) fn bounds() -> TokenStream {
     }
 }
 
+/// A row for each variant, which says what is not as usual.
 fn table(model: &EventEnum<'_>) -> TokenStream {
     let rows = model.variants.iter().map(|variant| {
-        let (ident, name) = (variant.handled.ident.unraw().to_string(), &variant.name.text);
-        let was = variant.was.iter().map(|was| &was.text);
-        let version = variant.history.version();
-        let min_reader = variant.history.min_reader(version, variant.ignores);
-        let (version, min_reader) =
-            (Literal::u32_unsuffixed(version), Literal::u32_unsuffixed(min_reader));
-        quote! {
-            __es::EventType { variant: #ident, name: #name, was: &[#(#was),*], version: #version, min_reader: #min_reader }
+        let (ident, name) = (
+            variant.handled.ident.unraw().to_string(),
+            &variant.name.text,
+        );
+        let row = quote!(__es::event(#ident, #name));
+        let (was, version) = (&variant.was, variant.history.version());
+        let was = (!was.is_empty()).then(|| {
+            let names = was.iter().map(|was| &was.text);
+            quote!(was: &[#(#names),*],)
+        });
+        let versions = (version > 1).then(|| {
+            let min_reader = variant.history.min_reader(version, variant.ignores);
+            let (version, min_reader) = (
+                Literal::u32_unsuffixed(version),
+                Literal::u32_unsuffixed(min_reader),
+            );
+            quote!(version: #version, min_reader: #min_reader,)
+        });
+        match (&was, &versions) {
+            (None, None) => row,
+            _ => quote!(__es::EventType { #was #versions ..#row }),
         }
     });
     quote!(&[#(#rows),*])

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,7 @@ use super::cache::Cache;
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
 use super::writer::{self, Queue};
-use super::{Boxed, Inner, RecordCommand, Service, Typed};
+use super::{Boxed, Inner, RecordCommand, Service, Typed, retention};
 use crate::aggregate::{Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Event, SystemClock};
@@ -27,6 +28,7 @@ pub struct Builder {
     namespace: Option<String>,
     store: Option<Store>,
     clock: Arc<dyn Clock>,
+    keep_commands: Option<Duration>,
     aggregates: HashMap<&'static str, TypeId>,
     recorders: Typed,
     caches: Typed,
@@ -77,6 +79,7 @@ impl Builder {
             namespace: None,
             store: None,
             clock: Arc::new(SystemClock),
+            keep_commands: None,
             aggregates: HashMap::new(),
             recorders: HashMap::new(),
             caches: HashMap::new(),
@@ -106,6 +109,16 @@ impl Builder {
     /// Tells the time; the machine's clock unless something is said.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Forgets the ids of commands that were accepted longer ago than this, by the service's clock:
+    /// one that comes again after that is a new command. Kept for ever unless something is said.
+    ///
+    /// Choose a time that is longer than anything can hold a message back: queues, dead letters, an
+    /// import that is repeated. Events stay, and so does what they say of their command.
+    pub fn forget_commands_after(mut self, time: Duration) -> Self {
+        self.keep_commands = Some(time);
         self
     }
 
@@ -238,6 +251,11 @@ impl Builder {
         if !snapshotters.is_empty() {
             let writer = writer::run(queue, store.clone(), workers.stop());
             workers.add(tokio::spawn(writer));
+        }
+        if let Some(keep) = self.keep_commands {
+            let (store, clock) = (store.clone(), self.clock.clone());
+            let retention = retention::run(store, clock, keep, workers.stop());
+            workers.add(tokio::spawn(retention));
         }
         for read_model in self.read_models.into_values() {
             read_model.start(&mut workers, &store).await?;

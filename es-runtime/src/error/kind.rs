@@ -1,28 +1,9 @@
-//! The one error type: what went wrong, what to do about it, and a stable code with a page in the
-//! book.
+//! Every way to fail, each with its code and its sentence.
 
 use std::borrow::Cow;
-use std::error::Error as StdError;
 use std::fmt;
 
 use crate::event::{Position, StreamId};
-
-/// `Result` with this crate's [`Error`].
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-type Cause = Box<dyn StdError + Send + Sync>;
-
-/// What went wrong, in a sentence that says what to do, with a stable code.
-///
-/// Ask it with the predicates ([`is_conflict`](Self::is_conflict),
-/// [`is_rejected`](Self::is_rejected), …), show it to people with `Display`, look it up by
-/// [`code`](Self::code).
-pub struct Error(Box<Inner>);
-
-struct Inner {
-    kind: Kind,
-    cause: Option<Cause>,
-}
 
 /// The stored name, the stream and the version of an event that cannot be read.
 pub(crate) type At = Box<(String, String, u64)>;
@@ -168,6 +149,13 @@ pub(crate) enum Kind {
     NoPrimary {
         why: String,
     },
+    ReadOnly {
+        doing: &'static str,
+    },
+    PastDatabase {
+        found: i64,
+        known: i64,
+    },
     Discontinuous {
         why: String,
     },
@@ -193,168 +181,55 @@ pub(crate) enum Kind {
     },
 }
 
-impl Error {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self(Box::new(Inner { kind, cause: None }))
-    }
-
-    pub(crate) fn caused_by(kind: Kind, cause: impl Into<Cause>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            cause: Some(cause.into()),
-        }))
-    }
-
-    /// A failure of the database, for those who write stores: `doing` says what was tried.
-    pub fn database(
-        doing: impl Into<Cow<'static, str>>,
-        cause: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self::caused_by(
-            Kind::Database {
-                doing: doing.into(),
-            },
-            cause,
-        )
-    }
-
-    /// The same error for another caller; of the cause, its text.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn copy(&self) -> Self {
-        let kind = self.kind().clone();
-        match &self.0.cause {
-            Some(cause) => Self::caused_by(kind, cause.to_string()),
-            None => Self::new(kind),
+impl Kind {
+    /// The stable code.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "ES0101",
+            Self::Rejected { .. } => "ES0102",
+            Self::UnknownEvent(_) => "ES0103",
+            Self::Undecodable(_) => "ES0104",
+            Self::NewerEvent { .. } => "ES0105",
+            Self::Unencodable { .. } => "ES0106",
+            Self::InvalidId => "ES0107",
+            Self::Database { .. } => "ES0110",
+            Self::FutureDatabase { .. } => "ES0111",
+            Self::UnknownStore { .. } => "ES0112",
+            Self::BrokenOrder { .. } => "ES0113",
+            Self::OutOfRange { .. } => "ES0114",
+            Self::WrongTransaction { .. } => "ES0115",
+            Self::Overloaded { .. } => "ES0116",
+            Self::OtherLog { .. } => "ES0117",
+            Self::NoPrimary { .. } => "ES0118",
+            Self::Building { .. } => "ES0120",
+            Self::ChangedColumns { .. } => "ES0121",
+            Self::Deadline { .. } => "ES0122",
+            Self::Stopped { .. } => "ES0123",
+            Self::Unregistered { .. } => "ES0124",
+            Self::NotPromotable { .. } => "ES0125",
+            Self::Duplicate { .. } => "ES0126",
+            Self::Listen { .. } => "ES0127",
+            Self::Feed { .. } => "ES0130",
+            Self::CursorAhead { .. } => "ES0131",
+            Self::UnfilledHole { .. } => "ES0132",
+            Self::Forked { .. } => "ES0133",
+            Self::Handler { .. } => "ES0134",
+            Self::UnknownIntegrationEvent { .. } => "ES0135",
+            Self::BadEnvelope { .. } => "ES0136",
+            Self::Unprepared { .. } => "ES0138",
+            Self::FeedRefused { .. } => "ES0137",
+            Self::Discontinuous { .. } => "ES0140",
+            Self::BadLine { .. } => "ES0141",
+            Self::Damaged { .. } => "ES0142",
+            Self::OtherFile { .. } => "ES0143",
+            Self::File { .. } => "ES0144",
+            Self::NotContinuable { .. } => "ES0145",
+            Self::Retired { .. } => "ES0146",
+            Self::NotUpcast { .. } => "ES0147",
+            Self::NotDowncast { .. } => "ES0149",
+            Self::ReadOnly { .. } => "ES0175",
+            Self::PastDatabase { .. } => "ES0176",
         }
-    }
-
-    /// The cause, if it is of this type.
-    pub(crate) fn cause<E: StdError + 'static>(&self) -> Option<&E> {
-        self.0.cause.as_ref()?.downcast_ref()
-    }
-
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0.kind
-    }
-
-    /// The stable code, `ES0101`. The book has a page for each.
-    pub fn code(&self) -> &'static str {
-        match self.kind() {
-            Kind::Conflict { .. } => "ES0101",
-            Kind::Rejected { .. } => "ES0102",
-            Kind::UnknownEvent(_) => "ES0103",
-            Kind::Undecodable(_) => "ES0104",
-            Kind::NewerEvent { .. } => "ES0105",
-            Kind::Unencodable { .. } => "ES0106",
-            Kind::InvalidId => "ES0107",
-            Kind::Database { .. } => "ES0110",
-            Kind::FutureDatabase { .. } => "ES0111",
-            Kind::UnknownStore { .. } => "ES0112",
-            Kind::BrokenOrder { .. } => "ES0113",
-            Kind::OutOfRange { .. } => "ES0114",
-            Kind::WrongTransaction { .. } => "ES0115",
-            Kind::Overloaded { .. } => "ES0116",
-            Kind::OtherLog { .. } => "ES0117",
-            Kind::NoPrimary { .. } => "ES0118",
-            Kind::Building { .. } => "ES0120",
-            Kind::ChangedColumns { .. } => "ES0121",
-            Kind::Deadline { .. } => "ES0122",
-            Kind::Stopped { .. } => "ES0123",
-            Kind::Unregistered { .. } => "ES0124",
-            Kind::NotPromotable { .. } => "ES0125",
-            Kind::Duplicate { .. } => "ES0126",
-            Kind::Listen { .. } => "ES0127",
-            Kind::Feed { .. } => "ES0130",
-            Kind::CursorAhead { .. } => "ES0131",
-            Kind::UnfilledHole { .. } => "ES0132",
-            Kind::Forked { .. } => "ES0133",
-            Kind::Handler { .. } => "ES0134",
-            Kind::UnknownIntegrationEvent { .. } => "ES0135",
-            Kind::BadEnvelope { .. } => "ES0136",
-            Kind::Unprepared { .. } => "ES0138",
-            Kind::FeedRefused { .. } => "ES0137",
-            Kind::Discontinuous { .. } => "ES0140",
-            Kind::BadLine { .. } => "ES0141",
-            Kind::Damaged { .. } => "ES0142",
-            Kind::OtherFile { .. } => "ES0143",
-            Kind::File { .. } => "ES0144",
-            Kind::NotContinuable { .. } => "ES0145",
-            Kind::Retired { .. } => "ES0146",
-            Kind::NotUpcast { .. } => "ES0147",
-            Kind::NotDowncast { .. } => "ES0149",
-        }
-    }
-
-    /// Somebody else changed the stream meanwhile; [`conflict`](Self::conflict) has the versions.
-    pub fn is_conflict(&self) -> bool {
-        self.conflict().is_some()
-    }
-
-    /// The version that was expected and the one that was found.
-    pub fn conflict(&self) -> Option<(u64, u64)> {
-        match self.kind() {
-            Kind::Conflict {
-                expected, found, ..
-            } => Some((*expected, *found)),
-            _ => None,
-        }
-    }
-
-    /// The aggregate said no; [`rejection`](Self::rejection) has its reason.
-    pub fn is_rejected(&self) -> bool {
-        matches!(self.kind(), Kind::Rejected { .. })
-    }
-
-    /// The aggregate's own reason for its no.
-    pub fn rejection<R: StdError + 'static>(&self) -> Option<&R> {
-        if self.is_rejected() {
-            self.cause()
-        } else {
-            None
-        }
-    }
-
-    /// The database or the network failed, or has too much to do: trying again may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind(),
-            Kind::Database { .. }
-                | Kind::Feed { .. }
-                | Kind::Overloaded { .. }
-                | Kind::NoPrimary { .. }
-        )
-    }
-
-    /// More appends wait than the store takes: this one was refused at once, and nothing was
-    /// written. It is [transient](Self::is_transient), too.
-    pub fn is_overloaded(&self) -> bool {
-        matches!(self.kind(), Kind::Overloaded { .. })
-    }
-
-    /// The read model or stream is still being built: its rows are not complete yet.
-    pub fn is_building(&self) -> bool {
-        matches!(self.kind(), Kind::Building { .. })
-    }
-
-    /// What was waited for did not come in time.
-    pub fn is_deadline(&self) -> bool {
-        matches!(self.kind(), Kind::Deadline { .. })
-    }
-
-    /// A stored event cannot be read by this binary: nothing was skipped.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(
-            self.kind(),
-            Kind::UnknownEvent(_)
-                | Kind::Undecodable(_)
-                | Kind::NewerEvent { .. }
-                | Kind::NotUpcast { .. }
-        )
-    }
-
-    /// A projection, stream or consumer that has stopped, with its reason.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self.kind(), Kind::Stopped { .. })
     }
 }
 
@@ -540,6 +415,14 @@ impl fmt::Display for Kind {
                 f,
                 "no PostgreSQL server takes writes ({why}): start or promote one, or correct the hosts in the URL"
             ),
+            Self::ReadOnly { doing } => write!(
+                f,
+                "this store only reads, and {doing} needs one that writes: connect to the primary without `read_only`"
+            ),
+            Self::PastDatabase { found, known } => write!(
+                f,
+                "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
+            ),
             Self::Discontinuous { why } => write!(
                 f,
                 "these events do not continue the log: {why}; none of them was written"
@@ -558,35 +441,5 @@ impl fmt::Display for Kind {
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
         }
-    }
-}
-
-/// The sentence, the cause and the code.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)?;
-        if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
-        }
-        write!(f, " [{}]", self.code())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The cause stands in the text already, so `source` is what lies behind the cause.
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.cause.as_ref()?.source()
-    }
-}
-
-impl From<crate::event::InvalidId> for Error {
-    fn from(error: crate::event::InvalidId) -> Self {
-        Self::caused_by(Kind::InvalidId, error)
     }
 }
