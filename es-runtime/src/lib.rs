@@ -26,6 +26,9 @@ pub mod projection;
 
 pub mod integration;
 
+#[cfg(feature = "schema")]
+pub mod schema;
+
 #[cfg(feature = "feed")]
 mod feed;
 

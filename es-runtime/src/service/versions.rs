@@ -3,6 +3,7 @@
 
 use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
+use std::error::Error as StdError;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, EventType, encode};
@@ -65,6 +66,9 @@ impl Versions {
         };
         let (variant, payload) = encode(event).map_err(unencodable)?;
         let today = E::TYPES[variant];
+        if E::HISTORY.is_retired(variant) {
+            return Err(Error::new(Kind::Retired { event: today.name }));
+        }
         let family = self.families.get(&TypeId::of::<E>());
         match family.map_or(&Version::Today, |family| &family[variant].1) {
             Version::Today => Ok(NewEvent {
@@ -74,12 +78,17 @@ impl Versions {
                 payload,
             }),
             Version::Older { version, instance } => {
-                let older = older::<E>(variant, *version, &payload);
-                older.map_err(|no_way| held(today, instance, no_way.why))
+                let older = E::HISTORY.older(event, *version);
+                let older = older.map_err(|no_way| held(today, instance, no_way))?;
+                Ok(NewEvent {
+                    event_type: older.name,
+                    schema_version: older.version,
+                    min_reader: older.min_reader,
+                    payload: older.payload,
+                })
             }
             Version::None { instance } => {
-                let why = "it reads none of its versions".to_owned();
-                Err(held(today, instance, why))
+                Err(held(today, instance, "it reads no version of the event"))
             }
         }
     }
@@ -92,19 +101,23 @@ impl Versions {
     }
 }
 
-fn held(event: EventType, instance: &str, why: String) -> Error {
-    Error::new(Kind::HeldBack {
+fn held(
+    event: EventType,
+    instance: &str,
+    why: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Error {
+    let held = Kind::HeldBack {
         event: event.name,
         version: event.version,
         instance: instance.to_owned(),
-        why,
-    })
+    };
+    Error::caused_by(held, why)
 }
 
 /// The newest version of the variant that all of them can read.
 fn version_of<E: Event>(variant: usize, running: &[&Instance]) -> Version {
     let cannot_read = |version| {
-        let (name, min_reader) = form::<E>(variant, version);
+        let (name, min_reader) = E::HISTORY.form(variant, version);
         let mut running = running.iter();
         running.find(|instance| !instance.knows.can_read(E::NAME, name, min_reader))
     };
@@ -120,24 +133,4 @@ fn version_of<E: Event>(variant: usize, running: &[&Instance]) -> Version {
         Some(version) => Version::Older { version, instance },
         None => Version::None { instance },
     }
-}
-
-/// The name of the variant in this version, and the oldest version whose readers understand it.
-fn form<E: Event>(variant: usize, version: u32) -> (&'static str, u32) {
-    let today = E::TYPES[variant];
-    if version == today.version {
-        (today.name, today.min_reader)
-    } else {
-        (today.name, u32::MAX)
-    }
-}
-
-struct NoWay {
-    why: String,
-}
-
-fn older<E: Event>(_: usize, _: u32, _: &str) -> std::result::Result<NewEvent, NoWay> {
-    Err(NoWay {
-        why: "it has no history".to_owned(),
-    })
 }

@@ -55,6 +55,8 @@ impl Knowledge {
             let names = event.was.iter().chain([&event.name]);
             events.extend(names.map(|name| ((*name).to_owned(), event.version)));
         }
+        let foreign = E::HISTORY.foreign_names();
+        events.extend(foreign.map(|(name, version)| (name.to_owned(), version)));
     }
 
     /// Whether it reads the aggregate at all.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 pub(crate) const HELP: &str = "\
-Looks after the log of an es service.
+Looks after the log and the schemas of an es service.
 
 usage: es COMMAND URL [options]
+       es schema COMMAND [options]
 
   migrate URL              brings the tables up to date, as every service does when it starts
     --check                only tells; exits with 3 if there is something to do
@@ -20,6 +21,11 @@ usage: es COMMAND URL [options]
                            where it was interrupted
   forget-commands URL      forgets ids of accepted commands: one that comes again is a new one
     --older-than TIME      that were accepted longer ago: 90d, 36h, 30m or 5s     [required]
+
+  schema subset            compares with cases of others: is every instance of one schema valid under
+                           another?
+    --cases FILE           JSON Lines with suite, id, sub, sup and expected       [required]
+    --json                 one object for each suite
 
 A URL is sqlite://path/to/file.db or postgres://user@host/database. A FILE whose name ends in .zst
 is compressed.
@@ -50,12 +56,17 @@ pub(crate) enum Command {
         url: String,
         older_than: Duration,
     },
+    Subset {
+        cases: PathBuf,
+        json: bool,
+    },
 }
 
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut args = lexopt::Parser::from_args(args);
     let mut values = Vec::new();
     let (mut check, mut after, mut older_than) = (false, None, None);
+    let (mut cases, mut json) = (None, false);
     let mut command = None;
     while let Some(arg) = args.next()? {
         let on = command.as_deref().unwrap_or_default();
@@ -63,11 +74,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             Short('h') | Long("help") => return Ok(Command::Help),
             Short('V') | Long("version") => return Ok(Command::Version),
             Value(word) if command.is_none() => command = Some(word.string()?),
+            Value(word) if on == "schema" => command = Some(format!("schema {}", word.string()?)),
             Long("check") if on == "migrate" => check = true,
             Long("after") if on == "export" => after = Some(args.value()?.parse()?),
             Long("older-than") if on == "forget-commands" => {
                 older_than = Some(args.value()?.parse_with(duration)?);
             }
+            Long("cases") if on == "schema subset" => cases = Some(PathBuf::from(args.value()?)),
+            Long("json") if on.starts_with("schema ") => json = true,
             Value(value) => values.push(value),
             _ => return Err(arg.unexpected()),
         }
@@ -97,6 +111,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             url: url()?,
             older_than: older_than.ok_or("say --older-than, for example 90d")?,
         },
+        "schema subset" => Command::Subset {
+            cases: cases.ok_or("say --cases, and a file of them")?,
+            json,
+        },
+        "schema" => return Err("say what about the schemas".into()),
         other => return Err(format!("there is no command `{other}`").into()),
     };
     match values.next() {

@@ -13,13 +13,14 @@ use es_runtime::store::{EventStore, Schema};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Command, HELP};
+use crate::schema;
 
 /// The tables are not up to date.
 const OUT_OF_DATE: u8 = 3;
 /// Commands that are forgotten in one transaction.
 const FORGOTTEN_AT_ONCE: usize = 10_000;
 
-type Done = Result<ExitCode, Box<dyn Error>>;
+pub(crate) type Done = Result<ExitCode, Box<dyn Error>>;
 
 pub(crate) async fn run(command: Command) -> Done {
     match command {
@@ -31,10 +32,11 @@ pub(crate) async fn run(command: Command) -> Done {
         Command::Export { url, file, after } => export(&url, &file, after).await,
         Command::Import { url, files } => import(&url, &files).await,
         Command::ForgetCommands { url, older_than } => forget_commands(&url, older_than).await,
+        Command::Subset { cases, json } => schema::subset(&cases, json),
     }
 }
 
-fn say(text: impl std::fmt::Display) -> Done {
+pub(crate) fn say(text: impl std::fmt::Display) -> Done {
     writeln!(io::stdout(), "{text}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
-//! The program `es`: what people do with a log from a command line.
+//! The program `es`: what people do with a log, and with schemas, from a command line.
 
 mod args;
 mod commands;
+mod schema;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,0 +1,518 @@
+//! JSON Schema documents into statements: drafts 4 to 7, and what later drafts add where it says
+//! the same in other words.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::node::{ANY, Claim, Id, Kind, Kinds, Leaf, NEVER, Node, Nodes, Properties};
+use super::number::{Exact, normal};
+use super::refs::{Place, Refs};
+
+/// Schemas inside of schemas; deeper ones are not looked into.
+const DEEPEST: usize = 100;
+/// Statements of one document; further ones are not looked into.
+const MOST: usize = 100_000;
+
+/// Formats that are plain texts to typed readers, too: no generator gives them a type of their own.
+const PLAIN: [&str; 8] = [
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "json-pointer",
+    "password",
+    "relative-json-pointer",
+    "uri-template",
+];
+
+/// What it means that an exclusive bound is a boolean.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Bounds {
+    /// It says how the other bound is meant.
+    Draft4,
+    /// The document does not say that it is of draft 4.
+    Unclear,
+}
+
+/// Reads a document. What it does not understand becomes a claim that nothing is known of.
+pub(super) fn read(nodes: &mut Nodes, document: &Value, bounds: Bounds) -> Id {
+    let modern = document
+        .get("$schema")
+        .and_then(Value::as_str)
+        .is_some_and(|schema| schema.contains("2019-09") || schema.contains("2020-12"));
+    let mut reader = Reader {
+        nodes,
+        refs: Refs::new(document),
+        modern,
+        bounds,
+        referred: HashMap::new(),
+        depth: 0,
+    };
+    reader.referred(&Place::root())
+}
+
+struct Reader<'a> {
+    nodes: &'a mut Nodes,
+    refs: Refs<'a>,
+    /// Since 2019-09, what stands beside a `$ref` counts.
+    modern: bool,
+    bounds: Bounds,
+    referred: HashMap<Place, Referred>,
+    depth: usize,
+}
+
+enum Referred {
+    Reading(Option<(usize, Id)>),
+    Read(Id),
+}
+
+impl Reader<'_> {
+    /// A schema that is referred to, which may refer to itself.
+    fn referred(&mut self, place: &Place) -> Id {
+        match self.referred.get_mut(place) {
+            Some(Referred::Read(id)) => return *id,
+            Some(Referred::Reading(Some((_, id)))) => return *id,
+            Some(Referred::Reading(back)) => {
+                let new = self.nodes.back();
+                *back = Some(new);
+                return new.1;
+            }
+            None => {}
+        }
+        let Some(schema) = self.refs.at(place) else {
+            return self.unknown("a `$ref` leads nowhere", &Value::Null);
+        };
+        self.referred.insert(place.clone(), Referred::Reading(None));
+        let id = self.schema(schema, place);
+        if let Some(Referred::Reading(Some((number, _)))) =
+            self.referred.insert(place.clone(), Referred::Read(id))
+        {
+            self.nodes.lead_back(number, id);
+        }
+        id
+    }
+
+    fn schema(&mut self, schema: &Value, place: &Place) -> Id {
+        if self.depth >= DEEPEST {
+            return self.unknown("it is nested too deeply", &Value::Null);
+        }
+        if self.nodes.len() > MOST {
+            return self.unknown("the schema is too large", &Value::Null);
+        }
+        self.depth += 1;
+        let id = match schema {
+            Value::Bool(true) => ANY,
+            Value::Bool(false) => NEVER,
+            Value::Object(schema) => self.keywords(schema, place),
+            other => self.unknown("this is no schema", other),
+        };
+        self.depth -= 1;
+        id
+    }
+
+    fn keywords(&mut self, schema: &Map<String, Value>, place: &Place) -> Id {
+        let mut parts = Vec::new();
+        for word in ["$ref", "$recursiveRef"] {
+            if let Some(target) = schema.get(word).and_then(Value::as_str) {
+                parts.push(match self.refs.resolve(place, target) {
+                    Some(target) => self.referred(&target),
+                    None => self.unknown("a `$ref` leads out of the document", &schema[word]),
+                });
+                if !self.modern {
+                    return parts[0];
+                }
+            }
+        }
+        for (word, value) in schema {
+            if let Err(why) = self.keyword(schema, place, word, value, &mut parts) {
+                let text = Value::Object(Map::from_iter([(word.clone(), value.clone())]));
+                parts.push(self.unknown(&format!("`{word}` {why}"), &text));
+            }
+        }
+        self.items(schema, place, &mut parts);
+        self.properties(schema, place, &mut parts);
+        self.nodes.add(Node::Schema(parts))
+    }
+
+    fn keyword(
+        &mut self,
+        schema: &Map<String, Value>,
+        place: &Place,
+        word: &str,
+        value: &Value,
+        parts: &mut Vec<Id>,
+    ) -> Result<(), &'static str> {
+        const NUMBER: &str = "is no number that can be reckoned with";
+        let exact = || match value {
+            Value::Number(number) => Exact::of(number).ok_or(NUMBER),
+            _ => Err(NUMBER),
+        };
+        let below = place.below(word);
+        let leaf = match word {
+            "type" => Leaf::Kinds(kinds(value)?),
+            "const" => {
+                parts.push(self.nodes.exactly(&normal(value)));
+                return Ok(());
+            }
+            "enum" => {
+                let values = value.as_array().ok_or("is no list")?;
+                parts.push(self.among(values));
+                return Ok(());
+            }
+            "minimum" => Leaf::Least(
+                exact()?,
+                schema.get("exclusiveMinimum") == Some(&Value::Bool(true)),
+            ),
+            "maximum" => Leaf::Most(
+                exact()?,
+                schema.get("exclusiveMaximum") == Some(&Value::Bool(true)),
+            ),
+            // Draft 4 says with a boolean how the other one is meant.
+            "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => {
+                return match self.bounds == Bounds::Unclear && value == &Value::Bool(true) {
+                    true => Err("is a boolean, and the schema does not say that it is of draft 4"),
+                    false => Ok(()),
+                };
+            }
+            "exclusiveMinimum" => Leaf::Least(exact()?, true),
+            "exclusiveMaximum" => Leaf::Most(exact()?, true),
+            "multipleOf" | "divisibleBy" => match exact()? {
+                factor if factor > Exact::whole(0) => Leaf::MultipleOf(factor),
+                _ => return Err("is not above zero"),
+            },
+            "minLength" => Leaf::MinLength(count(value)?),
+            "maxLength" => Leaf::MaxLength(count(value)?),
+            "pattern" => self.pattern(value.as_str().ok_or("is no text")?),
+            "format" => {
+                let format = value.as_str().ok_or("is no text")?.to_owned();
+                if PLAIN.contains(&format.as_str()) {
+                    return Ok(());
+                }
+                Leaf::Claim(formatted(&format), Claim::Format(format))
+            }
+            "contentEncoding" => content("contentEncoding", value),
+            "contentMediaType" => content("contentMediaType", value),
+            "contentSchema" => content("contentSchema", value),
+            "minItems" => Leaf::MinItems(count(value)?),
+            "maxItems" => Leaf::MaxItems(count(value)?),
+            "uniqueItems" => match value {
+                Value::Bool(true) => Leaf::Unique,
+                Value::Bool(false) => return Ok(()),
+                _ => return Err("is neither true nor false"),
+            },
+            "contains" => {
+                let like = self.schema(value, &below);
+                let bound = |word: &str| schema.get(word).map(count).transpose();
+                let least = bound("minContains")?.unwrap_or(1);
+                if least > 0 {
+                    parts.push(self.nodes.leaf(Leaf::AtLeast(least, like)));
+                }
+                match bound("maxContains")? {
+                    Some(most) => Leaf::AtMost(most, like),
+                    None => return Ok(()),
+                }
+            }
+            "minProperties" => Leaf::MinProperties(count(value)?),
+            "maxProperties" => Leaf::MaxProperties(count(value)?),
+            // Draft 3 said it on the property.
+            "required" if value.is_boolean() => return Ok(()),
+            "required" => {
+                let names = value.as_array().ok_or("is no list")?;
+                for name in names {
+                    let name = name.as_str().ok_or("is no list of names")?;
+                    parts.push(self.nodes.leaf(Leaf::Required(name.to_owned())));
+                }
+                return Ok(());
+            }
+            "propertyNames" => Leaf::Names(self.schema(value, &below)),
+            "dependencies" | "dependentRequired" | "dependentSchemas" => {
+                for (name, needs) in value.as_object().ok_or("is no object")? {
+                    parts.push(self.dependency(name, needs, &below.below(name))?);
+                }
+                return Ok(());
+            }
+            "allOf" | "anyOf" | "oneOf" => {
+                let branches = self.branches(value, &below)?;
+                parts.push(self.nodes.add(match word {
+                    "allOf" => Node::AllOf(branches),
+                    "anyOf" => Node::AnyOf(branches),
+                    _ => Node::OneOf(branches),
+                }));
+                return Ok(());
+            }
+            "not" => {
+                let inner = self.schema(value, &below);
+                parts.push(self.nodes.add(Node::Not(inner)));
+                return Ok(());
+            }
+            "if" => {
+                let mut branch = |word: &str| match schema.get(word) {
+                    Some(branch) => self.schema(branch, &place.below(word)),
+                    None => ANY,
+                };
+                let (condition, then, otherwise) = (branch("if"), branch("then"), branch("else"));
+                if (then, otherwise) != (ANY, ANY) {
+                    parts.push(self.nodes.add(Node::If(condition, then, otherwise)));
+                }
+                return Ok(());
+            }
+            "unevaluatedProperties" | "unevaluatedItems" => {
+                if value == &Value::Bool(true) || !looks_around(schema) {
+                    return Ok(());
+                }
+                let whole = Value::Object(schema.clone());
+                parts.push(self.unknown(
+                    &format!("`{word}` beside other schemas is not followed"),
+                    &whole,
+                ));
+                return Ok(());
+            }
+            "$dynamicRef" => return Err("is not followed"),
+            _ => return Ok(()),
+        };
+        parts.push(self.nodes.leaf(leaf));
+        Ok(())
+    }
+
+    fn among(&mut self, values: &[Value]) -> Id {
+        let (compound, mut scalars): (Vec<Value>, Vec<Value>) = values
+            .iter()
+            .map(normal)
+            .partition(|value| value.is_array() || value.is_object());
+        scalars.sort_by_cached_key(Value::to_string);
+        scalars.dedup();
+        let mut branches: Vec<Id> = Vec::new();
+        if !scalars.is_empty() {
+            branches.push(self.nodes.leaf(Leaf::Among(scalars)));
+        }
+        branches.extend(compound.iter().map(|value| self.nodes.exactly(value)));
+        branches.sort_unstable();
+        branches.dedup();
+        match branches.len() {
+            1 => branches[0],
+            _ => self.nodes.add(Node::AnyOf(branches)),
+        }
+    }
+
+    /// A pattern that matches everything because nobody anchored it says something all the same: to
+    /// its author, and to tools that anchor it.
+    fn pattern(&mut self, text: &str) -> Leaf {
+        let string = Kinds::one(Kind::String);
+        let unknown = |why: &str| {
+            Claim::Unknown(
+                format!("the pattern `{text}` is not followed: {why}"),
+                text.to_owned(),
+            )
+        };
+        let pattern = match self.nodes.pattern(text) {
+            Ok(pattern) => pattern,
+            Err(why) => return Leaf::Claim(string, unknown(why)),
+        };
+        let whole = self.nodes.languages.whole(text).ok();
+        let language = self.nodes.language(pattern);
+        let mut is_all = |language| {
+            let others = self.nodes.languages.not(language);
+            let found = self
+                .nodes
+                .languages
+                .find(others, 0, None, &Default::default());
+            found.ok().map(|text| text.is_none())
+        };
+        let claim = match is_all(language) {
+            None => unknown("it has too many states"),
+            Some(true) if whole.and_then(is_all) == Some(false) => Claim::Vacuous(text.to_owned()),
+            Some(_) => return Leaf::Pattern(pattern),
+        };
+        Leaf::Claim(string, claim)
+    }
+
+    fn branches(&mut self, value: &Value, place: &Place) -> Result<Vec<Id>, &'static str> {
+        let branches = value.as_array().ok_or("is no list")?;
+        Ok(branches
+            .iter()
+            .enumerate()
+            .map(|(number, branch)| self.schema(branch, &place.below(&number.to_string())))
+            .collect())
+    }
+
+    fn dependency(&mut self, name: &str, needs: &Value, place: &Place) -> Result<Id, &'static str> {
+        let needed = match needs {
+            Value::Array(names) => {
+                let mut parts = Vec::new();
+                for name in names {
+                    let name = name.as_str().ok_or("is no list of names")?;
+                    parts.push(self.nodes.leaf(Leaf::Required(name.to_owned())));
+                }
+                self.nodes.add(Node::Schema(parts))
+            }
+            Value::String(name) => self.nodes.leaf(Leaf::Required(name.clone())),
+            schema => self.schema(schema, place),
+        };
+        let absent = self.nodes.leaf(Leaf::Absent(name.to_owned()));
+        Ok(self.nodes.add(Node::AnyOf(vec![absent, needed])))
+    }
+
+    fn items(&mut self, schema: &Map<String, Value>, place: &Place, parts: &mut Vec<Id>) {
+        let tuple = ["prefixItems", "items"]
+            .into_iter()
+            .find_map(|word| Some((word, schema.get(word)?.as_array()?)));
+        let first: Vec<Id> = match tuple {
+            None => Vec::new(),
+            Some((word, items)) => {
+                let place = place.below(word);
+                let items = items.iter().enumerate();
+                items
+                    .map(|(number, item)| self.schema(item, &place.below(&number.to_string())))
+                    .collect()
+            }
+        };
+        let rest = match (tuple, schema.get("items")) {
+            (Some(("prefixItems", _)) | None, Some(items)) => Some(("items", items)),
+            // Without a tuple, `additionalItems` says nothing.
+            (None, None) => None,
+            _ => schema
+                .get("additionalItems")
+                .map(|rest| ("additionalItems", rest)),
+        };
+        let unevaluated = || {
+            let rest = schema.get("unevaluatedItems")?;
+            (!looks_around(schema) && !schema.contains_key("contains"))
+                .then_some(("unevaluatedItems", rest))
+        };
+        let rest = match rest.or_else(unevaluated) {
+            Some((word, rest)) => self.schema(rest, &place.below(word)),
+            None => ANY,
+        };
+        if rest != ANY || first.iter().any(|&item| item != ANY) {
+            parts.push(self.nodes.leaf(Leaf::Items(first, rest)));
+        }
+    }
+
+    fn properties(&mut self, schema: &Map<String, Value>, place: &Place, parts: &mut Vec<Id>) {
+        let members = |word: &str| {
+            schema
+                .get(word)
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+        };
+        let mut named = BTreeMap::new();
+        for (name, property) in members("properties") {
+            let place = place.below("properties").below(name);
+            named.insert(name.clone(), self.schema(property, &place));
+        }
+        let mut patterns = Vec::new();
+        for (pattern, property) in members("patternProperties") {
+            let id = self.schema(property, &place.below("patternProperties").below(pattern));
+            match self.nodes.pattern(pattern) {
+                Ok(pattern) => patterns.push((pattern, id)),
+                Err(why) => {
+                    let why = format!(
+                        "the pattern `{pattern}` of `patternProperties` is not followed: {why}"
+                    );
+                    let text = schema.get("patternProperties").unwrap_or(&Value::Null);
+                    parts.push(self.unknown(
+                        &why,
+                        &serde_json::json!([text, schema.get("additionalProperties")]),
+                    ));
+                    return;
+                }
+            }
+        }
+        let unevaluated = || {
+            let rest = schema.get("unevaluatedProperties")?;
+            (!looks_around(schema)).then_some(("unevaluatedProperties", rest))
+        };
+        let rest = schema
+            .get("additionalProperties")
+            .map(|rest| ("additionalProperties", rest));
+        let rest = match rest.or_else(unevaluated) {
+            Some((word, rest)) => self.schema(rest, &place.below(word)),
+            None => ANY,
+        };
+        // What says nothing is left out, so that equal schemas look the same.
+        if rest == ANY {
+            patterns.retain(|&(_, schema)| schema != ANY);
+            named.retain(|_, schema| *schema != ANY);
+        }
+        if rest != ANY || !patterns.is_empty() || !named.is_empty() {
+            patterns.sort_unstable();
+            parts.push(self.nodes.leaf(Leaf::Properties(Properties {
+                named,
+                patterns,
+                rest,
+            })));
+        }
+    }
+
+    /// Something that is not understood, and equals nothing but the same text in the same document.
+    fn unknown(&mut self, why: &str, text: &Value) -> Id {
+        let mut text = text.to_string();
+        if text.contains("Ref\"") || text.contains("$ref") || text == "null" {
+            text = format!("{text} in {}", self.refs.document());
+        }
+        let claim = Claim::Unknown(why.to_owned(), text);
+        self.nodes.leaf(Leaf::Claim(Kinds::EVERY, claim))
+    }
+}
+
+/// Are there schemas beside these keywords that evaluate properties or items, too?
+fn looks_around(schema: &Map<String, Value>) -> bool {
+    const AROUND: [&str; 10] = [
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "dependentSchemas",
+        "dependencies",
+    ];
+    AROUND.iter().any(|word| schema.contains_key(*word))
+}
+
+fn kinds(value: &Value) -> Result<Kinds, &'static str> {
+    const UNKNOWN: &str = "names an unknown type";
+    let kind = |value: &Value| value.as_str().and_then(Kinds::named).ok_or(UNKNOWN);
+    match value {
+        Value::Array(names) => names
+            .iter()
+            .try_fold(Kinds::NONE, |kinds, name| Ok(kinds.and(kind(name)?))),
+        name => kind(name),
+    }
+}
+
+fn count(value: &Value) -> Result<u64, &'static str> {
+    const WRONG: &str = "is no count";
+    let Value::Number(number) = value else {
+        return Err(WRONG);
+    };
+    let exact = Exact::of(number)
+        .filter(|exact| exact.is_whole())
+        .ok_or(WRONG)?;
+    u64::try_from(exact.floor()).map_err(|_| WRONG)
+}
+
+fn content(word: &'static str, value: &Value) -> Leaf {
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    Leaf::Claim(Kinds::one(Kind::String), Claim::Content(word, text))
+}
+
+/// What kinds of instances a format speaks of.
+fn formatted(format: &str) -> Kinds {
+    const NUMBERS: [&str; 4] = ["float", "double", "decimal", "number"];
+    match format {
+        _ if NUMBERS.contains(&format)
+            || format.starts_with("int")
+            || format.starts_with("uint") =>
+        {
+            Kinds::NUMBER
+        }
+        _ => Kinds::one(Kind::String),
+    }
+}

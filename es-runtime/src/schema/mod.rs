@@ -1,0 +1,3 @@
+//! Schemas of events: what consumers can rely on.
+
+pub mod compat;

@@ -1,0 +1,6 @@
+//! Schemas: what is compatible with what, against the cases of others, tables of our own, and chance.
+
+mod cases;
+mod hostile;
+mod pairs;
+mod random;
