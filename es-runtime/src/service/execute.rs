@@ -242,27 +242,29 @@ impl Attempt<'_> {
                 append => append?,
             };
             let next = loader.next(&known, &append.events);
-            let (bound, appended) = match tx.take() {
-                Some(tx) => (true, tx.append(append).await?),
-                None => match store.append(append).await {
-                    Err(error) if error.is_outdated() && attempts < ATTEMPTS => {
-                        attempts += 1;
-                        self.service.inner.instances.look().await?;
-                        continue;
-                    }
-                    appended => (false, appended?),
-                },
+            let bound = tx.is_some();
+            let appended = match tx.take() {
+                Some(tx) => tx.append(append).await,
+                None => store.append(append).await,
             };
             match appended {
-                Appended::New(outcome) => {
+                Err(error) if error.is_outdated() => {
+                    self.service.inner.instances.look().await?;
+                    if bound || attempts >= ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(Appended::New(outcome)) => {
                     if let Some(next) = next {
                         known.advance(next, outcome, self.id);
                         loader.keep(&self.stream, &mut known);
                     }
                     return Ok(Receipt::new(outcome, false));
                 }
-                Appended::Already(outcome) => return Ok(Receipt::new(outcome, true)),
-                Appended::Conflict { found } if bound || attempts >= ATTEMPTS => {
+                Ok(Appended::Already(outcome)) => return Ok(Receipt::new(outcome, true)),
+                Ok(Appended::Conflict { found }) if bound || attempts >= ATTEMPTS => {
                     let stream = self.stream;
                     return Err(Error::new(Kind::Conflict {
                         stream,
@@ -270,7 +272,7 @@ impl Attempt<'_> {
                         found,
                     }));
                 }
-                Appended::Conflict { found } => {
+                Ok(Appended::Conflict { found }) => {
                     tracing::debug!(stream = %self.stream, expected, found, "deciding again");
                     attempts += 1;
                     known = loader.refresh(&self.stream, known).await?;

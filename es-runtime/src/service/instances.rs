@@ -48,7 +48,7 @@ struct Known {
     /// Our own number.
     number: u64,
     versions: Arc<Versions>,
-    /// Those that were not alive any more when somebody looked last.
+    /// Those that were not alive any more at the last heartbeat.
     expired: HashSet<u64>,
 }
 
@@ -100,7 +100,9 @@ impl<S: EventStore> Instances<S> {
         let alone = self.looking.lock().await;
         let number = self.known().number;
         if let Some(all) = self.store.keep_alive(number, self.own.timeout).await? {
-            self.known().learn(&self.judges, &all);
+            let mut known = self.known();
+            known.learn(&self.judges, &all);
+            known.expired = expired(&all);
             return Ok(());
         }
         drop(alone);
@@ -113,21 +115,23 @@ impl<S: EventStore> Instances<S> {
 }
 
 impl Known {
+    /// The others that run. A database that was away makes everybody late: who is not alive any more
+    /// has one more heartbeat's time to say that it is.
+    fn running<'i>(&self, all: &'i [Instance]) -> Vec<&'i Instance> {
+        let others = all.iter().filter(|instance| instance.number != self.number);
+        let runs = |other: &&Instance| other.alive || !self.expired.contains(&other.number);
+        others.filter(runs).collect()
+    }
+
     fn learn(&mut self, judges: &[Judge], all: &[Instance]) {
         let newest = all.iter().map(|instance| instance.number).max();
         // Those that left have no row any more, and no number is given twice.
         let newest = newest.max(self.versions.newest).unwrap_or_default();
-        // A database that was away makes everybody late: who is not alive any more has one more
-        // heartbeat's time to say that it is.
-        let runs =
-            |instance: &&Instance| instance.alive || !self.expired.contains(&instance.number);
-        let others = all.iter().filter(|instance| instance.number != self.number);
-        let running: Vec<_> = others.filter(runs).collect();
+        let running = self.running(all);
         let versions = Versions::new(newest, judges, &running);
         if versions.restricted() != self.versions.restricted() {
             tracing::info!(events = ?versions.restricted(), "not written as they are today");
         }
-        self.expired = expired(all);
         self.versions = Arc::new(versions);
     }
 }
@@ -183,5 +187,57 @@ async fn stay<S: EventStore>(instances: Arc<Instances<S>>, every: Duration, mut 
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "counts as alive until its time-out"),
         Err(_) => tracing::warn!("could not leave in time; counts as alive until its time-out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Timestamp;
+    use crate::store::Knowledge;
+
+    fn instance(number: u64, alive: bool) -> Instance {
+        Instance {
+            number,
+            service: "bank".to_owned(),
+            knows: Knowledge::new(),
+            started: Timestamp::default(),
+            seen: Timestamp::default(),
+            alive,
+        }
+    }
+
+    fn runs(known: &Known, all: &[Instance]) -> Vec<u64> {
+        let running = known.running(all);
+        running.iter().map(|instance| instance.number).collect()
+    }
+
+    /// After an outage all are late: nobody is given up before it could say that it lives.
+    #[test]
+    fn who_is_late_has_one_more_heartbeat() {
+        let mut known = Known {
+            number: 3,
+            ..Known::default()
+        };
+        let late = [instance(1, false), instance(2, true), instance(3, true)];
+        assert_eq!(runs(&known, &late), [1, 2]);
+        // Looking in between is no heartbeat.
+        known.learn(&[], &late);
+        assert_eq!(runs(&known, &late), [1, 2]);
+        known.expired = expired(&late);
+        assert_eq!(runs(&known, &late), [2]);
+        let back = [instance(2, true), instance(3, true), instance(4, true)];
+        assert_eq!(runs(&known, &back), [2, 4]);
+    }
+
+    #[test]
+    fn whoever_left_was_known_all_the_same() {
+        let mut known = Known::default();
+        known.learn(&[], &[instance(3, true), instance(9, true)]);
+        assert_eq!(known.versions.newest, Some(9));
+        known.learn(&[], &[instance(3, true)]);
+        assert_eq!(known.versions.newest, Some(9));
+        known.learn(&[], &[instance(10, true)]);
+        assert_eq!(known.versions.newest, Some(10));
     }
 }
