@@ -6,6 +6,7 @@ pub use core::default::Default;
 pub use core::marker::{Send, Sync};
 pub use core::option::Option::{None, Some};
 pub use core::result::Result::{self, Ok};
+pub use serde;
 pub use serde::de::DeserializeOwned;
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use std::error::Error as StdError;
@@ -16,9 +17,13 @@ use core::marker::PhantomData;
 
 pub use crate::aggregate::split::{Splits, split};
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
+pub use crate::error::Error;
 pub use crate::event::history::*;
-pub use crate::event::{Event, EventType};
-pub use crate::integration::{IntegrationEvent, IntegrationType};
+pub use crate::event::{Event, EventType, day};
+pub use crate::integration::{
+    Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward, all_upward,
+    below, downward, upward,
+};
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};
 pub use crate::store::{ColumnDef, Row, Value};
 

@@ -54,22 +54,15 @@ fn table(model: &EventEnum<'_>) -> TokenStream {
             &variant.name.text,
         );
         let row = quote!(__es::event(#ident, #name));
-        let (was, version) = (&variant.was, variant.history.version());
-        let was = (!was.is_empty()).then(|| {
-            let names = was.iter().map(|was| &was.text);
-            quote!(was: &[#(#names),*],)
-        });
-        let versions = (version > 1).then(|| {
-            let min_reader = variant.history.min_reader(version, variant.ignores);
-            let (version, min_reader) = (
-                Literal::u32_unsuffixed(version),
-                Literal::u32_unsuffixed(min_reader),
-            );
-            quote!(version: #version, min_reader: #min_reader,)
-        });
-        match (&was, &versions) {
-            (None, None) => row,
-            _ => quote!(__es::EventType { #was #versions ..#row }),
+        let version = variant.history.version();
+        if variant.was.is_empty() && version == 1 {
+            return row;
+        }
+        let was = variant.was.iter().map(|was| &was.text);
+        let min_reader = variant.history.min_reader(version, variant.ignores);
+        let [version, min_reader] = [version, min_reader].map(Literal::u32_unsuffixed);
+        quote! {
+            __es::EventType { was: &[#(#was),*], version: #version, min_reader: #min_reader, ..#row }
         }
     });
     quote!(&[#(#rows),*])

@@ -23,10 +23,12 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
         let name = column.field.unraw().to_string();
         quote_spanned!(column.ty.span()=> __es::column::<#stored::Stored>(#name, #index))
     });
+    // A type that comes out of another macro has its span there, where our `self` is unknown.
+    let this = quote!(self);
     let values = columns.iter().map(|column| {
         let (stored, field) = (stored(column.ty), column.field);
         quote_spanned! {column.ty.span()=>
-            __es::Stored::into_value(#stored::to_stored(&self.#field)?)
+            __es::Stored::into_value(#stored::to_stored(&#this.#field)?)
         }
     });
     let locals: Vec<Ident> = columns

@@ -185,6 +185,23 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    Uncast {
+        stream: String,
+        event: &'static str,
+        version: u32,
+        why: String,
+    },
+    Unmapped {
+        stream: String,
+        aggregate: &'static str,
+    },
+    NoSchema {
+        of: &'static str,
+        why: String,
+    },
+    NoSample {
+        why: String,
+    },
 }
 
 impl Kind {
@@ -233,6 +250,10 @@ impl Kind {
             Self::Retired { .. } => "ES0146",
             Self::NotUpcast { .. } => "ES0147",
             Self::NotDowncast { .. } => "ES0149",
+            Self::Uncast { .. } => "ES0150",
+            Self::Unmapped { .. } => "ES0151",
+            Self::NoSchema { .. } => "ES0160",
+            Self::NoSample { .. } => "ES0161",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
             Self::HeldBack { .. } => "ES0177",
@@ -459,6 +480,24 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::Uncast {
+                stream,
+                event,
+                version,
+                why,
+            } => write!(
+                f,
+                "`{event}` of `{stream}` has no form in version {version}: {why}; mend the conversion that the history names"
+            ),
+            Self::Unmapped { stream, aggregate } => write!(
+                f,
+                "`{stream}` has a mapping of its own, but none for `{aggregate}`: say `.publish::<…>()` for both, or remove `own`"
+            ),
+            Self::NoSchema { of, why } => write!(f, "`{of}` has no schema of its events: {why}"),
+            Self::NoSample { why } => write!(
+                f,
+                "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
         }
     }
 }

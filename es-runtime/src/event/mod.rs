@@ -12,6 +12,8 @@ mod metadata;
 mod parts;
 mod payload;
 mod recorded;
+#[cfg(feature = "testing")]
+mod sample;
 mod stored;
 mod time;
 
@@ -22,9 +24,13 @@ pub use metadata::{CommandRecord, Metadata};
 pub use parts::Parts;
 pub use recorded::Recorded;
 pub(crate) use recorded::{at, decode_event, read_back};
+#[cfg(feature = "testing")]
+pub(crate) use sample::sample;
 pub use stored::{StoredEvent, StoredEventRef, StoredEvents};
 #[cfg(feature = "runtime")]
 pub use time::SystemClock;
+#[doc(hidden)]
+pub use time::day;
 pub use time::{Clock, Timestamp};
 
 use serde::Serialize;

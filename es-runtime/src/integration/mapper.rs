@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{IntegrationEvent, Publish};
+use super::versions::encoded;
+use super::{Cast, IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
-use crate::error::{Error, Kind, Result};
-use crate::event::{Recorded, StoredEventRef, StreamId, encode};
+use crate::error::Result;
+use crate::event::{Recorded, StoredEventRef, StreamId};
 
 /// States kept at hand; beyond it all are dropped and read again when needed.
 const STATES: usize = 10_000;
@@ -30,15 +31,18 @@ pub(crate) trait Mapper: Send {
 pub(crate) struct AggregateMapper<A: Evolve, I> {
     states: HashMap<StreamId, Loaded<A>>,
     publish: fn(&Recorded<A::Event>, &A) -> Vec<I>,
+    /// From `I` down to the version that is fed, step by step; none for `I` itself.
+    way: Vec<Cast>,
 }
 
 impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(way: Vec<Cast>) -> Self {
         let publish =
             |event: &Recorded<A::Event>, after: &A| I::publish(event, after).into_events();
         Self {
             states: HashMap::new(),
             publish,
+            way,
         }
     }
 }
@@ -91,17 +95,18 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
     }
 
     fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>> {
-        let unencodable = |error| {
-            let what = format!("an event of `{}`", super::stream_of::<I>());
-            Error::caused_by(Kind::Unencodable { what }, error)
-        };
-        let (publish, mut published) = (self.publish, Vec::new());
+        let (publish, mut events) = (self.publish, Vec::new());
         self.advance(event, |part, after| {
-            for event in publish(part, after) {
-                published.push(encode(&event).map_err(unencodable)?);
-            }
+            events.extend(encoded(publish(part, after))?);
             Ok(())
         })?;
-        Ok(published)
+        for step in &self.way {
+            let mut older = Vec::with_capacity(events.len());
+            for (variant, payload) in &events {
+                older.extend(step(*variant, payload)?);
+            }
+            events = older;
+        }
+        Ok(events)
     }
 }

@@ -25,6 +25,8 @@ const _: () = {
             __es::event("Opened", "account.opened"),
             __es::EventType {
                 was: &["account.money-paid-in"],
+                version: 1,
+                min_reader: 1,
                 ..__es::event("Deposited", "account.deposited")
             },
             __es::event("LimitRaised", "account.limit-raised"),
