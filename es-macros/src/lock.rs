@@ -70,8 +70,9 @@ fn entry(line: &str) -> Option<Option<Released>> {
         let word = !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase() || c == '-');
         return word.then_some(None);
     }
-    let (name, rest) = name(rest)?;
+    let (word, rest) = rest.split_once(' ')?;
     let (version, shape) = rest.split_once(' ')?;
+    let name = name(word)?;
     let version = version.parse().ok().filter(|version| *version > 0)?;
     let (named, inner) = match shape.strip_prefix('{') {
         Some(inner) => (true, inner.strip_suffix('}')?),
@@ -86,21 +87,21 @@ fn entry(line: &str) -> Option<Option<Released>> {
     }))
 }
 
-/// A name, in quotes where it is not one word, and what follows it.
-fn name(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let (name, rest) = text.split_once(' ')?;
-        return Some((name.to_owned(), rest));
-    };
-    let (mut name, mut letters) = (String::new(), quoted.char_indices());
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((name, quoted[at + 1..].strip_prefix(' ')?)),
-            '\\' => name.push(letters.next()?.1),
-            letter => name.push(letter),
+/// The name that is written as one word, with white space as in a URL.
+fn name(word: &str) -> Option<String> {
+    let (mut bytes, mut left) = (Vec::new(), word.as_bytes());
+    while let Some((byte, rest)) = left.split_first() {
+        left = rest;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
         }
+        let (code, rest) = left.split_at_checked(2)?;
+        let code = std::str::from_utf8(code).ok()?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        left = rest;
     }
-    None
+    String::from_utf8(bytes).ok()
 }
 
 /// Cuts at the commas outside of brackets and quotes.
@@ -144,8 +145,8 @@ mod tests {
             opened.fields,
             ["owner: String", "by: Map<K, fn(A) -> (B, C)>"]
         );
-        let raised = event("event \"an \\\"old\\\" name\" 1 (Money, u32)");
-        assert_eq!((&*raised.name, raised.named), ("an \"old\" name", false));
+        let raised = event("event an%20old%25%C2%A0name 1 (Money, u32)");
+        assert_eq!((&*raised.name, raised.named), ("an old%\u{a0}name", false));
         assert_eq!(raised.fields, ["Money", "u32"]);
         assert!(event("event account.closed 1 {}").fields.is_empty());
         for line in [
@@ -162,7 +163,7 @@ mod tests {
             "event a",
             "event a 0 {}",
             "event a 1 {",
-            "event \"a 1 {}",
+            "event a%2 1 {}",
         ] {
             assert!(entry(line).is_none(), "{line}");
         }

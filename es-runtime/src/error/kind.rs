@@ -156,6 +156,12 @@ pub(crate) enum Kind {
         found: i64,
         known: i64,
     },
+    HeldBack {
+        event: &'static str,
+        version: u32,
+        instance: String,
+    },
+    OtherInstances,
     Discontinuous {
         why: String,
     },
@@ -250,6 +256,8 @@ impl Kind {
             Self::NoSample { .. } => "ES0161",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
+            Self::HeldBack { .. } => "ES0177",
+            Self::OtherInstances => "ES0178",
         }
     }
 }
@@ -443,6 +451,17 @@ impl fmt::Display for Kind {
             Self::PastDatabase { found, known } => write!(
                 f,
                 "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
+            ),
+            Self::HeldBack {
+                event,
+                version,
+                instance,
+            } => write!(
+                f,
+                "version {version} of `{event}` is not written while {instance} runs, which cannot read it: send the command again when that instance has ended"
+            ),
+            Self::OtherInstances => f.write_str(
+                "another instance has started since it was decided in which versions to write: nothing was written; send the command again",
             ),
             Self::Discontinuous { why } => write!(
                 f,
