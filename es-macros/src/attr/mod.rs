@@ -4,7 +4,7 @@
 pub(crate) mod inventory;
 pub(crate) mod serde;
 mod similar;
-mod split;
+pub(crate) mod split;
 mod value;
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -17,7 +17,7 @@ use inventory::Spec;
 pub(crate) use inventory::{Inventory, Place};
 use similar::closest;
 use split::{Part, split};
-pub(crate) use value::{Became, Listed};
+pub(crate) use value::{Became, Listed, Number};
 use value::{Value, value_of};
 
 /// What the attributes of one item, variant or field say.
@@ -171,6 +171,28 @@ impl Options {
         self.values(name).find_map(|value| {
             if let Value::Listed(listed) = value {
                 Some(listed)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The name behind an option.
+    pub(crate) fn ident(&self, name: &str) -> Option<&Ident> {
+        self.values(name).find_map(|value| {
+            if let Value::Name(ident) = value {
+                Some(ident)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The versions of which something is said.
+    pub(crate) fn numbers(&self, name: &str) -> impl Iterator<Item = &Number> {
+        self.values(name).filter_map(|value| {
+            if let Value::Number(number) = value {
+                Some(number)
             } else {
                 None
             }

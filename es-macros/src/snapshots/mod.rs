@@ -157,6 +157,12 @@ fn integration_diagnostics() {
     );
 }
 
+#[test]
+fn versions_diagnostics() {
+    let file = include_str!("diagnostics/versions.txt");
+    diagnostics("integration", "versions", file);
+}
+
 // ── Expansions ──────────────────────────────────────────────────────────────────────────────────
 
 fn expansion(derive: &str, name: &str, file: &str) {
@@ -217,6 +223,7 @@ expansions! {
     projection_generic: projection,
     integration: integration,
     integration_generic: integration,
+    versions: integration,
 }
 
 // ── What no file shows ──────────────────────────────────────────────────────────────────────────

@@ -119,12 +119,14 @@ impl History {
         context.walk(&fields, named, said, newest)
     }
 
-    /// Reads the history of fields that are listed in an attribute.
+    /// Reads the history of fields that are listed in an attribute, up to the version `newest` if
+    /// the enum counts its versions as one.
     pub(crate) fn of_listed(
         errors: &Errors,
         inventory: &'static Inventory,
         owner: &Ident,
         fields: &[syn::Field],
+        newest: Option<u32>,
     ) -> Self {
         let named = fields.iter().all(|field| field.ident.is_some());
         let context = walk::Context {
@@ -134,7 +136,7 @@ impl History {
             owner,
             told: errors.count(),
         };
-        context.walk(fields, named, Vec::new(), None)
+        context.walk(fields, named, Vec::new(), newest)
     }
 
     /// The newest version.
