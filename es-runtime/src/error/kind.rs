@@ -29,6 +29,20 @@ pub(crate) enum Kind {
         needs: u32,
         known: u32,
     },
+    NotUpcast {
+        at: At,
+        from: u32,
+        /// The version that it does not become.
+        version: u32,
+    },
+    NotDowncast {
+        event: &'static str,
+        /// The version that it does not become.
+        version: u32,
+    },
+    Retired {
+        event: &'static str,
+    },
     Unencodable {
         what: String,
     },
@@ -142,6 +156,12 @@ pub(crate) enum Kind {
         found: i64,
         known: i64,
     },
+    HeldBack {
+        event: &'static str,
+        version: u32,
+        instance: String,
+    },
+    OtherInstances,
     Discontinuous {
         why: String,
     },
@@ -230,6 +250,9 @@ impl Kind {
             Self::OtherFile { .. } => "ES0143",
             Self::File { .. } => "ES0144",
             Self::NotContinuable { .. } => "ES0145",
+            Self::Retired { .. } => "ES0146",
+            Self::NotUpcast { .. } => "ES0147",
+            Self::NotDowncast { .. } => "ES0149",
             Self::Uncast { .. } => "ES0150",
             Self::Unmapped { .. } => "ES0151",
             Self::NoSchema { .. } => "ES0160",
@@ -237,6 +260,8 @@ impl Kind {
             Self::Incompatible { .. } => "ES0170",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
+            Self::HeldBack { .. } => "ES0177",
+            Self::OtherInstances => "ES0178",
         }
     }
 }
@@ -255,7 +280,7 @@ impl fmt::Display for Kind {
             Self::Rejected { stream, command } => write!(f, "`{stream}` rejected `{command}`"),
             Self::UnknownEvent(at) => write!(
                 f,
-                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or list the name under `was`",
+                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or say what became of it: `was`, `merged`, `split` or `dropped`",
                 at.0, at.2, at.1
             ),
             Self::Undecodable(at) => write!(
@@ -267,6 +292,20 @@ impl fmt::Display for Kind {
                 f,
                 "`{}` needs a reader of schema version {needs} and this binary knows {known}, at version {} of `{}`: deploy the newer binary",
                 at.0, at.2, at.1
+            ),
+            Self::NotUpcast { at, from, version } => write!(
+                f,
+                "version {from} of `{}` does not become version {version}, at version {} of `{}`: correct what the attributes say of that version, which must take every payload that was written",
+                at.0, at.2, at.1
+            ),
+            Self::NotDowncast { event, version } => write!(
+                f,
+                "`{event}` cannot be written as version {version}: declare `down` beside the change that made version {}",
+                version + 1
+            ),
+            Self::Retired { event } => write!(
+                f,
+                "`{event}` is retired: it is read, and never written; decide on another event, or remove `retired`"
             ),
             Self::Unencodable { what } => {
                 write!(
@@ -416,6 +455,17 @@ impl fmt::Display for Kind {
             Self::PastDatabase { found, known } => write!(
                 f,
                 "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
+            ),
+            Self::HeldBack {
+                event,
+                version,
+                instance,
+            } => write!(
+                f,
+                "version {version} of `{event}` is not written while {instance} runs, which cannot read it: send the command again when that instance has ended"
+            ),
+            Self::OtherInstances => f.write_str(
+                "another instance has started since it was decided in which versions to write: nothing was written; send the command again",
             ),
             Self::Discontinuous { why } => write!(
                 f,

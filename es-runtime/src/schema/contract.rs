@@ -121,6 +121,8 @@ pub(crate) struct PublicEvent {
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) types: &'static [EventType],
+    /// The numbers of the variants that are still written: a retired event is only read.
+    pub(crate) written: Vec<usize>,
     /// What each variant is written as, with its own definitions.
     pub(crate) payloads: Vec<Value>,
     /// Ids that the aggregate takes; numbers where nobody knows.
@@ -421,6 +423,9 @@ impl Family {
         Ok(Self {
             name: E::NAME,
             types: E::TYPES,
+            written: (0..E::TYPES.len())
+                .filter(|variant| !E::HISTORY.is_retired(*variant))
+                .collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),

@@ -706,6 +706,41 @@ fn what_is_not_followed_is_refused() {
 }
 
 #[test]
+fn fixed_answers_are_shown_where_they_can_be() {
+    let pattern = |pattern: &str| event(json!({"type": "string", "pattern": pattern}));
+    let report = check(&pattern("^a+$"), &pattern("^a+b?$"), Mode::Full);
+    let shown: Vec<_> = report
+        .errors()
+        .map(|finding| finding.counterexample.clone())
+        .collect();
+    assert_eq!(shown, [None, Some(json!({"p": "ab"}))], "{report}");
+    let named = |name: &str| json!({"type": "object", "properties": {name: {"type": "null"}}, "required": [name]});
+    let report = check(&named("a"), &named("b"), Mode::Full);
+    let shown: Vec<_> = report
+        .errors()
+        .map(|finding| finding.counterexample.clone())
+        .collect();
+    assert_eq!(
+        shown,
+        [Some(json!({"a": null})), Some(json!({"b": null}))],
+        "{report}"
+    );
+}
+
+#[test]
+fn what_several_schemas_declare_is_not_closed_by_one() {
+    let part = |name: &str, kind: &str| json!({"properties": {"a": {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}}});
+    let old = json!({"type": "object", "allOf": [part("x", "integer"), part("y", "integer")], "required": ["a"]});
+    let new = json!({"type": "object", "allOf": [part("x", "integer"), part("y", "string")], "required": ["a"]});
+    row(old.clone(), new, Error, Error, "type-changed");
+    let with = |kind: &str| {
+        json!({"type": "object", "properties": {"k": {"type": "integer"}, "a": {"type": "object", "properties": {"x": {"type": "integer"}}}}, "required": ["k", "a"],
+        "oneOf": [{"properties": {"k": {"const": 1}, "a": {"type": "object", "properties": {"y": {"type": kind}}, "required": ["y"]}}}, {"properties": {"k": {"const": 2}}}]})
+    };
+    row(with("integer"), with("number"), Info, Error, "type-widened");
+}
+
+#[test]
 fn meaning() {
     let amount = |unit: &str| json!({"type": "integer", "x-unit": unit});
     ways(

@@ -195,7 +195,17 @@ impl Work<'_> {
     fn judge(&self, change: Change, mode: Mode, findings: &mut Vec<Finding>) {
         let both = [Direction::Backward, Direction::Forward];
         let judged = match change.effect {
-            Effect::Fixed(backward, forward) => [(backward, None, None), (forward, None, None)],
+            Effect::Fixed(backward, forward, ref patch) => {
+                let patched = patch
+                    .as_ref()
+                    .map(|patch| patch.applied(self.old, &self.refs));
+                let shown = |level, direction| match (level, &patched) {
+                    (Level::Error, Some(patched)) => self.effect(patched, direction).2,
+                    _ => None,
+                };
+                [(backward, both[0]), (forward, both[1])]
+                    .map(|(level, direction)| (level, None, shown(level, direction)))
+            }
             Effect::Ask(ref patch) => {
                 let patched = patch.applied(self.old, &self.refs);
                 both.map(|direction| self.effect(&patched, direction))

@@ -28,6 +28,10 @@ pub(super) struct Survey {
     /// In a branch, it is.
     open_branch: bool,
     is_object: bool,
+    /// Properties that may be objects, as often as they are declared by all.
+    objects: Vec<String>,
+    /// Such properties of branches.
+    branch_objects: BTreeSet<String>,
 }
 
 /// Looks at a schema and at all that speak of the same instance.
@@ -43,6 +47,14 @@ pub(super) fn survey(refs: &Refs<'_>, modern: bool, schema: &Value, place: &Plac
 }
 
 impl Survey {
+    /// Does more than one schema say what is in the same property?
+    pub(super) fn is_shared(&self) -> bool {
+        let mut seen = HashSet::new();
+        let any = !self.objects.is_empty() || !self.branch_objects.is_empty();
+        let twice = |name| self.branch_objects.contains(name) || !seen.insert(name);
+        (any && !self.all.patterns.is_empty()) || self.objects.iter().any(twice)
+    }
+
     /// What closes the schema, or what its branches close themselves with.
     pub(super) fn closed(self, inherited: &Declared) -> (Option<Declared>, Option<Rc<Declared>>) {
         let with = |mut declared: Declared| {
@@ -150,6 +162,18 @@ impl Work<'_> {
                 .into_iter()
                 .flat_map(|members| members.keys().cloned())
         };
+        for (name, property) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            match (may_be_object(property), in_branch) {
+                (false, _) => {}
+                (true, false) => self.found.objects.push(name.clone()),
+                (true, true) => drop(self.found.branch_objects.insert(name.clone())),
+            }
+        }
         let mut kept = vec![&mut self.found.all];
         if !in_branch {
             kept.push(&mut self.found.common);
@@ -158,5 +182,20 @@ impl Work<'_> {
             declared.names.extend(keys("properties"));
             declared.patterns.extend(keys("patternProperties"));
         }
+    }
+}
+
+/// Unless it says at once that it is something else. Lists may be of objects.
+fn may_be_object(schema: &Value) -> bool {
+    let plain = |kind: &Value| !matches!(kind.as_str(), Some("object" | "array") | None);
+    let Value::Object(schema) = schema else {
+        return false;
+    };
+    let listed = schema.contains_key("const") || schema.contains_key("enum");
+    match schema.get("type") {
+        _ if listed => false,
+        Some(Value::Array(kinds)) => !kinds.iter().all(plain),
+        Some(kind) => !plain(kind),
+        None => true,
     }
 }

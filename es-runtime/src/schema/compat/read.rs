@@ -151,8 +151,12 @@ impl Reader<'_> {
                 None => self.keywords(members, place, &None),
                 Some(inherited) => {
                     let found = survey(&self.refs, self.modern, schema, place);
+                    let closes = self.closes;
+                    // A part that several schemas speak of is not closed by each of them alone.
+                    self.closes &= !found.is_shared();
                     let (closing, passed) = found.closed(&inherited);
                     let id = self.keywords(members, place, &passed);
+                    self.closes = closes;
                     match closing {
                         None => id,
                         Some(declared) => {
@@ -216,8 +220,9 @@ impl Reader<'_> {
         }
         for (word, value) in schema {
             if let Err(why) = self.keyword(schema, (place, passed), word, value, &mut parts) {
-                let text = Value::Object(Map::from_iter([(word.clone(), value.clone())]));
-                parts.push(self.unknown(&format!("`{word}` {why}"), &text));
+                // With all that stands around it, which may give it its meaning.
+                let whole = Value::Object(schema.clone());
+                parts.push(self.unknown(&format!("`{word}` {why}"), &whole));
             }
         }
         self.items(schema, place, &mut parts);
@@ -530,11 +535,8 @@ impl Reader<'_> {
                     let why = format!(
                         "the pattern `{pattern}` of `patternProperties` is not followed: {why}"
                     );
-                    let text = schema.get("patternProperties").unwrap_or(&Value::Null);
-                    parts.push(self.unknown(
-                        &why,
-                        &serde_json::json!([text, schema.get("additionalProperties")]),
-                    ));
+                    let whole = Value::Object(schema.clone());
+                    parts.push(self.unknown(&why, &whole));
                     return;
                 }
             }

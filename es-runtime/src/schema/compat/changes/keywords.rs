@@ -9,7 +9,7 @@ use super::super::patch::Patch;
 use super::super::refs::pointer;
 use super::super::report::Level;
 use super::union::values;
-use super::{Pair, SILENT, Walk};
+use super::{BREAKS, Pair, SILENT, SURPRISES, Walk};
 
 /// Keywords that stand for themselves, with the names of their rules.
 const PLAIN: [(&[&str], [&str; 3]); 17] = [
@@ -191,8 +191,8 @@ impl<'a> Walk<'a> {
                     "unknown-keyword-changed",
                     &format!("{}/{word}", pair.path),
                     says,
-                    Level::Error,
-                    Level::Error,
+                    BREAKS,
+                    None,
                 );
             }
         }
@@ -204,6 +204,7 @@ impl<'a> Walk<'a> {
         match (pair.old.get("pattern"), pair.new.get("pattern")) {
             (old, new) if old == new => {}
             (Some(_), Some(_)) => {
+                let patch = self.put(Patch::default(), pair, "pattern");
                 let says = format!(
                     "{}, and typed readers rely on it",
                     self.says(pair, "pattern")
@@ -212,8 +213,8 @@ impl<'a> Walk<'a> {
                     "pattern-changed",
                     &path("pattern"),
                     says,
-                    Level::Error,
-                    Level::Error,
+                    BREAKS,
+                    Some(patch),
                 );
             }
             _ => {
@@ -248,19 +249,21 @@ impl<'a> Walk<'a> {
                 _ => ("format-changed", Level::Error, Level::Error),
             };
             let says = format!("{}, and typed readers rely on it", self.says(pair, word));
-            self.fixed(rule, &path(word), says, backward, forward);
+            self.fixed(rule, &path(word), says, (backward, forward), None);
         }
         if ["if", "then", "else"]
             .iter()
             .any(|word| !self.same(pair, word))
         {
+            let words = ["if", "then", "else"].into_iter();
+            let patch = words.fold(Patch::default(), |patch, word| self.put(patch, pair, word));
             let says = "the condition changed: which events it refuses is not followed";
             self.fixed(
                 "conditional-changed",
                 &path("if"),
                 says,
-                Level::Error,
-                Level::Error,
+                BREAKS,
+                Some(patch),
             );
         }
     }
@@ -279,13 +282,7 @@ impl<'a> Walk<'a> {
                 "{}: readers fill in another value",
                 self.says(pair, "default")
             );
-            self.fixed(
-                "default-changed",
-                &path("default"),
-                says,
-                Level::Warning,
-                Level::Warning,
-            );
+            self.fixed("default-changed", &path("default"), says, SURPRISES, None);
         }
         for word in pair
             .old
@@ -298,25 +295,13 @@ impl<'a> Walk<'a> {
             }
             if word == "x-unit" {
                 let says = format!("{}: the numbers mean something else", self.says(pair, word));
-                self.fixed(
-                    "unit-changed",
-                    &path(word),
-                    says,
-                    Level::Error,
-                    Level::Error,
-                );
+                self.fixed("unit-changed", &path(word), says, BREAKS, None);
             } else if word.contains("personal") {
                 let says = format!(
                     "{}: readers have to treat it otherwise",
                     self.says(pair, word)
                 );
-                self.fixed(
-                    "personal-data-changed",
-                    &path(word),
-                    says,
-                    Level::Warning,
-                    Level::Warning,
-                );
+                self.fixed("personal-data-changed", &path(word), says, SURPRISES, None);
             }
         }
     }

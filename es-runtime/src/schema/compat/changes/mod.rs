@@ -29,8 +29,9 @@ pub(super) struct Change {
 pub(super) enum Effect {
     /// Whatever follows for data when this alone is changed.
     Ask(Patch),
-    /// What new readers make of old data, and old readers of new data.
-    Fixed(Level, Level),
+    /// What new readers make of old data, and old readers of new data, whatever it does; and what to
+    /// ask for an event that shows it.
+    Fixed(Level, Level, Option<Patch>),
 }
 
 /// Speaks to people alone, or is followed where it is referred to.
@@ -51,6 +52,10 @@ const SILENT: [&str; 15] = [
     "writeOnly",
     "x-extensible",
 ];
+
+/// For new readers and for old ones.
+const BREAKS: (Level, Level) = (Level::Error, Level::Error);
+const SURPRISES: (Level, Level) = (Level::Warning, Level::Warning);
 
 /// Everything that changed from one document to the other.
 pub(super) fn changes(old: &Value, new: &Value, renames: bool) -> Vec<Change> {
@@ -180,16 +185,11 @@ impl<'a> Walk<'a> {
         rule: &'static str,
         path: &str,
         says: impl Into<String>,
-        backward: Level,
-        forward: Level,
+        levels: (Level, Level),
+        patch: Option<Patch>,
     ) {
-        self.change(
-            [rule; 3],
-            path,
-            says,
-            Surface::Wire,
-            Effect::Fixed(backward, forward),
-        );
+        let effect = Effect::Fixed(levels.0, levels.1, patch);
+        self.change([rule; 3], path, says, Surface::Wire, effect);
     }
 
     fn source(&mut self, rule: &'static str, path: &str, says: String) {
@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
             path,
             says,
             Surface::Source,
-            Effect::Fixed(Level::Info, Level::Warning),
+            Effect::Fixed(Level::Info, Level::Warning, None),
         );
     }
 

@@ -6,8 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::patch::{Patch, taken};
 use super::super::refs::pointer;
-use super::super::report::Level;
-use super::{Pair, Walk};
+use super::{BREAKS, Pair, Walk};
 
 impl<'a> Walk<'a> {
     pub(super) fn properties(&mut self, pair: &Pair<'a>) {
@@ -35,13 +34,16 @@ impl<'a> Walk<'a> {
             let says = format!(
                 "`{was}` is gone and `{is}` is there instead: if it was renamed, what is written under one name is not found under the other; if not, remove one and add the other in two releases"
             );
-            self.fixed(
-                "property-renamed",
-                &path(is),
-                says,
-                Level::Error,
-                Level::Error,
-            );
+            let place = pair.new_at.below("properties").below(is);
+            let mut names = needed.clone();
+            if names.remove(was) {
+                names.insert(is);
+            }
+            let patch = Patch::default()
+                .remove(at(was))
+                .set(at(is), taken(&self.new, &new[*is], &place))
+                .set(required.clone(), list(&names));
+            self.fixed("property-renamed", &path(is), says, BREAKS, Some(patch));
             (added, removed) = (Vec::new(), Vec::new());
         }
         for name in added {
@@ -67,13 +69,7 @@ impl<'a> Walk<'a> {
             let reserved = pair.old.get("x-reserved").and_then(Value::as_array);
             if reserved.is_some_and(|reserved| reserved.iter().any(|reserved| reserved == name)) {
                 let says = format!("`{name}` was removed once, and is reserved");
-                self.fixed(
-                    "removed-name-reused",
-                    &path(name),
-                    says,
-                    Level::Error,
-                    Level::Error,
-                );
+                self.fixed("removed-name-reused", &path(name), says, BREAKS, None);
             }
             self.ask([rule; 3], &path(name), format!("`{name}` {says}"), patch);
         }
