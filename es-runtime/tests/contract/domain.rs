@@ -34,6 +34,7 @@ pub(crate) mod first {
 
     #[derive(Clone, Command)]
     #[command(aggregate = Account)]
+    #[cfg_attr(not(feature = "feed"), expect(dead_code))]
     pub(crate) enum AccountCommand {
         Open { owner: String },
         Deposit { amount: i32 },
