@@ -287,7 +287,7 @@ impl Work<'_> {
                 let subject = format!("{} {}", stream.id, event.name);
                 let document = stream.document(event);
                 let mut found = portable::surprises(&document);
-                found.extend(portable::unread(&document, variant, stream.rewrite)?);
+                found.extend(portable::disagreement(&document, variant, stream.rewrite)?);
                 for (message, help) in found {
                     let (message, level) =
                         (format!("{message}, in `{subject}`"), Severity::Warning);

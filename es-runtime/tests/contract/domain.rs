@@ -372,6 +372,36 @@ pub(crate) mod history {
     }
 }
 
+/// A schema that promises more than the mapping keeps.
+pub(crate) mod lying {
+    use super::*;
+
+    /// What happens to accounts.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
+    #[integration(stream = "accounts", version = 1)]
+    pub(crate) enum Accounts {
+        /// Money moved.
+        BalanceChanged {
+            /// What is left.
+            #[schemars(range(min = 0, max = 1_000_000))]
+            balance: i64,
+        },
+    }
+
+    impl Publish<Account> for Accounts {
+        fn publish(_: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
+            Self::BalanceChanged {
+                balance: after.balance,
+            }
+        }
+    }
+
+    pub(crate) fn contract() -> Contract {
+        whole::<first::Balance, Accounts>()
+    }
+}
+
 /// A history whose older version has no schema: the derive is not told of it.
 pub(crate) mod undescribed {
     use super::*;

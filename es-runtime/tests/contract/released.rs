@@ -4,7 +4,7 @@ use es_runtime::schema::Finding;
 use es_runtime::schema::compat::Mode;
 
 use crate::domain::{
-    bumped, compatible, first, forgotten, history, incompatible, looser, nested, refactored,
+    bumped, compatible, first, forgotten, history, incompatible, looser, lying, nested, refactored,
     reused, undescribed, unreadable,
 };
 use crate::repository::{Repository, error, errors};
@@ -279,4 +279,16 @@ fn a_live_version_without_a_schema_is_a_mistake() {
         .unwrap_err();
     assert_eq!(mistake.code(), "ES0160");
     assert!(mistake.to_string().contains("`accounts@1`"), "{mistake}");
+}
+
+#[test]
+fn what_a_schema_forbids_is_not_told() {
+    let repository = Repository::new();
+    let report = repository.check(lying::contract());
+    let finding = error(&report);
+    assert_eq!(
+        (finding.code, finding.subject.as_str()),
+        ("ES0169", "accounts@1 of account")
+    );
+    assert!(finding.details[1].contains(r#""balance":-"#), "{report}");
 }
