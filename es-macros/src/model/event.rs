@@ -70,7 +70,7 @@ impl<'a> EventEnum<'a> {
 fn lock(input: &DeriveInput, options: &Options, errors: &Errors) -> Option<Lock> {
     let said = options.text("lock");
     let at = || said.map_or_else(|| input.ident.to_token_stream(), ToTokens::to_token_stream);
-    Lock::find(said).unwrap_or_else(|problem| {
+    Lock::find(said, options.source.as_deref()).unwrap_or_else(|problem| {
         errors.push(diag::released::unreadable(&problem, &at()));
         None
     })

@@ -135,7 +135,10 @@ impl Error {
     pub fn is_unreadable(&self) -> bool {
         matches!(
             self.kind(),
-            Kind::UnknownEvent(_) | Kind::Undecodable(_) | Kind::NewerEvent { .. }
+            Kind::UnknownEvent(_)
+                | Kind::Undecodable(_)
+                | Kind::NewerEvent { .. }
+                | Kind::NotUpcast { .. }
         )
     }
 
