@@ -63,16 +63,26 @@ fn children() -> Duration {
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
+/// Counts what the derives emit in a program.
+#[allow(dead_code)]
+pub(crate) fn count_in(name: &str, program: &str) -> Lines {
+    check_program(name, program)
+        .lines()
+        .filter_map(derive)
+        .collect()
+}
+
 /// Has rustc check a program, and answers what it says.
 fn check(variants: usize, derives: Derives) -> String {
-    let folder = package();
     let name = format!("variants_{variants}");
-    write(
-        &folder.join(format!("src/bin/{name}.rs")),
-        &program(variants, derives),
-    );
+    check_program(&name, &program(variants, derives))
+}
+
+fn check_program(name: &str, program: &str) -> String {
+    let folder = package();
+    write(&folder.join(format!("src/bin/{name}.rs")), program);
     let output = cargo()
-        .args(["rustc", "--offline", "--profile", "check", "--bin", &name])
+        .args(["rustc", "--offline", "--profile", "check", "--bin", name])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")

@@ -207,6 +207,7 @@ expansions! {
     event: event,
     event_manual: event,
     event_generic: event,
+    event_history: event,
     event_with_a_mistake: event,
     command: command,
     command_empty: command,
