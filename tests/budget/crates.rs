@@ -47,7 +47,8 @@ pub(crate) fn count_steps(variants: usize) -> (usize, usize) {
     (lines("with_history", true), lines("without_history", false))
 }
 
-fn lines(name: &str, program: &str) -> Lines {
+/// Counts what the derives emit in a program.
+pub(crate) fn lines(name: &str, program: &str) -> Lines {
     let said = check(name, program, Build::Again);
     let lines: Lines = said.lines().filter_map(derive).collect();
     assert!(lines.contains_key("Event"), "nothing was counted: {said}");

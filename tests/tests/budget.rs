@@ -36,6 +36,50 @@ fn serde(lines: &Lines) -> usize {
     lines["Serialize"] + lines["Deserialize"]
 }
 
+/// What a change in a history may emit.
+const STEP: usize = 8;
+
+/// Each kind of change, with all that it may say, and the fields that it is about.
+const STEPS: [&str; 8] = [
+    "Opened { #[event(since = 3, was = \"ccy\")] currency: String }",
+    "Opened { #[event(since = 3, default = \"DKK\".to_owned())] currency: String }",
+    "Opened { #[event(since = 3, from = computed)] currency: String }",
+    "Opened { #[event(since = 3, was_type = u32, with = shown, down = read)] currency: String }",
+    "#[event(since = 3, split(name: String => first, last), with = two, down = one)] Opened { first: String, last: String }",
+    "#[event(since = 3, removed(note: u32), down = nothing)] Opened { first: String }",
+    "#[event(since = 3, moved(street: String, city: String => address))] Opened { address: Address }",
+    "#[event(since = 3, upcast(u32), with = shown, down = read)] Opened(String)",
+];
+
+#[test]
+fn a_step_of_a_history_keeps_to_its_budget() {
+    let lines = |variant: &str| {
+        let program = format!(
+            "#![allow(dead_code)]\nuse es_runtime::prelude::*;\n\
+             #[derive(Clone, Serialize, Deserialize)]\npub struct Address {{ street: String, city: String }}\n\
+             fn computed(old: std::collections::BTreeMap<String, String>) -> String {{ loop {{}} }}\n\
+             fn shown(old: u32) -> String {{ loop {{}} }}\nfn read(new: String) -> u32 {{ loop {{}} }}\n\
+             fn two(old: String) -> (String, String) {{ loop {{}} }}\n\
+             fn one(first: String, last: String) -> String {{ loop {{}} }}\nfn nothing() -> u32 {{ 0 }}\n\
+             #[derive(Clone, Serialize, Deserialize, Event)]\n\
+             #[event(name = \"account\", dispatch = manual)]\npub enum AccountEvent {{ {variant}, Closed }}\n\
+             fn main() {{}}\n"
+        );
+        crates::lines("history", &program)["Event"]
+    };
+    // A variant with a past has a row in a table, and each of its changes stands in the row.
+    let past = "#[event(since = 2, was = \"account.created\")]";
+    let row = lines(&format!("{past} Opened {{ currency: String }}"));
+    for step in STEPS {
+        let emitted = lines(&format!("{past} {step}")) - row;
+        println!("{emitted:>4}  {step}");
+        assert!(
+            emitted <= STEP,
+            "{emitted} lines, and {STEP} are allowed: {step}"
+        );
+    }
+}
+
 #[test]
 fn the_derives_keep_to_their_budget() {
     let counted: Vec<(usize, Lines)> = SIZES.into_iter().map(|n| (n, count(n))).collect();

@@ -117,7 +117,7 @@ pub(crate) struct NoWay {
 /// An event as older code would have written it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Older {
+pub struct OlderEvent {
     /// The stored name in that version.
     pub name: &'static str,
     /// The schema version.
@@ -242,14 +242,14 @@ impl<E: Event> History<E> {
     ///
     /// # Errors
     /// When a version on the way has no declared way down, and when the event cannot be written.
-    pub fn older(&self, event: &E, version: u32) -> Result<Older> {
+    pub fn older(&self, event: &E, version: u32) -> Result<OlderEvent> {
         let unencodable = |error| {
             let what = format!("an event of `{}`", E::NAME);
             Error::caused_by(Kind::Unencodable { what }, error)
         };
         let (variant, payload) = encode(event).map_err(unencodable)?;
         let today = &E::TYPES[variant];
-        let mut older = Older {
+        let mut older = OlderEvent {
             name: today.name,
             version: today.version,
             min_reader: today.min_reader,

@@ -20,6 +20,7 @@ fn the_first_release_writes_everything_and_the_second_nothing() {
 
     let lock = repository.read("es.lock");
     for line in [
+        "event account.opened 1 { owner: String }",
         "shape account.opened 1 ",
         "schema accounts.account-opened 1 1 ",
         "projection balances 1 ",

@@ -26,6 +26,7 @@ documents! {
     TutorialConsumer: "../../../docs/tutorial/6-consumer.md",
     TutorialKilled: "../../../docs/tutorial/7-killed.md",
     GuideTesting: "../../../docs/guides/testing.md",
+    GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
     GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
