@@ -419,6 +419,57 @@ pub(crate) mod undescribed {
     }
 }
 
+/// A family of its own, whose event gets a currency in version 2.
+macro_rules! wallets {
+    ($(#[$doc:meta])* $name:ident, $($opened:tt)*) => {
+        $(#[$doc])*
+        pub(crate) mod $name {
+            use super::*;
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Event)]
+            #[event(name = "wallet", dispatch = manual)]
+            pub(crate) enum WalletEvent {
+                Opened { $($opened)* },
+                Emptied,
+            }
+
+            /// What is known of a wallet, as text.
+            #[derive(Projection)]
+            #[projection(name = "wallets", version = 1)]
+            pub(crate) struct Wallet {
+                what: String,
+            }
+
+            impl Fold<WalletEvent> for Wallet {
+                fn fold(_: Option<Self>, event: &Recorded<WalletEvent>) -> Option<Self> {
+                    let what = match &event.data {
+                        WalletEvent::Opened { owner, .. } if owner.is_empty() => return None,
+                        opened @ WalletEvent::Opened { .. } => format!("{opened:?}"),
+                        WalletEvent::Emptied => return None,
+                    };
+                    Some(Self { what: what.replace(r#", currency: "DKK""#, "") })
+                }
+            }
+
+            pub(crate) fn contract() -> Contract {
+                Contract::service("bank").project::<WalletEvent, Wallet>()
+            }
+        }
+    };
+}
+
+wallets! { wallets, owner: String }
+wallets! {
+    /// Wallets of the past had crowns, which nobody says.
+    crowns,
+    owner: String, #[event(since = 2, default = "DKK".to_owned())] currency: String
+}
+wallets! {
+    /// Somebody thinks that they had euros.
+    euros,
+    owner: String, #[event(since = 2, default = "EUR".to_owned())] currency: String
+}
+
 /// The stream without its mapping, with other fields of its first event.
 macro_rules! public {
     ($(#[$doc:meta])* $name:ident, $($opened:tt)*) => {

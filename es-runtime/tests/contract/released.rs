@@ -4,8 +4,8 @@ use es_runtime::schema::Finding;
 use es_runtime::schema::compat::Mode;
 
 use crate::domain::{
-    bumped, compatible, first, forgotten, history, incompatible, looser, lying, nested, refactored,
-    reused, undescribed, unreadable,
+    bumped, compatible, crowns, euros, first, forgotten, history, incompatible, looser, lying,
+    nested, refactored, reused, undescribed, unreadable, wallets,
 };
 use crate::repository::{Repository, error, errors};
 
@@ -292,4 +292,42 @@ fn what_a_schema_forbids_is_not_told() {
         ("ES0169", "accounts@1 of account")
     );
     assert!(finding.details[1].contains(r#""balance":-"#), "{report}");
+}
+
+/// The sample has what was released in each version, so it shows what the way of old events does.
+#[test]
+fn a_changed_way_of_old_events_is_found() {
+    let repository = Repository::with(wallets::contract());
+    let released = repository.read("schemas/_sample.jsonl");
+    let report = repository.check(crowns::contract());
+    assert!(report.is_ok(), "{report}");
+    let new = "the event `wallet.opened`, version 2".to_owned();
+    assert!(report.unreleased.contains(&new), "{report}");
+    // Also before anything of version 2 is released.
+    assert_eq!(error(&repository.check(euros::contract())).code, "ES0164");
+
+    assert!(repository.release(crowns::contract()).is_ok());
+    let sample = repository.read("schemas/_sample.jsonl");
+    assert!(
+        sample.starts_with(&released) && sample.contains(r#""version":2"#),
+        "{sample}"
+    );
+    let lock = repository.read("es.lock");
+    assert_eq!(
+        lock.lines()
+            .filter(|line| line.starts_with("projection wallets 1 "))
+            .count(),
+        2
+    );
+    assert!(repository.check(crowns::contract()).is_released());
+
+    let report = repository.check(euros::contract());
+    let finding = error(&report);
+    assert_eq!(
+        (finding.code, finding.subject.as_str()),
+        ("ES0164", "wallets@1"),
+        "{report}"
+    );
+    assert!(finding.details[0].contains(r#""version":1"#), "{report}");
+    assert!(finding.details[2].contains("EUR"), "{report}");
 }
