@@ -1,6 +1,7 @@
 //! Rules across options: what one variant or field may not say because another one does.
 
 mod released;
+mod versions;
 
 use std::collections::HashMap;
 
@@ -30,10 +31,8 @@ pub(crate) fn event(model: &EventEnum<'_>, errors: &Errors) {
         defaults(&variant.history, errors);
     }
     // An event that is read wrongly for another reason is not compared as well.
-    if errors.count() == 0 {
-        if let Some(lock) = &model.lock {
-            released::released(model, lock, errors);
-        }
+    if let Some(lock) = model.lock.as_ref().filter(|_| errors.count() == 0) {
+        released::released(model, lock, errors);
     }
 }
 
@@ -74,6 +73,7 @@ pub(crate) fn integration(model: &IntegrationEnum<'_>, errors: &Errors) {
         Named::IntegrationEvent,
         model.variants.iter().map(|v| &v.name),
     );
+    versions::check(model, errors);
 }
 
 /// Reports the second of two equal names, and the first with it.

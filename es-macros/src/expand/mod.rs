@@ -12,6 +12,9 @@ mod handlers;
 mod history;
 mod integration;
 mod projection;
+mod relocate;
+mod steps;
+mod versions;
 
 pub(crate) use aggregate::aggregate;
 pub(crate) use command::command;
