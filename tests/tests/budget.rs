@@ -12,11 +12,11 @@ use std::path::Path;
 
 use crates::{Build, Derives, Lines, SIZES, check_time, count};
 
-/// What a derive may emit for an enum of `n` variants without a history.
-const LIMITS: [(&str, fn(usize) -> usize); 3] = [
-    ("Event", |n| 12 * n + 80),
-    ("Command", |n| 10 * n),
-    ("IntegrationEvent", |n| 4 * n + 80),
+/// What a derive may emit without a history: for each variant, and once.
+const LIMITS: [(&str, usize, usize); 3] = [
+    ("Event", 12, 80),
+    ("Command", 10, 0),
+    ("IntegrationEvent", 4, 80),
 ];
 
 /// Together, of what serde emits for the same enum of 200 events, in percent.
@@ -83,8 +83,8 @@ fn the_derives_keep_to_their_budget() {
     let table = table(&counted);
     println!("{table}");
     for (n, lines) in &counted {
-        for (derive, limit) in LIMITS {
-            let (emitted, limit) = (lines[derive], limit(*n));
+        for (derive, a_variant, once) in LIMITS {
+            let (emitted, limit) = (lines[derive], a_variant * n + once);
             assert!(
                 emitted <= limit,
                 "`#[derive({derive})]` emits {emitted} lines for {n} variants, and may emit {limit}"
