@@ -45,7 +45,7 @@ pub(crate) fn count(variants: usize) -> Lines {
 pub(crate) fn lines(name: &str, program: &str) -> Lines {
     let said = check(name, program, Build::Again);
     let lines: Lines = said.lines().filter_map(derive).collect();
-    assert!(lines.contains_key("Event"), "nothing was counted: {said}");
+    assert!(!lines.is_empty(), "nothing was counted: {said}");
     lines
 }
 

@@ -106,6 +106,42 @@ fn the_derives_keep_to_their_budget() {
     is_committed(&table);
 }
 
+/// What an older version of a stream may emit for each of its events.
+const OLDER: usize = 14;
+
+#[test]
+fn a_stream_takes_lines_in_proportion_to_its_versions() {
+    const VARIANTS: usize = 20;
+    let lines = |versions: usize| {
+        let renamed = |version| format!("#[integration(since = {version}, was = \"f{version}\")] ");
+        let changes: String = (2..=versions).map(renamed).collect();
+        let variant = |i| format!("    Changed{i:03} {{ {changes}field: String }},\n");
+        let program = format!(
+            "#![allow(dead_code)]\nuse es_runtime::prelude::*;\n\
+             #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]\n\
+             #[integration(stream = \"accounts\", version = {versions})]\n\
+             pub enum Accounts {{\n{}}}\nfn main() {{}}\n",
+            (0..VARIANTS).map(variant).collect::<String>()
+        );
+        crates::lines("versions", &program)["IntegrationEvent"]
+    };
+    let counted: Vec<_> = (1..=4).map(lines).collect();
+    println!("a stream of {VARIANTS} events in 1 to 4 versions: {counted:?} lines");
+    let (second, third, fourth) = (
+        counted[1] - counted[0],
+        counted[2] - counted[1],
+        counted[3] - counted[2],
+    );
+    assert!(
+        second.max(third).max(fourth) <= OLDER * VARIANTS,
+        "an older version takes more than {OLDER} lines for each event: {counted:?}"
+    );
+    assert!(
+        fourth.abs_diff(third) <= VARIANTS,
+        "each older version takes more than the one before: {counted:?}"
+    );
+}
+
 /// Each variant takes as many lines in a large enum as in a small one. The end of a line that is
 /// broken elsewhere may be a line.
 fn grows_with_the_variants(derive: &str, counted: &[(usize, Lines)]) {
