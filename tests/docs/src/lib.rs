@@ -28,6 +28,7 @@ documents! {
     GuideTesting: "../../../docs/guides/testing.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
+    GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
