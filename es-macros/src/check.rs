@@ -1,6 +1,7 @@
 //! Rules across options: what one variant or field may not say because another one does.
 
 mod released;
+mod versions;
 
 use std::collections::HashMap;
 
@@ -72,6 +73,7 @@ pub(crate) fn integration(model: &IntegrationEnum<'_>, errors: &Errors) {
         Named::IntegrationEvent,
         model.variants.iter().map(|v| &v.name),
     );
+    versions::check(model, errors);
 }
 
 /// Reports the second of two equal names, and the first with it.

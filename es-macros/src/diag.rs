@@ -5,6 +5,7 @@
 
 pub(crate) mod history;
 pub(crate) mod released;
+pub(crate) mod versions;
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -170,6 +171,9 @@ pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
         Kind::Default => "no value, or an expression".to_owned(),
         Kind::Function => "the path of a function, without quotes".to_owned(),
         Kind::Fields => "fields in parentheses".to_owned(),
+        Kind::Name => "a name, without quotes".to_owned(),
+        Kind::Number => "the number of a version in parentheses".to_owned(),
+        Kind::Deprecated => "a version and the day from which on, in parentheses".to_owned(),
         Kind::Moves => "fields, an arrow, and what they became, in parentheses".to_owned(),
     };
     Diagnostic::new(
@@ -200,7 +204,7 @@ pub(crate) fn malformed(inventory: &Inventory, place: Place, at: &impl ToTokens)
     let usual = inventory
         .at(place)
         .iter()
-        .filter(|spec| !matches!(spec.kind, Kind::Word(_) | Kind::Flag | Kind::File));
+        .filter(|spec| spec.kind.is_usual());
     let examples: Vec<_> = usual.map(|spec| spec.example).collect();
     Diagnostic::new(
         "ES0021",

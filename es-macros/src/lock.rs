@@ -32,11 +32,16 @@ pub(crate) enum Unreadable {
 
 impl Lock {
     /// The lock of the package that is being compiled: `es.lock` beside its manifest, if it is
-    /// there, or the file that `said` names, which must be.
-    pub(crate) fn find(said: Option<&LitStr>) -> Result<Option<Self>, Unreadable> {
+    /// there, or the file that `said` names, seen from the file `source`, which must be.
+    pub(crate) fn find(
+        said: Option<&LitStr>,
+        source: Option<&Path>,
+    ) -> Result<Option<Self>, Unreadable> {
         let file = said.map_or_else(|| "es.lock".to_owned(), LitStr::value);
-        let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-        let path = Path::new(&folder).join(&file);
+        let manifest = || PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+        let beside = said.and(source).and_then(Path::parent);
+        let path = beside.map_or_else(manifest, Path::to_owned).join(&file);
+        let path = std::path::absolute(&path).unwrap_or(path);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if said.is_none() && error.kind() == io::ErrorKind::NotFound => {

@@ -21,8 +21,8 @@ pub use crate::error::Error;
 pub use crate::event::history::*;
 pub use crate::event::{Event, EventType, day};
 pub use crate::integration::{
-    Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward, all_upward,
-    below, downward, upward,
+    Described, Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward,
+    all_upward, below, downward, upward,
 };
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};
 pub use crate::store::{ColumnDef, Row, Value};
@@ -51,6 +51,21 @@ pub trait NotInternal {
 }
 
 impl<T: ?Sized> NotInternal for Probe<T> {}
+
+#[cfg(feature = "schema")]
+impl<T: schemars::JsonSchema + IntegrationEvent> Probe<T> {
+    pub const SCHEMA: Described = Some(crate::schema::described::<T>());
+}
+
+/// Answers for types without a schema, as above.
+pub trait NoSchema {
+    #[cfg(feature = "schema")]
+    const SCHEMA: Described = None;
+    #[cfg(not(feature = "schema"))]
+    const SCHEMA: Described = ();
+}
+
+impl<T: ?Sized> NoSchema for Probe<T> {}
 
 /// An event that was never called otherwise and has one version.
 pub const fn event(variant: &'static str, name: &'static str) -> EventType {

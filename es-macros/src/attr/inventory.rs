@@ -41,7 +41,7 @@ pub(crate) struct Spec {
 pub(crate) enum Kind {
     /// `name = "account"`: a string, for stored names alone.
     Text,
-    /// `lock = "es.lock"`: the path of a file, from the package's folder.
+    /// `lock = "../es.lock"`: the path of a file, from the one in which it stands.
     File,
     /// `version = 2`: counts from 1.
     Version,
@@ -51,6 +51,12 @@ pub(crate) enum Kind {
     Word(&'static str),
     /// `index`: no value.
     Flag,
+    /// `history = accounts_versions`: a name of the user's.
+    Name,
+    /// `retired(1)`: the number of a version.
+    Number,
+    /// `deprecated(1, from = "2027-01-01", sunset = "2027-06-30")`: a version with days.
+    Deprecated,
     /// `default`, or `default = Currency::Dkk`: an expression.
     Default,
     /// `with = parse`: a path to a function.
@@ -59,6 +65,13 @@ pub(crate) enum Kind {
     Fields,
     /// `split(name: String => first, last)`: fields as they were, and what became of them.
     Moves,
+}
+
+impl Kind {
+    /// Whether an option of this kind is shown to whoever asks what may be said.
+    pub(crate) fn is_usual(self) -> bool {
+        matches!(self, Self::Text | Self::Version | Self::Type)
+    }
 }
 
 /// Where an attribute stands.
@@ -156,19 +169,18 @@ const NONE: History = History {
 };
 
 /// What happened to a field.
-const FIELD_CHANGES: &[Spec] = &[
-    SINCE,
-    one("default", Kind::Default, "since = 2, default"),
-    one("from", Kind::Function, "since = 2, from = compute"),
-    one("was", Kind::Text, r#"since = 2, was = "ccy""#),
-    one(
-        "was_type",
-        Kind::Type,
-        "since = 2, was_type = String, with = parse",
-    ),
-    WITH,
-    DOWN,
-];
+const ADDED: Spec = one("default", Kind::Default, "since = 2, default");
+const COMPUTED: Spec = one("from", Kind::Function, "since = 2, from = compute");
+const RENAMED: Spec = one("was", Kind::Text, r#"since = 2, was = "ccy""#);
+const RETYPED: Spec = one(
+    "was_type",
+    Kind::Type,
+    "since = 2, was_type = String, with = parse",
+);
+const FIELD_CHANGES: &[Spec] = &[SINCE, ADDED, COMPUTED, RENAMED, RETYPED, WITH, DOWN];
+
+/// Something is lost on the way up, and down again.
+const LOSSY: Spec = one("lossy", Kind::Flag, "lossy");
 
 /// What happened to the fields of a variant that are no more.
 const REMOVED: Spec = one("removed", Kind::Fields, "since = 2, removed(note: String)");
@@ -203,7 +215,7 @@ pub(crate) const EVENT: Inventory = Inventory {
         one("name", Kind::Text, r#"name = "account""#),
         AGGREGATE,
         DISPATCH,
-        one("lock", Kind::File, r#"lock = "es.lock""#),
+        one("lock", Kind::File, r#"lock = "../es.lock""#),
     ],
     variant: &[
         one("name", Kind::Text, r#"name = "account.opened""#),
@@ -286,8 +298,61 @@ pub(crate) const INTEGRATION_EVENT: Inventory = Inventory {
     item: &[
         one("stream", Kind::Text, r#"stream = "accounts""#),
         one("version", Kind::Version, "version = 1"),
+        many(
+            "deprecated",
+            Kind::Deprecated,
+            r#"deprecated(1, from = "2027-01-01", sunset = "2027-06-30")"#,
+        ),
+        many("retired", Kind::Number, "retired(1)"),
+        many("own", Kind::Number, "own(1)"),
+        one("history", Kind::Name, "history = accounts_versions"),
     ],
-    variant: &[one("name", Kind::Text, r#"name = "account-opened""#)],
+    variant: &[
+        one("name", Kind::Text, r#"name = "account-opened""#),
+        SINCE,
+        DOWN,
+    ],
     field: &[],
-    history: NONE,
+    history: History {
+        gone: &[
+            SINCE,
+            one(
+                "split",
+                Kind::Text,
+                r#"since = 2, split = "opened-with-deposit", fields(owner: String, amount: i64), with = split_opening"#,
+            ),
+            one(
+                "dropped",
+                Kind::Text,
+                r#"since = 2, dropped = "account-viewed", fields(by: String), lossy"#,
+            ),
+            FIELDS,
+            WITH,
+            LOSSY,
+        ],
+        variant: &[
+            SINCE,
+            one("was", Kind::Text, r#"since = 2, was = "account-created""#),
+            one(
+                "merged",
+                Kind::Text,
+                r#"since = 2, merged = "cash-deposited", fields(cash: i64), with = from_cash, down = to_cash"#,
+            ),
+            FIELDS,
+            REMOVED,
+            SPLIT,
+            COMBINED,
+            MOVED,
+            UPCAST,
+            WITH,
+            DOWN,
+            one(
+                "default",
+                Kind::Default,
+                "since = 2, removed(note: String), default, lossy",
+            ),
+            LOSSY,
+        ],
+        field: &[SINCE, ADDED, COMPUTED, RENAMED, RETYPED, WITH, DOWN, LOSSY],
+    },
 };

@@ -4,8 +4,10 @@
 pub(crate) mod inventory;
 pub(crate) mod serde;
 mod similar;
-mod split;
+pub(crate) mod split;
 mod value;
+
+use std::path::PathBuf;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
@@ -17,7 +19,7 @@ use inventory::Spec;
 pub(crate) use inventory::{Inventory, Place};
 use similar::closest;
 use split::{Part, split};
-pub(crate) use value::{Became, Listed};
+pub(crate) use value::{Became, Listed, Number};
 use value::{Value, value_of};
 
 /// What the attributes of one item, variant or field say.
@@ -34,6 +36,8 @@ pub(crate) struct Options {
     unknown: bool,
     /// The attributes that are a change each, in the order in which they stand.
     changes: Vec<Options>,
+    /// The file in which they stand, if there is one.
+    pub(crate) source: Option<PathBuf>,
 }
 
 /// One option with its value.
@@ -75,6 +79,7 @@ impl Options {
             unreadable: false,
             unknown: false,
             changes: Vec::new(),
+            source: None,
         }
     }
 
@@ -171,6 +176,28 @@ impl Options {
         self.values(name).find_map(|value| {
             if let Value::Listed(listed) = value {
                 Some(listed)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The name behind an option.
+    pub(crate) fn ident(&self, name: &str) -> Option<&Ident> {
+        self.values(name).find_map(|value| {
+            if let Value::Name(ident) = value {
+                Some(ident)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The versions of which something is said.
+    pub(crate) fn numbers(&self, name: &str) -> impl Iterator<Item = &Number> {
+        self.values(name).filter_map(|value| {
+            if let Value::Number(number) = value {
+                Some(number)
             } else {
                 None
             }

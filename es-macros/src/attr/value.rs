@@ -19,7 +19,19 @@ pub(super) enum Value {
     Type(Box<Type>),
     Default(Option<TokenStream>),
     Listed(Listed),
+    Name(Ident),
+    Number(Number),
     Present,
+}
+
+/// A version that the enum says something of.
+#[derive(Clone)]
+pub(crate) struct Number {
+    pub(crate) version: u32,
+    pub(crate) at: TokenStream,
+    /// Since when it is deprecated.
+    pub(crate) from: Option<LitStr>,
+    pub(crate) sunset: Option<LitStr>,
 }
 
 /// Fields as they were before a change, and what became of them.
@@ -54,9 +66,9 @@ pub(super) fn value_of(
             return whole(Value::Default(Some(tokens.clone())));
         }
         (Kind::Flag | Kind::Default, _) => return Err(wrong(part)),
-        (Kind::Fields | Kind::Moves, None) if !part.rest.is_empty() => &part.rest,
-        (Kind::Fields | Kind::Moves, _) if plain => return Err(wrong(key)),
-        (Kind::Fields | Kind::Moves, _) => return Err(wrong(part)),
+        (kind, None) if kind.is_list() && !part.rest.is_empty() => &part.rest,
+        (kind, _) if kind.is_list() && plain => return Err(wrong(key)),
+        (kind, _) if kind.is_list() => return Err(wrong(part)),
         (_, Some(tokens)) if !tokens.is_empty() => tokens,
         _ if part.rest.is_empty() => return Err(wrong(key)),
         _ => return Err(wrong(part)),
@@ -69,6 +81,9 @@ pub(super) fn value_of(
             Kind::Word(word) if Ident::parse(input)? == word => Value::Present,
             Kind::Fields => Value::Listed(Listed::parse(input, false)?),
             Kind::Moves => Value::Listed(Listed::parse(input, true)?),
+            Kind::Name => Value::Name(input.parse()?),
+            Kind::Number => Value::Number(Number::parse(input, false)?),
+            Kind::Deprecated => Value::Number(Number::parse(input, true)?),
             Kind::Word(_) | Kind::Flag | Kind::Default => return Err(input.error("another word")),
         };
         Ok((value, input.parse::<TokenStream>()?))
@@ -77,6 +92,49 @@ pub(super) fn value_of(
         Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
         Ok(parsed) => Ok(parsed),
         Err(_) => Err(wrong(tokens)),
+    }
+}
+
+impl Kind {
+    /// Whether the value stands in parentheses.
+    fn is_list(self) -> bool {
+        use Kind::{Deprecated, Fields, Moves, Number};
+        matches!(self, Deprecated | Fields | Moves | Number)
+    }
+}
+
+impl Number {
+    /// `(1)`, or `(1, from = "2027-01-01", sunset = "2027-06-30")`.
+    fn parse(input: ParseStream<'_>, deprecated: bool) -> syn::Result<Self> {
+        let content;
+        parenthesized!(content in input);
+        let literal: LitInt = content.parse()?;
+        let mut number = Self {
+            version: literal.base10_parse()?,
+            at: literal.into_token_stream(),
+            from: None,
+            sunset: None,
+        };
+        while deprecated && !content.is_empty() {
+            content.parse::<Token![,]>()?;
+            if content.is_empty() {
+                break;
+            }
+            let key: Ident = content.parse()?;
+            content.parse::<Token![=]>()?;
+            let day = match &*key.to_string() {
+                "from" => &mut number.from,
+                "sunset" => &mut number.sunset,
+                _ => return Err(syn::Error::new(key.span(), "another word")),
+            };
+            if day.replace(content.parse()?).is_some() {
+                return Err(syn::Error::new(key.span(), "said twice"));
+            }
+        }
+        if !content.is_empty() || (deprecated && number.from.is_none()) {
+            return Err(content.error("a number alone, or with the days"));
+        }
+        Ok(number)
     }
 }
 

@@ -8,6 +8,7 @@ mod integration;
 pub(crate) mod naming;
 mod projection;
 mod release;
+pub(crate) mod versions;
 
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Type};

@@ -1,6 +1,6 @@
 //! From Rust's names to stored names and handlers, and what a stored name may be.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
 use syn::LitStr;
 use syn::ext::IdentExt as _;
@@ -108,20 +108,46 @@ fn kebab(ident: &Ident) -> String {
     words(&ident.unraw().to_string()).join("-")
 }
 
+/// `account-opened` → `AccountOpened`, a variant's name.
+pub(crate) fn variant(name: &str, span: Span) -> Ident {
+    let capital = |word: String| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    identifier(
+        name.split(|c: char| !c.is_alphanumeric())
+            .flat_map(words)
+            .map(capital)
+            .collect(),
+        span,
+    )
+}
+
+/// `newBalance` → `new_balance`, a field's name.
+pub(crate) fn field(name: &str, span: Span) -> Ident {
+    let parts = name.split(|c: char| !c.is_alphanumeric()).flat_map(words);
+    identifier(parts.collect::<Vec<_>>().join("_"), span)
+}
+
 /// `Withdraw` → `withdraw`, a method's name. Keywords become raw, `Move` → `r#move`; what can be no
 /// name even so gets an underscore, `Super` → `super_`, `_1` → `_1`, `__` → `__`.
 pub(crate) fn method(prefix: &str, ident: &Ident) -> Ident {
-    let span = ident.span();
-    let name = format!("{prefix}{}", words(&ident.unraw().to_string()).join("_"));
+    let name = words(&ident.unraw().to_string()).join("_");
+    identifier(format!("{prefix}{name}"), ident.span())
+}
+
+/// The name as an identifier: keywords become raw, and what can be no name even so gets an
+/// underscore.
+fn identifier(name: String, span: Span) -> Ident {
+    let is_ident = |name: &str| syn::parse_str::<Ident>(name).is_ok();
     match &*name {
-        "self" | "super" | "crate" => Ident::new(&format!("{name}_"), span),
-        "" => Ident::new("__", span),
-        _ if name.starts_with(|c: char| c.is_numeric()) => Ident::new(&format!("_{name}"), span),
+        "self" | "Self" | "super" | "crate" => Ident::new(&format!("{name}_"), span),
         // `gen` is a keyword since edition 2024, which syn leaves to its users.
-        _ if name == "gen" || syn::parse_str::<Ident>(&name).is_err() => {
-            Ident::new_raw(&name, span)
-        }
-        _ => Ident::new(&name, span),
+        _ if name != "gen" && is_ident(&name) => Ident::new(&name, span),
+        _ if is_ident(&format!("r#{name}")) => Ident::new_raw(&name, span),
+        _ if is_ident(&format!("_{name}")) => Ident::new(&format!("_{name}"), span),
+        _ => Ident::new("__", span),
     }
 }
 

@@ -17,11 +17,11 @@ use crate::derive::{self, Output};
 fn run(derive: &str, input: &str) -> Output {
     let tokens: TokenStream = input.parse().expect("the case is made of Rust's tokens");
     match derive {
-        "event" => derive::run::<derive::Event>(tokens),
-        "command" => derive::run::<derive::Command>(tokens),
-        "aggregate" => derive::run::<derive::Aggregate>(tokens),
-        "projection" => derive::run::<derive::Projection>(tokens),
-        "integration" => derive::run::<derive::IntegrationEvent>(tokens),
+        "event" => derive::run::<derive::Event>(tokens, None),
+        "command" => derive::run::<derive::Command>(tokens, None),
+        "aggregate" => derive::run::<derive::Aggregate>(tokens, None),
+        "projection" => derive::run::<derive::Projection>(tokens, None),
+        "integration" => derive::run::<derive::IntegrationEvent>(tokens, None),
         other => panic!("no derive is called `{other}`"),
     }
 }
@@ -157,6 +157,12 @@ fn integration_diagnostics() {
     );
 }
 
+#[test]
+fn versions_diagnostics() {
+    let file = include_str!("diagnostics/versions.txt");
+    diagnostics("integration", "versions", file);
+}
+
 // ── Expansions ──────────────────────────────────────────────────────────────────────────────────
 
 fn expansion(derive: &str, name: &str, file: &str) {
@@ -207,6 +213,7 @@ expansions! {
     event: event,
     event_manual: event,
     event_generic: event,
+    event_history: event,
     event_with_a_mistake: event,
     command: command,
     command_empty: command,
@@ -217,6 +224,7 @@ expansions! {
     projection_generic: projection,
     integration: integration,
     integration_generic: integration,
+    versions: integration,
 }
 
 // ── What no file shows ──────────────────────────────────────────────────────────────────────────

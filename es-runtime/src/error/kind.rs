@@ -202,6 +202,9 @@ pub(crate) enum Kind {
     NoSample {
         why: String,
     },
+    Incompatible {
+        findings: String,
+    },
 }
 
 impl Kind {
@@ -254,6 +257,7 @@ impl Kind {
             Self::Unmapped { .. } => "ES0151",
             Self::NoSchema { .. } => "ES0160",
             Self::NoSample { .. } => "ES0161",
+            Self::Incompatible { .. } => "ES0170",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
             Self::HeldBack { .. } => "ES0177",
@@ -497,6 +501,10 @@ impl fmt::Display for Kind {
             Self::NoSample { why } => write!(
                 f,
                 "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
+            Self::Incompatible { findings } => write!(
+                f,
+                "readers would break, so publish it as a new version of the stream, or take it back:\n{findings}\n"
             ),
         }
     }

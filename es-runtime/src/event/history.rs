@@ -117,7 +117,7 @@ pub(crate) struct NoWay {
 /// An event as older code would have written it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Older {
+pub struct OlderEvent {
     /// The stored name in that version.
     pub name: &'static str,
     /// The schema version.
@@ -200,6 +200,13 @@ impl<E: Event> History<E> {
         Ok(Foreign::Payload(variant, into_text(payload, newest)?))
     }
 
+    /// The names of events that no variant has, and that are read, or passed over.
+    #[cfg(feature = "schema")]
+    pub(crate) fn foreign_names(&self) -> impl Iterator<Item = &'static str> {
+        let merged = self.merged.iter().map(|merged| merged.name);
+        merged.chain(self.gone.iter().map(|gone| gone.name))
+    }
+
     /// The oldest version whose readers understand an event that is no variant's.
     pub(super) fn foreign_version(&self, name: &str) -> Option<u32> {
         let merged = self
@@ -226,7 +233,7 @@ impl<E: Event> History<E> {
 
     /// The names that no variant has and that are read all the same, each with the newest version
     /// that is.
-    pub(crate) fn foreign_names(&self) -> impl Iterator<Item = (&'static str, u32)> {
+    pub(crate) fn foreign_versions(&self) -> impl Iterator<Item = (&'static str, u32)> {
         let merged = self.merged.iter();
         let merged = merged.map(|merged| (merged.name, merged.versions.newest()));
         let gone = self.gone.iter().map(|gone| match gone.up {
@@ -242,14 +249,14 @@ impl<E: Event> History<E> {
     ///
     /// # Errors
     /// When a version on the way has no declared way down, and when the event cannot be written.
-    pub fn older(&self, event: &E, version: u32) -> Result<Older> {
+    pub fn older(&self, event: &E, version: u32) -> Result<OlderEvent> {
         let unencodable = |error| {
             let what = format!("an event of `{}`", E::NAME);
             Error::caused_by(Kind::Unencodable { what }, error)
         };
         let (variant, payload) = encode(event).map_err(unencodable)?;
         let today = &E::TYPES[variant];
-        let mut older = Older {
+        let mut older = OlderEvent {
             name: today.name,
             version: today.version,
             min_reader: today.min_reader,

@@ -3,6 +3,9 @@
 //! A `Deserializer` whose input is a random number generator. It offers what the type asks for;
 //! a type that refuses most of that, as one with a check digit does, cannot be made up.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use fastrand::Rng;
 use serde::de::value::{Error, StrDeserializer, U32Deserializer};
 use serde::de::{
@@ -11,7 +14,7 @@ use serde::de::{
 };
 
 /// How often a type may refuse before it is given up.
-const ATTEMPTS: usize = 200;
+const ATTEMPTS: usize = 400;
 /// Below this, lists are empty and options hold nothing: types may contain themselves.
 const DEEPEST: usize = 6;
 
@@ -20,8 +23,8 @@ const FORMS: &[&str] = &[
     "2026-02-28T23:59:59.123456Z",
     "2026-02-28",
     "5d9d7f0a-94f2-8f3b-a1d4-8c5c0b7d9e21",
-    "12.50",
     "7",
+    "12.50",
     "00ff",
     "https://example.org/a?b=c",
     "a@example.org",
@@ -32,27 +35,51 @@ const FORMS: &[&str] = &[
 /// is made up for it.
 pub(crate) fn sample<E: DeserializeOwned>(random: &mut Rng, variant: usize) -> Option<E> {
     let index = u32::try_from(variant).ok()?;
+    let mut state = State {
+        random: random.fork(),
+        last: 0,
+        refused: HashMap::new(),
+    };
     (0..ATTEMPTS).find_map(|_| {
         let outermost = Sampler {
-            random,
+            state: &mut state,
+            place: 0,
             depth: 0,
             index: Some(index),
         };
-        E::deserialize(outermost).ok()
+        let made = E::deserialize(outermost).ok();
+        if made.is_none() {
+            // What was offered last was refused: something else is offered there next time.
+            *state.refused.entry(state.last).or_default() += 1;
+        }
+        made
     })
 }
 
+struct State {
+    random: Rng,
+    /// The place for which a value was offered last.
+    last: u64,
+    /// How often a value was refused at a place.
+    refused: HashMap<u64, usize>,
+}
+
 struct Sampler<'r> {
-    random: &'r mut Rng,
+    state: &'r mut State,
+    /// Which field of which field this is, hashed.
+    place: u64,
     depth: usize,
     /// The variant of the outermost enum.
     index: Option<u32>,
 }
 
 impl Sampler<'_> {
-    fn inner(&mut self) -> Sampler<'_> {
+    fn inner(&mut self, name: &str) -> Sampler<'_> {
+        let mut place = DefaultHasher::new();
+        (self.place, name).hash(&mut place);
         Sampler {
-            random: self.random,
+            state: self.state,
+            place: place.finish(),
             depth: self.depth + 1,
             index: None,
         }
@@ -60,36 +87,48 @@ impl Sampler<'_> {
 
     fn length(&mut self) -> usize {
         if self.depth < DEEPEST {
-            self.random.usize(..4)
+            self.state.random.usize(..4)
         } else {
             0
         }
     }
 
-    /// Small and large, and both ends.
+    /// Notes that a value is offered, and answers how many were refused here.
+    fn offer(&mut self) -> usize {
+        self.state.last = self.place;
+        self.state
+            .refused
+            .get(&self.place)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Small and large, and both ends; only small ones where others were refused.
     fn integer(&mut self, lowest: i128, highest: i128) -> i128 {
-        let anything = self.random.i128(lowest..=highest);
-        match self.random.u8(..8) {
+        if self.offer() > 0 {
+            return i128::from(self.state.random.u8(1..=28));
+        }
+        let random = &mut self.state.random;
+        match random.u8(..8) {
             0 => lowest,
             1 => highest,
             2 => 0,
-            3 => anything,
-            _ => i128::from(self.random.i16(-200..=1000)).clamp(lowest, highest),
+            3 => random.i128(lowest..=highest),
+            _ => i128::from(random.i16(-200..=1000)).clamp(lowest, highest),
         }
     }
 
+    /// Any text; where that was refused, one after another of the forms.
     fn text(&mut self) -> String {
-        if self.random.u8(..4) == 0 {
-            return self
-                .random
-                .choice(FORMS)
-                .map_or_else(String::new, |form| (*form).to_owned());
+        if let Some(refused) = self.offer().checked_sub(1) {
+            return FORMS[refused % FORMS.len()].to_owned();
         }
-        let length = self.random.usize(..12);
-        let letter = |_| match self.random.u8(..6) {
-            0 => self.random.char(..),
+        let random = &mut self.state.random;
+        let length = random.usize(..12);
+        let letter = |_| match random.u8(..6) {
+            0 => random.char(..),
             1 => '"',
-            _ => self.random.alphanumeric(),
+            _ => random.alphanumeric(),
         };
         (0..length).map(letter).collect()
     }
@@ -108,9 +147,9 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        match self.random.u8(..6) {
+        match self.state.random.u8(..6) {
             0 => visitor.visit_unit(),
-            1 => visitor.visit_bool(self.random.bool()),
+            1 => visitor.visit_bool(self.state.random.bool()),
             2 => self.deserialize_i64(visitor),
             3 => self.deserialize_f64(visitor),
             4 if self.depth < DEEPEST => self.deserialize_seq(visitor),
@@ -119,7 +158,7 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bool(self.random.bool())
+        visitor.visit_bool(self.state.random.bool())
     }
 
     integers! {
@@ -139,15 +178,15 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         // Eighths: nothing is lost between the two widths and their decimal forms.
-        visitor.visit_f32(f32::from(self.random.i16(..)) / 8.0)
+        visitor.visit_f32(f32::from(self.state.random.i16(..)) / 8.0)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_f64(f64::from(self.random.i32(..)) / 8.0)
+        visitor.visit_f64(f64::from(self.state.random.i32(..)) / 8.0)
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_char(self.random.char(..))
+        visitor.visit_char(self.state.random.char(..))
     }
 
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
@@ -168,8 +207,8 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        if self.depth < DEEPEST && self.random.bool() {
-            visitor.visit_some(self.inner())
+        if self.depth < DEEPEST && self.state.random.bool() {
+            visitor.visit_some(self.inner("some"))
         } else {
             visitor.visit_none()
         }
@@ -192,7 +231,7 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self.inner())
+        visitor.visit_newtype_struct(self.inner("0"))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
@@ -238,7 +277,11 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let sampler = self;
-        visitor.visit_map(Fields { sampler, fields })
+        visitor.visit_map(Fields {
+            sampler,
+            fields,
+            name: "",
+        })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -279,7 +322,8 @@ impl<'de> SeqAccess<'de> for Several<'_> {
             return Ok(None);
         }
         self.left -= 1;
-        seed.deserialize(self.sampler.inner()).map(Some)
+        let place = self.left.to_string();
+        seed.deserialize(self.sampler.inner(&place)).map(Some)
     }
 }
 
@@ -294,7 +338,7 @@ impl<'de> MapAccess<'de> for Several<'_> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.sampler.inner())
+        seed.deserialize(self.sampler.inner("value"))
     }
 }
 
@@ -302,6 +346,7 @@ impl<'de> MapAccess<'de> for Several<'_> {
 struct Fields<'r> {
     sampler: Sampler<'r>,
     fields: &'static [&'static str],
+    name: &'static str,
 }
 
 impl<'de> MapAccess<'de> for Fields<'_> {
@@ -314,13 +359,13 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         let Some((first, rest)) = self.fields.split_first() else {
             return Ok(None);
         };
-        self.fields = rest;
+        (self.fields, self.name) = (rest, first);
         let name: StrDeserializer<'_, Error> = (*first).into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.sampler.inner())
+        seed.deserialize(self.sampler.inner(self.name))
     }
 }
 
@@ -343,7 +388,7 @@ impl<'de, 'r> EnumAccess<'de> for Chosen<'r> {
             let index: U32Deserializer<Error> = index.into_deserializer();
             seed.deserialize(index)?
         } else {
-            let Some(name) = sampler.random.choice(variants) else {
+            let Some(name) = sampler.state.random.choice(variants) else {
                 return Err(de::Error::custom("an enum without variants has no values"));
             };
             let name: StrDeserializer<'_, Error> = (*name).into_deserializer();
@@ -361,7 +406,7 @@ impl<'de> VariantAccess<'de> for Sampler<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.inner())
+        seed.deserialize(self.inner("0"))
     }
 
     fn tuple_variant<V: Visitor<'de>>(
@@ -369,7 +414,7 @@ impl<'de> VariantAccess<'de> for Sampler<'_> {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.inner().deserialize_tuple(length, visitor)
+        self.inner("").deserialize_tuple(length, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -377,7 +422,7 @@ impl<'de> VariantAccess<'de> for Sampler<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.inner().deserialize_struct("", fields, visitor)
+        self.inner("").deserialize_struct("", fields, visitor)
     }
 }
 

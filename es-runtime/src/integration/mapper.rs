@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::versions::encoded;
+use super::versions::{down, encoded};
 use super::{Cast, IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::Result;
@@ -100,13 +100,6 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
             events.extend(encoded(publish(part, after))?);
             Ok(())
         })?;
-        for step in &self.way {
-            let mut older = Vec::with_capacity(events.len());
-            for (variant, payload) in &events {
-                older.extend(step(*variant, payload)?);
-            }
-            events = older;
-        }
-        Ok(events)
+        down(&self.way, events)
     }
 }

@@ -67,11 +67,30 @@ pub struct Older {
     own: bool,
     types: &'static [IntegrationType],
     lossy: &'static [&'static str],
-    /// Where the type is still needed; a retired version may be known by its number alone.
-    up: Option<Cast>,
     down: Option<Cast>,
     #[cfg(feature = "testing")]
     pub(crate) check: Option<Check>,
+    /// Its schema, if its type has one.
+    #[cfg(feature = "schema")]
+    pub(crate) schema: Described,
+}
+
+/// How to describe a type, where it has a schema; it is asked for by who can tell.
+#[cfg(feature = "schema")]
+pub type Described = Option<TypeSchema>;
+/// Nothing describes types without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+pub type Described = ();
+
+/// What the description of a contract needs of a type.
+#[cfg(feature = "schema")]
+#[derive(Clone, Copy, Debug)]
+pub struct TypeSchema {
+    pub(crate) ty: fn() -> std::any::TypeId,
+    /// The schema of the whole enum, and the names that serde gives its variants, in their order.
+    pub(crate) root: fn() -> serde_json::Value,
+    pub(crate) names: fn() -> &'static [&'static str],
+    pub(crate) rewrite: fn(usize, &str) -> Result<String, serde_json::Error>,
 }
 
 /// What tests do with a type.
@@ -82,6 +101,7 @@ pub(crate) struct Check {
     pub(crate) sample: fn(&mut fastrand::Rng, usize) -> Option<Result<String>>,
     /// Reads an event and writes it again.
     pub(crate) again: fn(usize, &str) -> Result<String>,
+    pub(crate) up: Option<Cast>,
 }
 
 #[cfg(feature = "testing")]
@@ -93,6 +113,14 @@ impl Check {
                 Some(rewritten(event))
             },
             again: |variant, payload| rewritten(opened::<E>(variant, payload)?),
+            up: None,
+        }
+    }
+
+    const fn of_older<V: Upcast>() -> Self {
+        Self {
+            up: Some(|variant, payload| encoded(opened::<V>(variant, payload)?.upcast()?)),
+            ..Self::of::<V>()
         }
     }
 }
@@ -110,32 +138,36 @@ pub(crate) type Cast = fn(usize, &str) -> Result<Vec<(usize, String)>>;
 
 impl Older {
     /// A version that has a mapping of its own.
-    pub const fn own<V: Upcast>() -> Self {
+    #[cfg_attr(not(feature = "schema"), allow(unused_variables))]
+    pub const fn own<V: Upcast>(schema: Described) -> Self {
         Self {
             version: V::VERSION,
             status: V::STATUS,
             own: true,
             types: V::TYPES,
             lossy: V::LOSSY,
-            up: Some(up::<V>),
             down: None,
             #[cfg(feature = "testing")]
-            check: Some(Check::of::<V>()),
+            check: Some(Check::of_older::<V>()),
+            #[cfg(feature = "schema")]
+            schema,
         }
     }
 
     /// A version that is fed by downcasts.
-    pub const fn fed<V: Downcast>() -> Self {
+    #[cfg_attr(not(feature = "schema"), allow(unused_variables))]
+    pub const fn fed<V: Downcast>(schema: Described) -> Self {
         Self {
             version: V::VERSION,
             status: V::STATUS,
             own: false,
             types: V::TYPES,
             lossy: V::LOSSY,
-            up: Some(up::<V>),
-            down: Some(down::<V>),
+            down: Some(one_down::<V>),
             #[cfg(feature = "testing")]
-            check: Some(Check::of::<V>()),
+            check: Some(Check::of_older::<V>()),
+            #[cfg(feature = "schema")]
+            schema,
         }
     }
 
@@ -147,10 +179,11 @@ impl Older {
             own: false,
             types: &[],
             lossy: &[],
-            up: None,
             down: None,
             #[cfg(feature = "testing")]
             check: None,
+            #[cfg(feature = "schema")]
+            schema: None,
         }
     }
 
@@ -177,10 +210,6 @@ impl Older {
     /// The names of its events of which something is lost on the way up and down again.
     pub const fn lossy(&self) -> &'static [&'static str] {
         self.lossy
-    }
-
-    pub(crate) const fn up(&self) -> Option<Cast> {
-        self.up
     }
 
     pub(crate) const fn down(&self) -> Option<Cast> {
@@ -298,11 +327,7 @@ fn uncast<From: IntegrationEvent, To: IntegrationEvent>(
     }
 }
 
-fn up<V: Upcast>(variant: usize, payload: &str) -> Result<Vec<(usize, String)>> {
-    encoded(opened::<V>(variant, payload)?.upcast()?)
-}
-
-fn down<V: Downcast>(variant: usize, payload: &str) -> Result<Vec<(usize, String)>> {
+fn one_down<V: Downcast>(variant: usize, payload: &str) -> Result<Vec<(usize, String)>> {
     encoded(V::downcast(opened(variant, payload)?)?)
 }
 
@@ -323,4 +348,16 @@ pub(crate) fn encoded<E: IntegrationEvent>(events: Vec<E>) -> Result<Vec<(usize,
         .iter()
         .map(|event| encode(event).map_err(unencodable));
     encoded.collect()
+}
+
+/// What events are at the end of a way down, step by step.
+pub(crate) fn down(way: &[Cast], mut events: Vec<(usize, String)>) -> Result<Vec<(usize, String)>> {
+    for step in way {
+        let mut older = Vec::with_capacity(events.len());
+        for (variant, payload) in &events {
+            older.extend(step(*variant, payload)?);
+        }
+        events = older;
+    }
+    Ok(events)
 }

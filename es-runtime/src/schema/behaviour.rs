@@ -14,8 +14,8 @@ use serde_json::{Map, Number, Value, json};
 use super::samples::Samples;
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, StoredEventRef, encode};
-use crate::integration::{Publish, StreamVersion, stream_of};
+use crate::event::{Event, Recorded, StoredEventRef};
+use crate::integration::{Cast, IntegrationType, Publish, StreamVersion, down, encoded};
 use crate::projection::{Fold, Folding, Projection};
 use crate::store;
 
@@ -191,14 +191,27 @@ fn value(value: &store::Value) -> Value {
     }
 }
 
-/// The mapping of one aggregate's events to a version of an integration stream.
+/// The mapping of one aggregate's events to a version of an integration stream: to `I`, and from
+/// there down to an older one.
 pub(crate) struct Mapped<A, I> {
+    stream: StreamVersion,
+    types: &'static [IntegrationType],
+    way: Vec<Cast>,
     of: PhantomData<fn(A) -> I>,
 }
 
 impl<A, I> Mapped<A, I> {
-    pub(crate) fn new() -> Self {
-        Self { of: PhantomData }
+    pub(crate) fn new(
+        stream: StreamVersion,
+        types: &'static [IntegrationType],
+        way: Vec<Cast>,
+    ) -> Self {
+        Self {
+            stream,
+            types,
+            way,
+            of: PhantomData,
+        }
     }
 }
 
@@ -208,11 +221,11 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
     }
 
     fn subject(&self) -> Subject {
-        let StreamVersion { stream, version } = stream_of::<I>();
+        let StreamVersion { stream, version } = &self.stream;
         Subject {
             kind: "mapping",
-            name: stream,
-            version,
+            name: stream.clone(),
+            version: *version,
             of: Some(A::NAME),
         }
     }
@@ -245,16 +258,15 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
                 continue;
             };
             *before = after;
-            for event in published {
+            for (variant, payload) in down(&self.way, encoded(published)?)? {
                 let unencodable = |error| {
-                    let what = format!("an event of `{}`", stream_of::<I>());
+                    let what = format!("an event of `{}`", self.stream);
                     Error::caused_by(Kind::Unencodable { what }, error)
                 };
-                let (variant, payload) = encode(&event).map_err(unencodable)?;
                 let data: Value = serde_json::from_str(&payload).map_err(unencodable)?;
                 effects.push(effect(
                     n,
-                    json!({ "event": I::TYPES[variant].name, "data": data }),
+                    json!({ "event": self.types[variant].name, "data": data }),
                 ));
             }
         }

@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Folded, Mapped};
 use super::document::{DIALECT, Definitions, reachable};
-use super::payload::{Payloads, pascal};
+use super::payload::{self, Payloads, pascal};
 use crate::aggregate::{Aggregate, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, EventType, Recorded, StoredEventRef, decode, encode};
-use crate::integration::{IntegrationEvent, Publish, StreamVersion, stream_of};
+use crate::integration::{
+    Cast, Described, IntegrationEvent, IntegrationType, Publish, Status, StreamVersion, TypeSchema,
+    stream_of, version_of,
+};
 use crate::projection::Fold;
 
 /// The description of a service: what it stores, projects and publishes.
@@ -103,6 +106,16 @@ fn rewrite<E: Serialize + DeserializeOwned>(
     encode(&event).map(|(_, payload)| payload)
 }
 
+/// How to describe a type of integration events.
+pub(crate) const fn described<I: IntegrationEvent + JsonSchema>() -> TypeSchema {
+    TypeSchema {
+        ty: TypeId::of::<I>,
+        root: payload::root::<I>,
+        names: payload::names::<I>,
+        rewrite: rewrite::<I>,
+    }
+}
+
 /// One event of an integration stream.
 pub(crate) struct PublicEvent {
     /// `account-opened`.
@@ -117,6 +130,10 @@ pub(crate) struct PublicEvent {
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) types: &'static [EventType],
+    /// The lock's line for each version of each event, as the derive sees it.
+    pub(crate) shapes: &'static str,
+    /// Names of events that are read as others, or passed over.
+    pub(crate) foreign: Vec<&'static str>,
     /// What each variant is written as, with its own definitions.
     pub(crate) payloads: Vec<Value>,
     /// Ids that the aggregate takes; numbers where nobody knows.
@@ -215,8 +232,9 @@ impl Contract {
         self.duplicate(format!("the read model `{}`", P::TABLE))
     }
 
-    /// Describes a version of an integration stream, and what it makes of the events of `A`, which
-    /// is frozen once released. A stream that several aggregates feed is described once for each.
+    /// Describes an integration stream in the version `I` and the older ones that its history
+    /// declares, and what they make of the events of `A`, which is frozen once released. A version
+    /// with a mapping of its own, and each aggregate, is a line of its own, as in the builder.
     pub fn publish<A, I>(self) -> Self
     where
         A: Evolve,
@@ -225,30 +243,83 @@ impl Contract {
     {
         let mut this = self.stream::<I>();
         this.family::<A::Event>();
-        let key = format!("mapping {} {}", stream_of::<I>(), A::NAME);
-        let mapped = Box::new(Mapped::<A, I>::new());
-        if this.behaviours.insert(key, mapped).is_some() {
-            let (stream, aggregate) = (stream_of::<I>(), A::NAME);
-            return this.duplicate(format!("the mapping of `{aggregate}` to `{stream}`"));
+        this.mapped::<A, I>(I::VERSION, I::TYPES, Vec::new());
+        let mut way = Vec::new();
+        for older in I::OLDER.iter().take_while(|older| !older.is_own()) {
+            way.extend(older.down());
+            if older.status() != Status::Retired {
+                this.mapped::<A, I>(older.version(), older.types(), way.clone());
+            }
         }
         this
     }
 
-    /// Describes a version of an integration stream by its events alone.
+    fn mapped<A: Evolve, I: Publish<A>>(
+        &mut self,
+        version: u32,
+        types: &'static [IntegrationType],
+        way: Vec<Cast>,
+    ) {
+        let stream = version_of::<I>(version);
+        let key = format!("mapping {stream} {}", A::NAME);
+        let what = format!("the mapping of `{}` to `{stream}`", A::NAME);
+        let mapped = Box::new(Mapped::<A, I>::new(stream, types, way));
+        if self.behaviours.insert(key, mapped).is_some() {
+            self.mistake
+                .get_or_insert(Error::new(Kind::Duplicate { what }));
+        }
+    }
+
+    /// Describes an integration stream by its events alone, in the version `I` and the older ones
+    /// that its history declares.
     pub fn stream<I: IntegrationEvent + JsonSchema>(mut self) -> Self {
-        let id = stream_of::<I>();
-        let known = self.streams.get(&id).map(|stream| stream.event);
-        match known {
-            Some(event) if event == TypeId::of::<I>() => self,
-            Some(_) => self.duplicate(format!("the integration stream `{id}`")),
-            None => match Stream::of::<I>(id) {
+        self.version_of_stream(
+            stream_of::<I>(),
+            I::TYPES,
+            std::any::type_name::<I>(),
+            Some(described::<I>()),
+        );
+        for older in I::OLDER {
+            let stream = version_of::<I>(older.version());
+            if older.status() == Status::Retired {
+                self.retired.insert(stream.to_string());
+                continue;
+            }
+            let of = std::any::type_name::<I>();
+            self.version_of_stream(stream, older.types(), of, older.schema);
+        }
+        self
+    }
+
+    fn version_of_stream(
+        &mut self,
+        id: StreamVersion,
+        types: &'static [IntegrationType],
+        of: &'static str,
+        schema: Described,
+    ) {
+        let Some(schema) = schema else {
+            let why = format!(
+                "the type of `{id}` derives no `JsonSchema`: let the derive stand below `#[derive(IntegrationEvent)]`, in an attribute of its own, so that it is seen"
+            );
+            self.mistake
+                .get_or_insert(Error::new(Kind::NoSchema { of, why }));
+            return;
+        };
+        let mistake = match self.streams.get(&id) {
+            Some(stream) if stream.event == (schema.ty)() => return,
+            Some(_) => Error::new(Kind::Duplicate {
+                what: format!("the integration stream `{id}`"),
+            }),
+            None => match Stream::of(id, types, of, schema) {
                 Ok(stream) => {
                     self.streams.insert(stream.id.clone(), stream);
-                    self
+                    return;
                 }
-                Err(error) => self.mistaken(error),
+                Err(error) => error,
             },
-        }
+        };
+        self.mistake.get_or_insert(mistake);
     }
 
     /// What the versions of this integration stream promise; [`Level::FullTransitive`] unless
@@ -301,11 +372,17 @@ impl Contract {
 }
 
 impl Stream {
-    fn of<I: IntegrationEvent + JsonSchema>(id: StreamVersion) -> Result<Self> {
+    fn of(
+        id: StreamVersion,
+        types: &'static [IntegrationType],
+        of: &'static str,
+        schema: TypeSchema,
+    ) -> Result<Self> {
         let suffix = format!("V{}", id.version);
-        let written = Payloads::of::<I>(I::TYPES.len(), &suffix)?;
+        let (root, names) = ((schema.root)(), (schema.names)());
+        let written = Payloads::from_root(of, root, names, types.len(), &suffix)?;
         let payloads = written.variants.into_iter();
-        let events = I::TYPES
+        let events = types
             .iter()
             .zip(payloads)
             .map(|(event, payload)| PublicEvent {
@@ -314,12 +391,12 @@ impl Stream {
                 payload,
             });
         Ok(Self {
-            event: TypeId::of::<I>(),
+            event: (schema.ty)(),
             events: events.collect(),
             id,
             description: written.description,
             definitions: written.definitions,
-            rewrite: rewrite::<I>,
+            rewrite: schema.rewrite,
         })
     }
 
@@ -341,6 +418,8 @@ impl Family {
         Ok(Self {
             name: E::NAME,
             types: E::TYPES,
+            shapes: E::SHAPES,
+            foreign: E::HISTORY.foreign_names().collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),

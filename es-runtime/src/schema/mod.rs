@@ -46,6 +46,7 @@ mod samples;
 mod types;
 
 pub use command::{assert_kept, command};
+pub(crate) use contract::described;
 pub use contract::{Contract, Level};
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;

@@ -25,12 +25,18 @@ impl Payloads {
         variants: usize,
         suffix: &str,
     ) -> Result<Self> {
-        // What is written counts: that is what stands in the store and on the wire.
-        let settings = SchemaSettings::draft07().for_serialize();
-        let mut root = settings
-            .into_generator()
-            .into_root_schema_for::<E>()
-            .to_value();
+        let of = std::any::type_name::<E>();
+        Self::from_root(of, root::<E>(), names::<E>(), variants, suffix)
+    }
+
+    /// The same, of the schema of the whole enum `of` and serde's names of its variants.
+    pub(crate) fn from_root(
+        of: &'static str,
+        mut root: Value,
+        names: &[&str],
+        variants: usize,
+        suffix: &str,
+    ) -> Result<Self> {
         let mut definitions: Definitions = super::document::take_definitions(&mut root)
             .into_iter()
             .map(|(name, schema)| (format!("{name}{suffix}"), schema))
@@ -46,7 +52,6 @@ impl Payloads {
         }
         let description = root["description"].as_str().map(str::to_owned);
         let mut branches = branches(&root);
-        let names = names::<E>();
         let ordered = names.iter().filter_map(|name| branches.remove(*name));
         let found: Vec<_> = ordered.collect();
         if found.len() == variants && branches.is_empty() {
@@ -57,13 +62,21 @@ impl Payloads {
             });
         }
         Err(Error::new(Kind::NoSchema {
-            of: std::any::type_name::<E>(),
+            of,
             why: format!(
                 "it describes {} of the enum's {variants} variants: derive `JsonSchema` on it, with serde's attributes as they are, and let no variant be written under another name than it is read",
                 found.len()
             ),
         }))
     }
+}
+
+/// The schema of a whole enum. What is written counts: that is what stands in the store and on the
+/// wire.
+pub(crate) fn root<E: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().for_serialize();
+    let generator = settings.into_generator();
+    generator.into_root_schema_for::<E>().to_value()
 }
 
 /// The payload schemas of an externally tagged enum, by the variants' names in serde.
@@ -141,7 +154,7 @@ pub(crate) fn pascal(name: &str) -> String {
 }
 
 /// The names under which serde reads the variants of `E`, in their order; aliases among them.
-fn names<E: DeserializeOwned>() -> &'static [&'static str] {
+pub(crate) fn names<E: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // It has no value to give, so it always fails.
     E::deserialize(Asker { names: &mut names }).err();

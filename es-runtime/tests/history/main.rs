@@ -4,6 +4,7 @@
 #![cfg(feature = "testing")]
 
 mod golden;
+mod property;
 mod releases;
 
 use es_runtime::event::{Event, Position, Recorded, StoredEvent, StreamId};

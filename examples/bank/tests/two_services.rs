@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bank::Bank;
 use bank::accounts::balances::{Versions, v2};
-use bank::accounts::{Account, AccountCommand, Currency, contract};
+use bank::accounts::{Account, AccountCommand, AccountEvent, Currency, contract};
 use bank::import::{Summary, import};
 use common::{audit, sql};
 use es_runtime::event::CommandId;
@@ -154,7 +154,7 @@ async fn a_stream_added_later_is_filled_from_the_first_event() {
             .aggregate::<Account>()
     };
     let bank = service()
-        .publish::<Account, contract::v1::Accounts>()
+        .publish::<Account, before::Accounts>()
         .start()
         .await
         .unwrap();
@@ -169,22 +169,58 @@ async fn a_stream_added_later_is_filled_from_the_first_event() {
     bank.caught_up().await.unwrap();
     bank.shutdown().await.unwrap();
 
-    let bank = service().publish::<Account, contract::v1::Accounts>();
-    let bank = bank
-        .publish::<Account, contract::v2::Accounts>()
+    let bank = service()
+        .publish::<Account, contract::Accounts>()
         .start()
         .await
         .unwrap();
-    bank.caught_up().await.unwrap();
-    let stream = stream_of::<contract::v2::Accounts>();
-    let events = store
-        .read_published(&stream, Position::START, 10)
+    bank.execute::<Account>("alice", AccountCommand::Close)
         .await
         .unwrap();
-    assert_eq!(events.len(), 1);
+    bank.caught_up().await.unwrap();
+    let told = async |stream| {
+        let events = store.read_published(&stream, Position::START, 10).await;
+        let payloads = events.unwrap().into_iter().map(|event| event.payload);
+        payloads.collect::<Vec<_>>()
+    };
     assert_eq!(
-        events[0].payload,
-        r#"{"account":"alice","owner":"Alice","currency":"DKK"}"#
+        told(stream_of::<contract::Accounts>()).await,
+        [
+            r#"{"account":"alice","owner":"Alice","currency":"DKK"}"#,
+            r#"{"account":"alice"}"#
+        ]
+    );
+    // Version 1 goes on where the old release left it.
+    assert_eq!(
+        told(stream_of::<contract::v1::Accounts>()).await,
+        [
+            r#"{"account":"alice","owner":"Alice"}"#,
+            r#"{"account":"alice"}"#
+        ]
     );
     bank.shutdown().await.unwrap();
+}
+
+/// The contract of the release before, when version 1 was the only one.
+mod before {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[integration(stream = "accounts", version = 1)]
+    pub(super) enum Accounts {
+        AccountOpened { account: String, owner: String },
+    }
+
+    impl Publish<Account> for Accounts {
+        fn publish(event: &Recorded<AccountEvent>, _: &Account) -> impl IntoEvents<Self> {
+            let account = event.id().to_owned();
+            match &event.data {
+                AccountEvent::Opened { owner, .. } => Some(Self::AccountOpened {
+                    account,
+                    owner: owner.clone(),
+                }),
+                _ => None,
+            }
+        }
+    }
 }

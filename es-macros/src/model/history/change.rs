@@ -190,7 +190,10 @@ pub(super) fn of_variant(errors: &Errors, options: &Options) -> Vec<Said<Variant
                 VariantChange::Name(options.text("was")?.value())
             }
             "merged" => {
-                without(errors, options, what, &["down"]);
+                // Public events go down, too.
+                if options.inventory().derive == "Event" {
+                    without(errors, options, what, &["down"]);
+                }
                 VariantChange::Merged
             }
             "removed" => {
@@ -245,7 +248,13 @@ fn listed_history(
         }
         return None;
     };
-    Some(History::of_listed(errors, inventory, key, &listed.fields))
+    Some(History::of_listed(
+        errors,
+        inventory,
+        key,
+        &listed.fields,
+        None,
+    ))
 }
 
 impl Merged {

@@ -4,7 +4,7 @@
 mod change;
 mod walk;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
 use syn::{Attribute, Fields, Type};
 
@@ -119,12 +119,14 @@ impl History {
         context.walk(&fields, named, said, newest)
     }
 
-    /// Reads the history of fields that are listed in an attribute.
+    /// Reads the history of fields that are listed in an attribute, up to the version `newest` if
+    /// the enum counts its versions as one.
     pub(crate) fn of_listed(
         errors: &Errors,
         inventory: &'static Inventory,
         owner: &Ident,
         fields: &[syn::Field],
+        newest: Option<u32>,
     ) -> Self {
         let named = fields.iter().all(|field| field.ident.is_some());
         let context = walk::Context {
@@ -134,7 +136,7 @@ impl History {
             owner,
             told: errors.count(),
         };
-        context.walk(fields, named, Vec::new(), None)
+        context.walk(fields, named, Vec::new(), newest)
     }
 
     /// The newest version.
@@ -155,6 +157,10 @@ impl History {
             .map(|step| step.since)
             .max()
             .unwrap_or(1)
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Shape> {
+        self.shapes.last()
     }
 }
 
@@ -212,5 +218,10 @@ impl Field {
             Some(path) => format!("{ty} by {}", canonical(&path)),
             None => ty,
         }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        use syn::spanned::Spanned as _;
+        self.at.span()
     }
 }

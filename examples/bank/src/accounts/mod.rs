@@ -26,8 +26,7 @@ pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Ser
         .aggregate::<Account>()
         .aggregate::<Import>()
         .project::<AccountEvent, Cash>()
-        .publish::<Account, contract::v1::Accounts>()
-        .publish::<Account, contract::v2::Accounts>()
+        .publish::<Account, contract::Accounts>()
         .serve(listen);
     if balances.has_v1() {
         bank = bank.project::<AccountEvent, v1::Balance>();
@@ -48,6 +47,5 @@ pub fn contract() -> es_runtime::schema::Contract {
         .project::<AccountEvent, Cash>()
         .project::<AccountEvent, v1::Balance>()
         .project::<AccountEvent, v2::Balance>()
-        .publish::<Account, contract::v1::Accounts>()
-        .publish::<Account, contract::v2::Accounts>()
+        .publish::<Account, contract::Accounts>()
 }
