@@ -83,8 +83,15 @@ fn same_name(model: &EventEnum<'_>) -> Guard {
     };
     let name = &model.name.text;
     let text = diag::name_differs(&model.input.ident, name, aggregate);
+    // That the aggregate is none, its own impl says: one error is enough.
     let assertion = quote_spanned! {model.name.at.span()=>
-        ::core::assert!(__es::same(<#aggregate as __es::Aggregate>::NAME, #name), #text)
+        ::core::assert!(
+            {
+                use __es::NoAggregate as _;
+                __es::same(__es::Named::<#aggregate>::NAME, #name)
+            },
+            #text
+        )
     };
     Guard::new(model.input, assertion)
 }
