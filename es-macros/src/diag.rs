@@ -3,6 +3,9 @@
 //! A diagnostic is a title with its code, then a help that can be pasted, and at most one note
 //! with the domain's reason. It points at the smallest thing that must change.
 
+pub(crate) mod history;
+pub(crate) mod released;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 
@@ -81,6 +84,11 @@ impl Errors {
         }
     }
 
+    /// How many there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.borrow().as_ref().map_or(0, Vec::len)
+    }
+
     pub(crate) fn finish(self) -> Vec<syn::Error> {
         self.found.take().unwrap_or_default()
     }
@@ -154,11 +162,15 @@ pub(crate) fn duplicate_option(inventory: &Inventory, key: &Ident) -> Diagnostic
 
 pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     let wanted = match spec.kind {
-        Kind::Text => "a string".to_owned(),
+        Kind::Text | Kind::File => "a string".to_owned(),
         Kind::Version => "a whole number from 1".to_owned(),
         Kind::Type => "a type, without quotes".to_owned(),
         Kind::Word(word) => format!("the word `{word}`"),
         Kind::Flag => "no value".to_owned(),
+        Kind::Default => "no value, or an expression".to_owned(),
+        Kind::Function => "the path of a function, without quotes".to_owned(),
+        Kind::Fields => "fields in parentheses".to_owned(),
+        Kind::Moves => "fields, an arrow, and what they became, in parentheses".to_owned(),
     };
     Diagnostic::new(
         "ES0009",
@@ -168,12 +180,18 @@ pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     .help(format!("`{}`", spec.example))
 }
 
-pub(crate) fn misplaced_option(inventory: &Inventory, key: &Ident, home: Place) -> Diagnostic {
-    let title = format!(
-        "the `{}` option `{key}` belongs on {}",
-        inventory.attribute,
-        a(home)
-    );
+pub(crate) fn misplaced_option(
+    inventory: &Inventory,
+    key: &Ident,
+    place: Place,
+    home: Place,
+) -> Diagnostic {
+    let attribute = inventory.attribute;
+    if home == place.plain() {
+        let title = format!("the `{attribute}` option `{key}` is no part of a change");
+        return Diagnostic::new("ES0020", key, title).help("say it in an attribute of its own");
+    }
+    let title = format!("the `{attribute}` option `{key}` belongs on {}", a(home));
     Diagnostic::new("ES0020", key, title).help(format!("move it to {}", a(home)))
 }
 
@@ -182,7 +200,7 @@ pub(crate) fn malformed(inventory: &Inventory, place: Place, at: &impl ToTokens)
     let usual = inventory
         .at(place)
         .iter()
-        .filter(|spec| !matches!(spec.kind, Kind::Word(_)));
+        .filter(|spec| !matches!(spec.kind, Kind::Word(_) | Kind::Flag | Kind::File));
     let examples: Vec<_> = usual.map(|spec| spec.example).collect();
     Diagnostic::new(
         "ES0021",
@@ -326,27 +344,6 @@ pub(crate) fn name_differs(event: &Ident, name: &str, aggregate: &impl ToTokens)
     )
 }
 
-/// What `#[diagnostic::on_unimplemented]` says about a handler that is not there. These are format
-/// strings of rustc's: `{Self}` is the aggregate.
-pub(crate) struct MissingHandler {
-    pub(crate) message: String,
-    pub(crate) label: String,
-    pub(crate) note: String,
-}
-
-pub(crate) fn missing_handler(
-    of: &Ident,
-    variant: &Ident,
-    handler: &Ident,
-    signature: &str,
-) -> MissingHandler {
-    MissingHandler {
-        message: format!("`{{Self}}` has no handler for `{of}::{variant}` [ES0015]"),
-        label: format!("`{{Self}}` has no method `{handler}` that is visible here"),
-        note: format!("write: {signature}"),
-    }
-}
-
 // ── Words ───────────────────────────────────────────────────────────────────────────────────────
 
 fn a(place: Place) -> &'static str {
@@ -354,6 +351,9 @@ fn a(place: Place) -> &'static str {
         Place::Item => "the type",
         Place::Variant => "a variant",
         Place::Field => "a field",
+        Place::Gone => "the type",
+        Place::VariantChange => "a variant, with `since`",
+        Place::FieldChange => "a field, with `since`",
     }
 }
 

@@ -4,18 +4,26 @@
 pub use core::clone::Clone;
 pub use core::default::Default;
 pub use core::marker::{Send, Sync};
+pub use core::option::Option::{None, Some};
 pub use core::result::Result::{self, Ok};
-pub use serde::Serialize;
+pub use serde;
 pub use serde::de::DeserializeOwned;
+pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use std::error::Error as StdError;
 pub use std::string::String;
 pub use std::vec::Vec;
 
 use core::marker::PhantomData;
 
+pub use crate::aggregate::split::{Splits, split};
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
-pub use crate::event::{Event, EventType};
-pub use crate::integration::{IntegrationEvent, IntegrationType};
+pub use crate::error::Error;
+pub use crate::event::history::*;
+pub use crate::event::{Event, EventType, day};
+pub use crate::integration::{
+    Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward, all_upward,
+    below, downward, upward,
+};
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};
 pub use crate::store::{ColumnDef, Row, Value};
 
@@ -43,6 +51,51 @@ pub trait NotInternal {
 }
 
 impl<T: ?Sized> NotInternal for Probe<T> {}
+
+/// An event that was never called otherwise and has one version.
+pub const fn event(variant: &'static str, name: &'static str) -> EventType {
+    EventType {
+        variant,
+        name,
+        was: &[],
+        version: 1,
+        min_reader: 1,
+    }
+}
+
+/// What a handler answered, as `decide` does.
+pub fn events<A: Aggregate>(
+    answer: Result<impl IntoEvents<A::Event>, A::Error>,
+) -> Result<Vec<A::Event>, A::Error> {
+    answer.map(IntoEvents::into_events)
+}
+
+/// Nobody has it: what is asked for where an aggregate has no method for a command. `Name` is called
+/// like the method.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler `{Name}` [ES0015]",
+    label = "`{Self}` has no method `{Name}` that is visible here",
+    note = "write: fn {Name}(&self, …) -> Result<impl IntoEvents<{Event}>, {Error}>; … stands for {Fields}"
+)]
+pub trait HandlesCommand<Name, Fields, Event, Error> {
+    /// What the method answers.
+    type Answer;
+}
+
+/// Nobody has it: what is asked for where an aggregate has no method for an event.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler `{Name}` [ES0015]",
+    label = "`{Self}` has no method `{Name}` that is visible here",
+    note = "write: fn {Name}(&mut self, …); … stands for references to {Fields}"
+)]
+pub trait HandlesEvent<Name, Fields> {}
+
+// With an impl, though not of what is asked for, rustc does not ask for a first one; being for all
+// types, it is not worth a mention.
+impl<T> HandlesCommand<(), (), (), ()> for T {
+    type Answer = ();
+}
+impl<T> HandlesEvent<(), ()> for T {}
 
 /// The column that holds values of type `S`.
 pub const fn column<S: Stored>(name: &'static str, index: bool) -> ColumnDef {

@@ -59,8 +59,10 @@ pub use store::sqlite;
 pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
-    pub use crate::integration::{IntegrationEvent, Publish, Received};
+    pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
     pub use crate::projection::{Fold, Projection};
+    #[cfg(feature = "schema")]
+    pub use crate::schema::{JsonSchema, schemars};
     pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
     pub use serde::{Deserialize, Serialize};
 }

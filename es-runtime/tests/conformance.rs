@@ -80,6 +80,7 @@ async fn own_news_need_no_poll(store: impl EventStore) {
         stream: StreamId::new("account", "a").unwrap(),
         expected: 0,
         command_id: CommandId::random(),
+        repeatable: true,
         events: vec![NewEvent {
             event_type: "account.opened",
             schema_version: 1,
@@ -218,7 +219,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 25] = [
+const REJECTED: [(Fault, &str); 27] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -241,7 +242,12 @@ const REJECTED: [(Fault, &str); 25] = [
         "a filtered reader misses nothing that it asked for",
     ),
     (Fault::LostCorrelation, "what belongs together is found"),
+    (Fault::CutShort, "what belongs together is found"),
     (Fault::DoubledRetry, "a command is accepted once"),
+    (
+        Fault::DeniedRetry,
+        "an append that is sent again is recognised",
+    ),
     (Fault::ForgottenCommand, "a command is accepted once"),
     (Fault::ForgottenIdentity, "a log keeps its identity"),
     (Fault::ForgottenCursor, "rows and cursor move together"),

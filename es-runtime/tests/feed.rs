@@ -184,6 +184,7 @@ async fn a_stream_that_is_still_built_is_not_served() -> Result<()> {
         stream: "account-a".parse()?,
         expected: 0,
         command_id: es_runtime::event::CommandId::of("x"),
+        repeatable: true,
         events: vec![event],
         metadata: None,
         correlation: None,

@@ -108,6 +108,7 @@ fn drawn(draw: &Draw, case: u64, nth: usize, model: &Model) -> Append {
         stream,
         expected,
         command_id,
+        repeatable: true,
         events,
         metadata,
         correlation: None,

@@ -317,6 +317,7 @@ async fn append(
         stream: stream.parse().unwrap(),
         expected: version,
         command_id: CommandId::random(),
+        repeatable: true,
         events: vec![event],
         metadata: None,
         correlation: None,

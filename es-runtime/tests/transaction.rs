@@ -114,6 +114,7 @@ async fn a_conflict_undoes_the_rows(store: Store) -> Result<()> {
         stream: "account-a".parse()?,
         expected: 0,
         command_id: CommandId::of("stale"),
+        repeatable: true,
         events: Vec::new(),
         metadata: None,
         correlation: None,
@@ -142,6 +143,8 @@ async fn history_says_who_and_why(store: Store) -> Result<()> {
     let history = store
         .history(&"account-a".parse()?, StreamQuery::newest())
         .await?;
+    assert!(!history.more);
+    let history = history.entries;
     let actors: Vec<_> = history
         .iter()
         .map(|entry| entry.metadata.actor.as_deref())
@@ -154,13 +157,17 @@ async fn history_says_who_and_why(store: Store) -> Result<()> {
     );
 
     let visit = store
-        .history_of_correlation("visit-3", Position::START, 10)
+        .history_of_correlation("visit-3", Position::START, 2)
         .await?;
+    assert!(!visit.more);
     let streams: Vec<_> = visit
+        .entries
         .iter()
         .map(|entry| entry.event.stream.as_str())
         .collect();
     assert_eq!(streams, ["account-a", "account-b"]);
+    let first = store.history_of_correlation("visit-3", Position::START, 1);
+    assert!(first.await?.more);
     bank.shutdown().await
 }
 

@@ -44,6 +44,7 @@ fn codes_of(files: &[PathBuf]) -> Codes {
 fn codes() -> Codes {
     let mut sources = files(&root().join("es-runtime/src"), "rs");
     sources.push(root().join("es-macros/src/diag.rs"));
+    sources.extend(files(&root().join("es-macros/src/diag"), "rs"));
     codes_of(&sources)
 }
 

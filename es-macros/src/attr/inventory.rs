@@ -12,6 +12,18 @@ pub(crate) struct Inventory {
     pub(crate) variant: &'static [Spec],
     /// What a field may say.
     pub(crate) field: &'static [Spec],
+    /// What older versions were: the options that stand together in an attribute of their own.
+    pub(crate) history: History,
+}
+
+/// The options of one change each: an attribute that has one of these is a change.
+pub(crate) struct History {
+    /// An event whose name no variant has any more, said on the enum.
+    pub(crate) gone: &'static [Spec],
+    /// What happened to a variant.
+    pub(crate) variant: &'static [Spec],
+    /// What happened to a field.
+    pub(crate) field: &'static [Spec],
 }
 
 /// One option.
@@ -29,6 +41,8 @@ pub(crate) struct Spec {
 pub(crate) enum Kind {
     /// `name = "account"`: a string, for stored names alone.
     Text,
+    /// `lock = "es.lock"`: the path of a file, from the package's folder.
+    File,
     /// `version = 2`: counts from 1.
     Version,
     /// `aggregate = Account`: a path, for everything that is Rust.
@@ -37,6 +51,14 @@ pub(crate) enum Kind {
     Word(&'static str),
     /// `index`: no value.
     Flag,
+    /// `default`, or `default = Currency::Dkk`: an expression.
+    Default,
+    /// `with = parse`: a path to a function.
+    Function,
+    /// `removed(note: String)`: fields as they were, with their own history.
+    Fields,
+    /// `split(name: String => first, last)`: fields as they were, and what became of them.
+    Moves,
 }
 
 /// Where an attribute stands.
@@ -45,6 +67,32 @@ pub(crate) enum Place {
     Item,
     Variant,
     Field,
+    /// An attribute about an event that no variant is any more.
+    Gone,
+    /// An attribute about a change of a variant.
+    VariantChange,
+    /// An attribute about a change of a field.
+    FieldChange,
+}
+
+impl Place {
+    /// Where the changes of what stands here are said.
+    pub(crate) fn changes(self) -> Self {
+        match self {
+            Self::Item | Self::Gone => Self::Gone,
+            Self::Variant | Self::VariantChange => Self::VariantChange,
+            Self::Field | Self::FieldChange => Self::FieldChange,
+        }
+    }
+
+    /// Where all else is said of what stands here.
+    pub(crate) fn plain(self) -> Self {
+        match self {
+            Self::Item | Self::Gone => Self::Item,
+            Self::Variant | Self::VariantChange => Self::Variant,
+            Self::Field | Self::FieldChange => Self::Field,
+        }
+    }
 }
 
 impl Inventory {
@@ -53,15 +101,27 @@ impl Inventory {
             Place::Item => self.item,
             Place::Variant => self.variant,
             Place::Field => self.field,
+            Place::Gone => self.history.gone,
+            Place::VariantChange => self.history.variant,
+            Place::FieldChange => self.history.field,
         }
     }
 
-    /// Where else an option of this name stands.
-    pub(crate) fn place_of(&self, name: &str) -> Option<Place> {
+    /// Where else an option of this name stands, first of all among those beside `place`.
+    pub(crate) fn place_of(&self, name: &str, place: Place) -> Option<Place> {
         let has = |place: &Place| self.at(*place).iter().any(|spec| spec.name == name);
-        [Place::Item, Place::Variant, Place::Field]
-            .into_iter()
-            .find(has)
+        [
+            place.plain(),
+            place.changes(),
+            Place::Item,
+            Place::Variant,
+            Place::Field,
+            Place::FieldChange,
+            Place::VariantChange,
+            Place::Gone,
+        ]
+        .into_iter()
+        .find(has)
     }
 }
 
@@ -83,6 +143,56 @@ const fn many(name: &'static str, kind: Kind, example: &'static str) -> Spec {
     }
 }
 
+const SINCE: Spec = one("since", Kind::Version, "since = 2");
+const WITH: Spec = one("with", Kind::Function, "with = upcast");
+const DOWN: Spec = one("down", Kind::Function, "down = downcast");
+const FIELDS: Spec = one("fields", Kind::Fields, "fields(owner: String)");
+
+/// No older versions.
+const NONE: History = History {
+    gone: &[],
+    variant: &[],
+    field: &[],
+};
+
+/// What happened to a field.
+const FIELD_CHANGES: &[Spec] = &[
+    SINCE,
+    one("default", Kind::Default, "since = 2, default"),
+    one("from", Kind::Function, "since = 2, from = compute"),
+    one("was", Kind::Text, r#"since = 2, was = "ccy""#),
+    one(
+        "was_type",
+        Kind::Type,
+        "since = 2, was_type = String, with = parse",
+    ),
+    WITH,
+    DOWN,
+];
+
+/// What happened to the fields of a variant that are no more.
+const REMOVED: Spec = one("removed", Kind::Fields, "since = 2, removed(note: String)");
+const SPLIT: Spec = one(
+    "split",
+    Kind::Moves,
+    "since = 2, split(name: String => first, last), with = split_name",
+);
+const COMBINED: Spec = one(
+    "combined",
+    Kind::Moves,
+    "since = 2, combined(street: String, city: String => address), with = address",
+);
+const MOVED: Spec = one(
+    "moved",
+    Kind::Moves,
+    "since = 2, moved(street: String, city: String => address)",
+);
+const UPCAST: Spec = one(
+    "upcast",
+    Kind::Fields,
+    "since = 2, upcast(owner: String), with = upcast",
+);
+
 const AGGREGATE: Spec = one("aggregate", Kind::Type, "aggregate = Account");
 const DISPATCH: Spec = one("dispatch", Kind::Word("manual"), "dispatch = manual");
 
@@ -93,12 +203,44 @@ pub(crate) const EVENT: Inventory = Inventory {
         one("name", Kind::Text, r#"name = "account""#),
         AGGREGATE,
         DISPATCH,
+        one("lock", Kind::File, r#"lock = "es.lock""#),
     ],
     variant: &[
         one("name", Kind::Text, r#"name = "account.opened""#),
         many("was", Kind::Text, r#"was = "account.created""#),
+        one("retired", Kind::Flag, "retired"),
     ],
     field: &[],
+    history: History {
+        gone: &[
+            one(
+                "split",
+                Kind::Text,
+                r#"split = "account.opened-with-deposit", fields(owner: String, amount: i64), with = split_opening"#,
+            ),
+            one("dropped", Kind::Text, r#"dropped = "account.viewed""#),
+            FIELDS,
+            WITH,
+        ],
+        variant: &[
+            SINCE,
+            one("was", Kind::Text, r#"since = 2, was = "account.created""#),
+            one(
+                "merged",
+                Kind::Text,
+                r#"since = 2, merged = "account.cash-deposited", fields(cash: i64), with = from_cash"#,
+            ),
+            FIELDS,
+            REMOVED,
+            SPLIT,
+            COMBINED,
+            MOVED,
+            UPCAST,
+            WITH,
+            DOWN,
+        ],
+        field: FIELD_CHANGES,
+    },
 };
 
 pub(crate) const COMMAND: Inventory = Inventory {
@@ -107,6 +249,7 @@ pub(crate) const COMMAND: Inventory = Inventory {
     item: &[AGGREGATE, DISPATCH],
     variant: &[one("name", Kind::Text, r#"name = "withdraw""#)],
     field: &[],
+    history: NONE,
 };
 
 pub(crate) const AGGREGATE_STATE: Inventory = Inventory {
@@ -122,6 +265,7 @@ pub(crate) const AGGREGATE_STATE: Inventory = Inventory {
     ],
     variant: &[],
     field: &[],
+    history: NONE,
 };
 
 pub(crate) const PROJECTION: Inventory = Inventory {
@@ -133,6 +277,7 @@ pub(crate) const PROJECTION: Inventory = Inventory {
     ],
     variant: &[],
     field: &[one("index", Kind::Flag, "index")],
+    history: NONE,
 };
 
 pub(crate) const INTEGRATION_EVENT: Inventory = Inventory {
@@ -144,4 +289,5 @@ pub(crate) const INTEGRATION_EVENT: Inventory = Inventory {
     ],
     variant: &[one("name", Kind::Text, r#"name = "account-opened""#)],
     field: &[],
+    history: NONE,
 };

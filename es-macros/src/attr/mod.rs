@@ -5,36 +5,42 @@ pub(crate) mod inventory;
 pub(crate) mod serde;
 mod similar;
 mod split;
+mod value;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
-use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, LitInt, LitStr, Meta, Type};
+use syn::{Attribute, LitStr, Meta, Type};
 
 use crate::diag::{self, Errors};
+use inventory::Spec;
 pub(crate) use inventory::{Inventory, Place};
-use inventory::{Kind, Spec};
 use similar::closest;
 use split::{Part, split};
+pub(crate) use value::{Became, Listed};
+use value::{Value, value_of};
 
 /// What the attributes of one item, variant or field say.
 pub(crate) struct Options {
     inventory: &'static Inventory,
     /// Where the attribute stands, or should: what a missing option points at.
     place: Span,
-    said: Vec<(&'static str, Value)>,
+    said: Vec<Said>,
     /// Names that were said, but not so that they could be read. They are not missing.
     broken: Vec<&'static str>,
     /// Whether something was said that may have been any option. None is missing after that.
     unreadable: bool,
+    /// Whether there was an option that nobody knows.
+    unknown: bool,
+    /// The attributes that are a change each, in the order in which they stand.
+    changes: Vec<Options>,
 }
 
-enum Value {
-    Text(LitStr),
-    Version(u32),
-    Type(Box<Type>),
-    Present,
+/// One option with its value.
+struct Said {
+    name: &'static str,
+    key: Ident,
+    value: Value,
 }
 
 impl Options {
@@ -53,20 +59,66 @@ impl Options {
         };
         let first = ours().next().and_then(|attr| attr.path().get_ident());
         let span = first.unwrap_or(owner).span();
-        let mut options = Self {
+        let mut options = Self::new(inventory, span);
+        for attr in ours() {
+            options.attribute(errors, place, &attr.meta);
+        }
+        options
+    }
+
+    fn new(inventory: &'static Inventory, place: Span) -> Self {
+        Self {
             inventory,
-            place: span,
+            place,
             said: Vec::new(),
             broken: Vec::new(),
             unreadable: false,
+            unknown: false,
+            changes: Vec::new(),
+        }
+    }
+
+    fn attribute(&mut self, errors: &Errors, place: Place, meta: &Meta) {
+        let parts = match meta {
+            Meta::Path(_) => return,
+            Meta::List(list) => split(list.tokens.clone()),
+            Meta::NameValue(_) => Vec::new(),
         };
+        let mut change = None;
+        if self.is_change(place, &parts) {
+            let at = meta.path().get_ident().map_or(self.place, Ident::span);
+            change = Some(Self::new(self.inventory, at));
+        }
         let mut reader = Reader {
             errors,
-            place,
-            options: &mut options,
+            place: change.as_ref().map_or(place, |_| place.changes()),
+            options: change.as_mut().unwrap_or(self),
         };
-        ours().for_each(|attr| reader.attribute(&attr.meta));
-        options
+        match meta {
+            Meta::NameValue(pair) => reader.malformed(pair),
+            _ => parts.iter().for_each(|part| reader.part(part)),
+        }
+        self.changes.extend(change);
+    }
+
+    /// Whether an attribute speaks of a change: it has a word that only changes have, or looks as
+    /// if.
+    fn is_change(&self, place: Place, parts: &[Part]) -> bool {
+        let names = |place| self.inventory.at(place).iter().map(|spec| spec.name);
+        let plain = |name: &str| names(place).any(|known| known == name);
+        let changes = || names(place.changes()).filter(|name| !plain(name));
+        parts
+            .iter()
+            .filter_map(|part| part.key.as_ref())
+            .any(|key| {
+                let name = key.unraw().to_string();
+                !plain(&name) && closest(&name, changes()).is_some()
+            })
+    }
+
+    /// What the place's attributes say of changes, in the order in which they stand.
+    pub(crate) fn changes(&self) -> &[Options] {
+        &self.changes
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&LitStr> {
@@ -93,6 +145,7 @@ impl Options {
         })
     }
 
+    /// A type, or the path of a function.
     pub(crate) fn ty(&self, name: &str) -> Option<&Type> {
         self.values(name).find_map(|value| {
             if let Value::Type(ty) = value {
@@ -101,6 +154,47 @@ impl Options {
                 None
             }
         })
+    }
+
+    /// The expression behind `default`, if it is said, and if there is one.
+    pub(crate) fn default(&self, name: &str) -> Option<Option<&TokenStream>> {
+        self.values(name).find_map(|value| {
+            if let Value::Default(expression) = value {
+                Some(expression.as_ref())
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn listed(&self, name: &str) -> Option<&Listed> {
+        self.values(name).find_map(|value| {
+            if let Value::Listed(listed) = value {
+                Some(listed)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The word itself, to point at.
+    pub(crate) fn key(&self, name: &str) -> Option<&Ident> {
+        let said = self.said.iter().find(|said| said.name == name);
+        said.map(|said| &said.key)
+    }
+
+    pub(crate) fn inventory(&self) -> &'static Inventory {
+        self.inventory
+    }
+
+    /// Where the attribute stands.
+    pub(crate) fn place(&self) -> Span {
+        self.place
+    }
+
+    /// Whether all that was said could be read: rules about what is missing hold only then.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.unreadable && !self.unknown && self.broken.is_empty()
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -124,8 +218,8 @@ impl Options {
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Value> {
         self.said
             .iter()
-            .filter(move |(said, _)| *said == name)
-            .map(|(_, value)| value)
+            .filter(move |said| said.name == name)
+            .map(|said| &said.value)
     }
 }
 
@@ -137,14 +231,6 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn attribute(&mut self, meta: &Meta) {
-        match meta {
-            Meta::Path(_) => {}
-            Meta::List(list) => self.parts(list.tokens.clone()),
-            Meta::NameValue(pair) => self.malformed(pair),
-        }
-    }
-
     fn parts(&mut self, tokens: TokenStream) {
         split(tokens).iter().for_each(|part| self.part(part));
     }
@@ -160,10 +246,13 @@ impl Reader<'_> {
             let meant = closest(&name, known.iter().map(|spec| spec.name));
             // A misspelt option is one mistake: it is not missing as well.
             self.options.broken.extend(meant);
-            return self.errors.push(match inventory.place_of(&name) {
-                Some(home) => diag::misplaced_option(inventory, key, home),
-                None => diag::unknown_option(inventory, key, self.place, meant),
-            });
+            self.options.unknown = true;
+            return self
+                .errors
+                .push(match inventory.place_of(&name, self.place) {
+                    Some(home) => diag::misplaced_option(inventory, key, self.place, home),
+                    None => diag::unknown_option(inventory, key, self.place, meant),
+                });
         };
         let options = &mut self.options;
         if !spec.repeats && options.attempts(spec.name) {
@@ -171,7 +260,8 @@ impl Reader<'_> {
         }
         match value_of(spec, key, part) {
             Ok((value, rest)) => {
-                options.said.push((spec.name, value));
+                let (name, key) = (spec.name, key.clone());
+                options.said.push(Said { name, key, value });
                 if !rest.is_empty() {
                     self.errors
                         .push(diag::missing_comma(inventory, spec, &rest));
@@ -189,42 +279,5 @@ impl Reader<'_> {
         let inventory = self.options.inventory;
         self.options.unreadable = true;
         self.errors.push(diag::malformed(inventory, self.place, at));
-    }
-}
-
-/// Reads a value of the kind that the option has, and what is left behind it.
-fn value_of(
-    spec: &Spec,
-    key: &Ident,
-    part: &Part,
-) -> Result<(Value, TokenStream), diag::Diagnostic> {
-    if spec.kind == Kind::Flag {
-        let plain = part.value.is_none() && part.rest.is_empty();
-        let flag = (Value::Present, TokenStream::new());
-        return if plain {
-            Ok(flag)
-        } else {
-            Err(diag::wrong_kind(spec, part))
-        };
-    }
-    let tokens = match &part.value {
-        Some(tokens) if !tokens.is_empty() => tokens,
-        _ if part.rest.is_empty() => return Err(diag::wrong_kind(spec, key)),
-        _ => return Err(diag::wrong_kind(spec, part)),
-    };
-    let parsed = |input: ParseStream<'_>| {
-        let value = match spec.kind {
-            Kind::Text => Value::Text(input.parse::<LitStr>()?),
-            Kind::Version => Value::Version(input.parse::<LitInt>()?.base10_parse()?),
-            Kind::Type => Value::Type(input.parse()?),
-            Kind::Word(word) if Ident::parse_any(input)? == word => Value::Present,
-            Kind::Word(_) | Kind::Flag => return Err(input.error("another word")),
-        };
-        Ok((value, input.parse::<TokenStream>()?))
-    };
-    match parsed.parse2(tokens.clone()) {
-        Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
-        Ok(parsed) => Ok(parsed),
-        Err(_) => Err(diag::wrong_kind(spec, tokens)),
     }
 }

@@ -1,6 +1,7 @@
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::DeriveInput;
+use syn::spanned::Spanned as _;
 
 use super::{anonymous, implement, itself};
 use crate::model::{AggregateState, AggregateTypes};
@@ -22,13 +23,18 @@ pub(super) fn with_types(
         error,
     } = types;
     let id = id.map_or_else(|| quote!(__es::String), |id| quote!(#id));
+    // Each stands where the user said it: what rustc says of it, one that is private for example,
+    // it says there.
+    let types = [
+        quote_spanned!(id.span()=> type Id = #id;),
+        quote_spanned!(event.span()=> type Event = #event;),
+        quote_spanned!(command.span()=> type Command = #command;),
+        quote_spanned!(error.span()=> type Error = #error;),
+    ];
     let body = quote! {
         const NAME: &'static str = #name;
         const SHAPE: &'static str = #shape;
-        type Id = #id;
-        type Event = #event;
-        type Command = #command;
-        type Error = #error;
+        #(#types)*
     };
     let bounds = quote! {
         Self: __es::Clone + __es::Default + __es::Send + __es::Sync + 'static,

@@ -2,20 +2,21 @@
 //! is missing.
 //!
 //! rustc would say "no method named `withdraw` found" in the middle of nowhere. So there is, for
-//! every type, a trait with a method of each handler's name, which asks for a marker that nobody
+//! every aggregate, a trait with a method of each handler's name, which asks for a marker that nobody
 //! has. An inherent method wins over it. Where there is none, the marker's bound fails, and its
 //! `on_unimplemented` says at the variant which method to write.
+//!
+//! The markers are the runtime's. What they say of a handler they are told as types: a `struct` of
+//! the handler's name, and what it is called with. A trait with a text of its own for each variant
+//! was more than half of all that was emitted.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Fields, Type};
 
-use super::{implement, itself};
-use crate::diag::{self, MissingHandler};
+use super::{implement, itself, mentions};
 use crate::model::Handled;
-use crate::text::pretty;
 
 /// Whose variants are handled.
 #[derive(Clone, Copy)]
@@ -57,7 +58,7 @@ pub(super) fn expand(
         _ => quote!(match #value { #(#arms)* }),
     };
     let implementation = implementation(kind, input, aggregate, &body);
-    let missing = (!variants.is_empty()).then(|| missing(kind, input, variants));
+    let missing = (!variants.is_empty()).then(|| missing(kind, input, aggregate, variants));
     quote!(#implementation #missing)
 }
 
@@ -87,7 +88,7 @@ pub(super) fn implementation(
     implement(input, &name, aggregate, &TokenStream::new(), &method)
 }
 
-/// `AccountCommand::Withdraw { amount: __amount } => self.withdraw(__amount)`.
+/// `AccountCommand::Withdraw { amount: __0 } => self.withdraw(__0)`.
 ///
 /// The call stands where the variant does, its arguments where the fields do: what rustc says about
 /// the call, it says about them.
@@ -110,9 +111,7 @@ fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
     // have, before those of the fallback, which take `&mut self`.
     let call = quote_spanned!(ident.span()=> (*#this).#handler #arguments);
     let result = match kind {
-        Kind::Command => quote_spanned! {ident.span()=>
-            __es::Result::map(#call, __es::IntoEvents::<Self::Event>::into_events)
-        },
+        Kind::Command => quote_spanned!(ident.span()=> __es::events::<Self>(#call)),
         Kind::Event => call,
     };
     quote!(#of::#ident #pattern => #result,)
@@ -120,10 +119,8 @@ fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
 
 /// A name for each field's value, placed at the field.
 fn locals(variant: &Handled<'_>) -> Vec<Ident> {
-    let local = |(i, field): (usize, &Field)| match &field.ident {
-        Some(name) => format_ident!("__{}", name.unraw(), span = at(name.span())),
-        None => format_ident!("__{i}", span = at(field.ty.span())),
-    };
+    let place = |field: &Field| field.ident.as_ref().map_or(field.ty.span(), Ident::span);
+    let local = |(i, field): (usize, &Field)| format_ident!("__{i}", span = at(place(field)));
     variant.fields.iter().enumerate().map(local).collect()
 }
 
@@ -133,78 +130,70 @@ fn at(span: Span) -> Span {
 }
 
 /// The trait whose methods are found where the user's are missing.
-fn missing(kind: Kind, input: &DeriveInput, variants: &[&Handled<'_>]) -> TokenStream {
-    let markers = variants.iter().map(|variant| {
-        let (marker, signature) = (marker(variant), signature(kind, variant));
-        let text = diag::missing_handler(&input.ident, variant.ident, &variant.handler, &signature);
-        let MissingHandler {
-            message,
-            label,
-            note,
-        } = text;
-        quote! {
-            #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
-            trait #marker<Event, Error> {}
-            // With one impl that is not worth a mention, rustc does not ask for a first one.
-            #[diagnostic::do_not_recommend]
-            impl<Event, Error> #marker<Event, Error> for () {}
-        }
-    });
-    let methods = variants.iter().map(|variant| {
-        let (marker, handler) = (marker(variant), &variant.handler);
-        let types: Vec<_> = (0..variant.fields.len())
-            .map(|i| format_ident!("__{i}"))
-            .collect();
-        let answer = match kind {
-            Kind::Command => quote!(-> __es::Result<__es::Vec<Self::Event>, Self::Error>),
-            Kind::Event => TokenStream::new(),
+fn missing(
+    kind: Kind,
+    input: &DeriveInput,
+    aggregate: &Type,
+    variants: &[&Handled<'_>],
+) -> TokenStream {
+    let fields: Vec<_> = variants.iter().map(|v| fields(input, v)).collect();
+    // What the block names is not shadowed by a marker.
+    let (of, generics) = (&input.ident, &input.generics);
+    let needed = quote!(str #of #generics #aggregate #(#fields)*);
+    let marker = |variant: &&Handled<'_>| match mentions(&needed, &|name| *name == variant.handler)
+    {
+        true => format_ident!("{}_", variant.handler),
+        false => variant.handler.clone(),
+    };
+    let markers: Vec<_> = variants.iter().map(marker).collect();
+    let methods = variants.iter().zip(&markers).zip(&fields);
+    let methods = methods.map(|((variant, marker), fields)| {
+        let (handler, types) = (&variant.handler, numbered(variant.fields.len()));
+        // The answer is nothing here, where the bound is taken to hold, and unknown to the caller,
+        // where it does not: so the body is empty, and one error is enough.
+        let span = variant.ident.span();
+        let (answer, bound) = match kind {
+            Kind::Command => (
+                quote!(-> Self::Answer),
+                quote_spanned! {span=>
+                    __es::HandlesCommand<#marker, #fields, __E, __R, Answer = ()>
+                },
+            ),
+            Kind::Event => (
+                TokenStream::new(),
+                quote_spanned!(span=> __es::HandlesEvent<#marker, #fields>),
+            ),
         };
-        let bound = quote_spanned! {variant.ident.span()=>
-            Self: #marker<Self::Event, Self::Error>
-        };
-        quote! {
-            fn #handler<#(#types),*>(&mut self, #(_: #types),*) #answer where #bound {
-                ::core::unreachable!()
-            }
-        }
+        quote!(fn #handler(&mut self, #(_: #types),*) #answer where Self: #bound {})
     });
+    let any = numbered(variants.iter().map(|v| v.fields.len()).max().unwrap_or(0));
+    let (parameters, types) = match kind {
+        Kind::Command => (quote!(__E, __R,), quote!(__A::Event, __A::Error,)),
+        Kind::Event => (TokenStream::new(), TokenStream::new()),
+    };
     quote! {
-        trait __MissingHandlers: __es::Aggregate { #(#methods)* }
-        impl<__A: __es::Aggregate> __MissingHandlers for __A {}
-        #(#markers)*
+        #(struct #markers;)*
+        trait __MissingHandlers<#parameters #(#any),*> { #(#methods)* }
+        impl<__A: __es::Aggregate, #(#any),*> __MissingHandlers<#types #(#any),*> for __A {}
     }
 }
 
-/// `__HandlesWithdraw`: rustc prints it in the help, so it should read as what it is.
-fn marker(variant: &Handled<'_>) -> Ident {
-    format_ident!(
-        "__Handles{}",
-        variant.ident.unraw(),
-        span = variant.ident.span()
-    )
-}
-
-/// The method to write, as rustc prints it: `{Event}` and `{Error}` become the aggregate's types.
-fn signature(kind: Kind, variant: &Handled<'_>) -> String {
-    let handler = &variant.handler;
-    let arguments = variant.fields.iter().enumerate().map(|(i, field)| {
-        let ty = pretty(&field.ty).replace('{', "{{").replace('}', "}}");
-        let name = field
-            .ident
-            .as_ref()
-            .map_or(format!("_{i}"), Ident::to_string);
-        match kind {
-            Kind::Command => format!(", {name}: {ty}"),
-            Kind::Event => format!(", {name}: &{ty}"),
-        }
+/// The types of a variant's fields, in a tuple. Those of the enum's own parameters are not known
+/// where it stands.
+fn fields(input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
+    let own = |name: &Ident| {
+        let params = &input.generics.params;
+        name == "Self" || mentions(params, &|parameter| parameter == name)
+    };
+    let types = variant.fields.iter().zip(numbered(variant.fields.len()));
+    let types = types.map(|(field, any)| match &field.ty {
+        ty if mentions(ty, &own) => quote!(#any),
+        ty => quote!(#ty),
     });
-    let arguments: String = arguments.collect();
-    match kind {
-        Kind::Command => {
-            format!(
-                "fn {handler}(&self{arguments}) -> Result<impl IntoEvents<{{Event}}>, {{Error}}>"
-            )
-        }
-        Kind::Event => format!("fn {handler}(&mut self{arguments})"),
-    }
+    quote!((#(#types,)*))
+}
+
+/// `__0, __1`: as many names as there are fields.
+fn numbered(fields: usize) -> Vec<Ident> {
+    (0..fields).map(|i| format_ident!("__{i}")).collect()
 }

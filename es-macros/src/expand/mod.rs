@@ -9,6 +9,7 @@ mod command;
 mod event;
 pub(crate) mod fallback;
 mod handlers;
+mod history;
 mod integration;
 mod projection;
 
@@ -18,7 +19,7 @@ pub(crate) use event::event;
 pub(crate) use integration::integration;
 pub(crate) use projection::projection;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::DeriveInput;
 use syn::spanned::Spanned as _;
@@ -84,6 +85,18 @@ fn itself(input: &DeriveInput) -> TokenStream {
 
 fn is_generic(input: &DeriveInput) -> bool {
     !input.generics.params.is_empty()
+}
+
+/// Whether such a name stands anywhere in `tokens`.
+fn mentions(tokens: &impl ToTokens, is: &dyn Fn(&Ident) -> bool) -> bool {
+    tokens
+        .to_token_stream()
+        .into_iter()
+        .any(|token| match token {
+            TokenTree::Ident(ident) => is(&ident),
+            TokenTree::Group(group) => mentions(&group.stream(), is),
+            _ => false,
+        })
 }
 
 /// Places a constant assertion: beside the impl, where `cargo check` meets it, and for a generic

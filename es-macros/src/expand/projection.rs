@@ -1,10 +1,10 @@
-use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{DeriveInput, Type};
 
-use super::{anonymous, implement, itself};
+use super::{anonymous, implement, itself, mentions};
 use crate::model::ReadModel;
 
 pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
@@ -23,10 +23,12 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
         let name = column.field.unraw().to_string();
         quote_spanned!(column.ty.span()=> __es::column::<#stored::Stored>(#name, #index))
     });
+    // A type that comes out of another macro has its span there, where our `self` is unknown.
+    let this = quote!(self);
     let values = columns.iter().map(|column| {
         let (stored, field) = (stored(column.ty), column.field);
         quote_spanned! {column.ty.span()=>
-            __es::Stored::into_value(#stored::to_stored(&self.#field)?)
+            __es::Stored::into_value(#stored::to_stored(&#this.#field)?)
         }
     });
     let locals: Vec<Ident> = columns
@@ -64,24 +66,15 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
 /// What the impl needs of a generic struct: its fields are columns, where that depends on a type
 /// parameter.
 fn bounds(model: &ReadModel<'_>) -> TokenStream {
+    let is_parameter = |name: &Ident| {
+        let mut parameters = model.input.generics.type_params();
+        parameters.any(|p| p.ident == *name)
+    };
     let generic = model
         .columns
         .iter()
         .map(|c| c.ty)
-        .filter(|ty| mentions(model.input, ty));
+        .filter(|ty| mentions(ty, &is_parameter));
     let columns = generic.map(|ty| quote_spanned!(ty.span()=> #ty: __es::Column,));
     quote!(Self: __es::Send + __es::Sync + 'static, #(#columns)*)
-}
-
-fn mentions(input: &DeriveInput, ty: &Type) -> bool {
-    fn any(tokens: TokenStream, is: &dyn Fn(&Ident) -> bool) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => is(&ident),
-            TokenTree::Group(group) => any(group.stream(), is),
-            _ => false,
-        })
-    }
-    any(ty.to_token_stream(), &|ident| {
-        input.generics.type_params().any(|p| p.ident == *ident)
-    })
 }

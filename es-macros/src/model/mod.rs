@@ -3,16 +3,18 @@
 mod aggregate;
 mod command;
 mod event;
+pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
 mod projection;
+mod release;
 
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Type};
 
 pub(crate) use aggregate::{AggregateState, AggregateTypes};
 pub(crate) use command::CommandEnum;
-pub(crate) use event::EventEnum;
+pub(crate) use event::{EventEnum, EventVariant};
 pub(crate) use integration::IntegrationEnum;
 use naming::{Grammar, Name};
 pub(crate) use projection::ReadModel;
@@ -92,7 +94,9 @@ fn variants<'a>(
     let read = |syntax: &'a syn::Variant| {
         let (attrs, owner) = (&syntax.attrs, &syntax.ident);
         let options = Options::read(errors, inventory, Place::Variant, attrs, owner);
-        no_field_options(&syntax.fields, owner, inventory, errors);
+        if inventory.history.field.is_empty() {
+            no_field_options(&syntax.fields, owner, inventory, errors);
+        }
         RawVariant { syntax, options }
     };
     Some(data.variants.iter().map(read).collect())

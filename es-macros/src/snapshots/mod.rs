@@ -40,14 +40,14 @@ fn compare(file: &str, found: &str, expected: &str) {
 
 // ── Diagnostics ─────────────────────────────────────────────────────────────────────────────────
 
-fn diagnostics(derive: &str, file: &str) {
+fn diagnostics(derive: &str, name: &str, file: &str) {
     let answered = file.split_inclusive("===\n").map(|case| {
         let input = case.split("---\n").next().unwrap_or_default();
         let said = render(input, &run(derive, input).errors);
         format!("{input}---\n{said}===\n")
     });
     compare(
-        &format!("diagnostics/{derive}.txt"),
+        &format!("diagnostics/{name}.txt"),
         file,
         &answered.collect::<String>(),
     );
@@ -104,27 +104,57 @@ fn keeps_the_rules(title: &str) {
 
 #[test]
 fn event_diagnostics() {
-    diagnostics("event", include_str!("diagnostics/event.txt"));
+    diagnostics("event", "event", include_str!("diagnostics/event.txt"));
+}
+
+#[test]
+fn history_diagnostics() {
+    diagnostics("event", "history", include_str!("diagnostics/history.txt"));
+}
+
+#[test]
+fn released_diagnostics() {
+    diagnostics(
+        "event",
+        "released",
+        include_str!("diagnostics/released.txt"),
+    );
 }
 
 #[test]
 fn command_diagnostics() {
-    diagnostics("command", include_str!("diagnostics/command.txt"));
+    diagnostics(
+        "command",
+        "command",
+        include_str!("diagnostics/command.txt"),
+    );
 }
 
 #[test]
 fn aggregate_diagnostics() {
-    diagnostics("aggregate", include_str!("diagnostics/aggregate.txt"));
+    diagnostics(
+        "aggregate",
+        "aggregate",
+        include_str!("diagnostics/aggregate.txt"),
+    );
 }
 
 #[test]
 fn projection_diagnostics() {
-    diagnostics("projection", include_str!("diagnostics/projection.txt"));
+    diagnostics(
+        "projection",
+        "projection",
+        include_str!("diagnostics/projection.txt"),
+    );
 }
 
 #[test]
 fn integration_diagnostics() {
-    diagnostics("integration", include_str!("diagnostics/integration.txt"));
+    diagnostics(
+        "integration",
+        "integration",
+        include_str!("diagnostics/integration.txt"),
+    );
 }
 
 // ── Expansions ──────────────────────────────────────────────────────────────────────────────────

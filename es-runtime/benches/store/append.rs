@@ -18,12 +18,16 @@ pub(crate) struct Ours {
     pub(crate) store: PostgresStore,
     pub(crate) writer: usize,
     pub(crate) round: usize,
+    /// Whether the ids of the commands are kept.
+    pub(crate) named: bool,
 }
 
 impl Work for Ours {
     async fn once(&mut self, n: usize) {
         let stream = account(&format!("{}-{}-{}", self.round, self.writer, n / 10));
-        write(&self.store, append(&stream, n as u64 % 10, 1)).await;
+        let mut append = append(&stream, n as u64 % 10, 1);
+        append.repeatable = self.named;
+        write(&self.store, append).await;
     }
 }
 
@@ -48,6 +52,7 @@ pub(crate) async fn single(
     server: &Postgres,
     name: &str,
     writers: usize,
+    named: bool,
     size: Size,
 ) -> Comparison {
     let url = server.database();
@@ -65,6 +70,7 @@ pub(crate) async fn single(
                 store: store.clone(),
                 writer,
                 round,
+                named,
             };
             together(&mut (0..writers).map(ours).collect(), size.round).await
         },

@@ -38,6 +38,11 @@ pub(crate) const CASES: &[Case] = &[
         "the same with 128; p99 of ours under 4 times its p50",
     ),
     case("append_256", 5.0, "the same with 256"),
+    figures(
+        "named_32",
+        "`append_32` with commands that may come again: each id is kept in a row of its own",
+    ),
+    figures("named_128", "the same with 128"),
     case(
         "append_32x4",
         0.6,
@@ -56,8 +61,11 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "import",
         0.7,
-        "a log with a command for each event, from a file; one bare `COPY` of the same events \
-         into the same table",
+        "a log from a file; one bare `COPY` of the same rows into the same table",
+    ),
+    figures(
+        "import_named",
+        "the same with a row for the command of each event; the `COPY` is without",
     ),
     case(
         "command_32",

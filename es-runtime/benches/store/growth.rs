@@ -46,8 +46,21 @@ const FILL_COMMANDS: &str = "
     INSERT INTO es.command (stream, command_id, first_position, count, version, at)
     SELECT stream, command_id, position, 1, version, occurred_at FROM es.event WHERE position > $1";
 
+/// Whether the command of each event has a row of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Commands {
+    Kept,
+    Unnamed,
+}
+
 /// Adds events up to `to`, of which there are `from`, each with a command of its own.
-pub(crate) async fn fill(connection: &mut PgConnection, from: u64, to: u64, ids: Ids) {
+pub(crate) async fn fill(
+    connection: &mut PgConnection,
+    from: u64,
+    to: u64,
+    ids: Ids,
+    commands: Commands,
+) {
     let mut filled = from;
     while filled < to {
         let chunk = CHUNK.min(to - filled);
@@ -62,8 +75,10 @@ pub(crate) async fn fill(connection: &mut PgConnection, from: u64, to: u64, ids:
             .bind(signed(filled / LENGTH))
             .bind(matches!(ids, Ids::Uuids));
         events.execute(&mut *connection).await.expect("events");
-        let commands = sqlx::query(FILL_COMMANDS).bind(head);
-        commands.execute(&mut *connection).await.expect("commands");
+        if matches!(commands, Commands::Kept) {
+            let commands = sqlx::query(FILL_COMMANDS).bind(head);
+            commands.execute(&mut *connection).await.expect("commands");
+        }
         filled += chunk;
     }
     // What autovacuum would do in the middle of a measurement.
@@ -130,7 +145,7 @@ pub(crate) async fn bytes(server: &Postgres, name: &str, report: &mut Report) {
         let url = server.database();
         let store = Store::connect(&url).await.expect("the store");
         let mut connection = connect(&url).await;
-        fill(&mut connection, 0, CHUNK, ids).await;
+        fill(&mut connection, 0, CHUNK, ids, Commands::Kept).await;
         report.note(Footprint::of(&mut connection).await.line(name, what));
         store.close().await;
     }
@@ -144,7 +159,7 @@ pub(crate) async fn growth(server: &Postgres, name: &str, size: Size, report: &m
     let mut connection = connect(&url).await;
     let mut measured = Vec::new();
     for (from, to) in [(0, small), (small, large)] {
-        fill(&mut connection, from, to, Ids::Numbers).await;
+        fill(&mut connection, from, to, Ids::Numbers, Commands::Unnamed).await;
         let footprint = Footprint::of(&mut connection).await;
         report.note(footprint.line(name, &format!("{to} events")));
         measured.push([

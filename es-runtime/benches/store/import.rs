@@ -12,16 +12,22 @@ use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
 use crate::Size;
-use crate::growth::{Ids, fill};
+use crate::growth::{Commands, Ids, fill};
 use crate::measure::{Comparison, Round, in_turn};
 use crate::rows::connect;
 
-/// Each round into a log of its own: a command for every event, as services have them.
-pub(crate) async fn import(server: &Postgres, name: &str, size: Size) -> Comparison {
+/// Each round into a log of its own.
+pub(crate) async fn import(
+    server: &Postgres,
+    name: &str,
+    commands: Commands,
+    size: Size,
+) -> Comparison {
     let url = server.database();
     let store = Store::connect(&url).await.expect("the store");
     let mut connection = connect(&url).await;
-    fill(&mut connection, 0, size.events as u64, Ids::Numbers).await;
+    let events = size.events as u64;
+    fill(&mut connection, 0, events, Ids::Numbers, commands).await;
     let rows = rows(&mut connection).await;
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("log.jsonl");

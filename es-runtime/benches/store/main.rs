@@ -35,6 +35,7 @@ use cases::Wanted;
 use es_runtime::Builder;
 use es_runtime::postgres::{PgConnection, sqlx};
 use es_servers::Postgres;
+use growth::Commands;
 use report::Report;
 use rows::{connect, execute};
 
@@ -139,14 +140,17 @@ async fn compress(admin: &mut PgConnection) {
 
 async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {
     let comparison = match name {
-        "append_1" => append::single(server, name, 1, size).await,
-        "append_8" => append::single(server, name, 8, size).await,
-        "append_32" => append::single(server, name, 32, size).await,
-        "append_128" => append::single(server, name, 128, size).await,
-        "append_256" => append::single(server, name, 256, size).await,
+        "append_1" => append::single(server, name, 1, false, size).await,
+        "append_8" => append::single(server, name, 8, false, size).await,
+        "append_32" => append::single(server, name, 32, false, size).await,
+        "append_128" => append::single(server, name, 128, false, size).await,
+        "append_256" => append::single(server, name, 256, false, size).await,
+        "named_32" => append::single(server, name, 32, true, size).await,
+        "named_128" => append::single(server, name, 128, true, size).await,
         "append_32x4" => processes::appends(server, name, 32, size).await,
         "append_128x4" => processes::appends(server, name, 128, size).await,
-        "import" => import::import(server, name, size).await,
+        "import" => import::import(server, name, Commands::Unnamed, size).await,
+        "import_named" => import::import(server, name, Commands::Kept, size).await,
         "batch_100" => append::batches(server, name, size).await,
         "command_32" => command::whole(server, name, 32, size, |bank| bank).await,
         "command_128" => command::whole(server, name, 128, size, |bank| bank).await,

@@ -95,6 +95,7 @@ pub(crate) async fn ours(url: &str, first: usize, writers: usize) -> Vec<Ours> {
         store: store.clone(),
         writer,
         round: 0,
+        named: false,
     };
     (first..first + writers).map(ours).collect()
 }

@@ -47,6 +47,7 @@ pub(crate) fn append_of(
         stream: stream.clone(),
         expected,
         command_id: CommandId::random(),
+        repeatable: false,
         events: payloads.into_iter().map(event).collect(),
         metadata: Some(METADATA.to_owned()),
         correlation: None,

@@ -8,6 +8,7 @@ mod driver;
 mod feed;
 mod handler;
 mod source;
+mod upcasting;
 
 pub use consumer::{Consumer, Progress, Running};
 pub use detector::{Detector, Verdict};
@@ -15,3 +16,4 @@ pub use detector::{Detector, Verdict};
 pub use feed::Feed;
 pub use handler::{Handler, HandlerError};
 pub use source::{Page, Source};
+pub use upcasting::Upcasting;

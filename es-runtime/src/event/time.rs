@@ -44,10 +44,38 @@ impl Clock for SystemClock {
     }
 }
 
+const DAY: i64 = 86_400_000_000;
+
+/// The beginning of a day. The derives check that there is such a day.
+#[doc(hidden)]
+pub const fn day(year: i64, month: i64, day: i64) -> Timestamp {
+    Timestamp(days_from_civil(year, month, day) * DAY)
+}
+
+#[cfg(feature = "feed")]
+impl Timestamp {
+    /// As HTTP writes a moment: `Wed, 30 Jun 2027 00:00:00 GMT`.
+    pub(crate) fn http_date(self) -> String {
+        const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let days = self.0.div_euclid(DAY);
+        let (year, month, day) = civil_from_days(days);
+        let name = |names: &[&'static str], at: i64| names[usize::try_from(at).unwrap_or_default()];
+        let (weekday, month) = (
+            name(&WEEKDAYS, days.rem_euclid(7)),
+            name(&MONTHS, month - 1),
+        );
+        let seconds = self.0.rem_euclid(DAY) / 1_000_000;
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
 /// RFC 3339, in UTC, always with six digits of a second.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DAY: i64 = 86_400_000_000;
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
         let micros = self.0.rem_euclid(DAY);
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
@@ -116,8 +144,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     )
 }
 
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let y = year - i64::from(month <= 2);
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = year - if month <= 2 { 1 } else { 0 };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
     let mp = (month + 9) % 12;
@@ -155,6 +183,21 @@ mod tests {
             let t = Timestamp::from_micros(micros);
             assert_eq!(t.to_string().parse(), Ok(t), "{t}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "feed")]
+    fn http_writes_days_of_the_week() {
+        assert_eq!(
+            day(2027, 6, 30).http_date(),
+            "Wed, 30 Jun 2027 00:00:00 GMT"
+        );
+        let t: Timestamp = "1994-11-06T08:49:37.5Z".parse().unwrap();
+        assert_eq!(t.http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(
+            day(1969, 12, 31).http_date(),
+            "Wed, 31 Dec 1969 00:00:00 GMT"
+        );
     }
 
     #[test]

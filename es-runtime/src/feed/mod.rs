@@ -6,18 +6,20 @@
 //! | `GET /streams/{stream}/v{version}` | one of them |
 //! | `GET /streams/{stream}/v{version}/events?after=&limit=&wait=` | the events after a position; `wait` milliseconds if there are none yet; `[]` means: nothing new |
 //!
-//! Errors are problem details (RFC 9457). The feed is the truth: whoever missed something asks
+//! A deprecated version says so in headers, and a retired one is gone (410) with its successor's
+//! address. Errors are problem details (RFC 9457). The feed is the truth: whoever missed something asks
 //! here, from any position, as often as they like.
 
 mod problem;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -28,13 +30,17 @@ use tokio::time::Instant;
 
 use self::problem::Problem;
 use crate::error::{Error, Kind, Result};
-use crate::event::Position;
-use crate::integration::CloudEvent;
+use crate::event::{Position, Timestamp};
+use crate::integration::{CloudEvent, Status};
 use crate::runtime::Stop;
 use crate::store::{EventStore, Phase, Store, StreamVersion};
 
 /// The header that tells a stream's last position.
 pub(crate) const STREAM_HEAD: HeaderName = HeaderName::from_static("stream-head");
+
+/// Since when a stream version is deprecated (RFC 9745), and when it may be gone (RFC 8594).
+pub(crate) const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+pub(crate) const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// Events in a page unless the client wants fewer or more, and the most that it gets.
 const PAGE: usize = 100;
@@ -46,7 +52,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Feed {
     service: String,
     store: Store,
-    streams: Vec<StreamVersion>,
+    streams: BTreeMap<StreamVersion, Status>,
 }
 
 struct Shared {
@@ -57,7 +63,11 @@ struct Shared {
 type Server = State<Arc<Shared>>;
 
 impl Feed {
-    pub(crate) fn new(service: String, store: Store, streams: Vec<StreamVersion>) -> Self {
+    pub(crate) fn new(
+        service: String,
+        store: Store,
+        streams: BTreeMap<StreamVersion, Status>,
+    ) -> Self {
         Self {
             service,
             store,
@@ -111,39 +121,70 @@ struct Entry {
     first: u64,
     head: Position,
     events: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecation: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sunset: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
 }
 
 impl Shared {
-    async fn entry(&self, stream: &StreamVersion) -> Result<Entry, Problem> {
+    async fn entry(&self, stream: &StreamVersion, status: Status) -> Result<Entry, Problem> {
         let state = self.feed.store.projection(&stream.into()).await?;
         let phase = state.map_or(Phase::Building, |state| state.phase);
         let head = self.feed.store.published_head(stream).await?.position;
-        let StreamVersion { stream, version } = stream;
+        let (status, deprecation, sunset) = match status {
+            Status::Retired => ("retired", None, None),
+            Status::Deprecated { from, sunset } if phase == Phase::Live => {
+                ("deprecated", Some(from), sunset)
+            }
+            _ => (phase.as_str(), None, None),
+        };
         Ok(Entry {
-            events: format!("/streams/{stream}/v{version}/events"),
-            stream: stream.clone(),
-            version: *version,
-            status: phase.as_str(),
+            events: format!("{}/events", path(stream)),
+            successor: self.successor(stream).map(path),
+            stream: stream.stream.clone(),
+            version: stream.version,
+            status,
             first: 1,
             head,
+            deprecation,
+            sunset,
         })
     }
 
     /// The stream version that a path names.
-    fn find(&self, stream: &str, version: &str) -> Result<&StreamVersion, Problem> {
-        let named = |known: &&StreamVersion| {
+    fn find(&self, stream: &str, version: &str) -> Result<(&StreamVersion, Status), Problem> {
+        let named = |(known, _): &(&StreamVersion, &Status)| {
             known.stream == stream && version == format!("v{}", known.version)
         };
         let unknown =
             || Problem::not_found(format!("there is no stream `{stream}` {version} here"));
-        self.feed.streams.iter().find(named).ok_or_else(unknown)
+        let (stream, status) = self.feed.streams.iter().find(named).ok_or_else(unknown)?;
+        Ok((stream, *status))
     }
+
+    /// The newest version of a stream, for readers of an older one.
+    fn successor(&self, stream: &StreamVersion) -> Option<&StreamVersion> {
+        let newer = |(known, status): &(&StreamVersion, &Status)| {
+            let live = **status != Status::Retired;
+            live && known.stream == stream.stream && known.version > stream.version
+        };
+        let (newest, _) = self.feed.streams.iter().rfind(newer)?;
+        Some(newest)
+    }
+}
+
+/// Where a stream version is.
+fn path(StreamVersion { stream, version }: &StreamVersion) -> String {
+    format!("/streams/{stream}/v{version}")
 }
 
 async fn streams(State(shared): Server) -> Result<Json<Vec<Entry>>, Problem> {
     let mut entries = Vec::new();
-    for stream in &shared.feed.streams {
-        entries.push(shared.entry(stream).await?);
+    for (stream, status) in &shared.feed.streams {
+        entries.push(shared.entry(stream, *status).await?);
     }
     Ok(Json(entries))
 }
@@ -152,8 +193,8 @@ async fn stream(
     State(shared): Server,
     Path((stream, version)): Path<(String, String)>,
 ) -> Result<Json<Entry>, Problem> {
-    let stream = shared.find(&stream, &version)?;
-    shared.entry(stream).await.map(Json)
+    let (stream, status) = shared.find(&stream, &version)?;
+    shared.entry(stream, status).await.map(Json)
 }
 
 /// Where to read from. Texts, so that a wrong one is answered as a problem.
@@ -176,7 +217,13 @@ async fn events(
     Path((name, version)): Path<(String, String)>,
     Query(range): Query<Range>,
 ) -> Result<Response, Problem> {
-    let stream = shared.find(&name, &version)?;
+    let (stream, status) = shared.find(&name, &version)?;
+    let successor = shared
+        .successor(stream)
+        .map(|newest| format!("{}/events", path(newest)));
+    if status == Status::Retired {
+        return Err(Problem::retired(stream, successor));
+    }
     // The last event's id, `accounts.v2-17`, is a cursor too.
     let after = range.after.as_deref();
     let prefix = format!("{name}.{version}-");
@@ -209,12 +256,30 @@ async fn events(
         "no-cache"
     };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    let link =
-        format!("</streams/{name}/{version}/events?after={next}&limit={limit}>; rel=\"next\"");
-    if let Ok(link) = HeaderValue::from_str(&link) {
-        headers.insert(LINK, link);
+    let next = format!("/streams/{name}/{version}/events?after={next}&limit={limit}");
+    link(headers, &next, "next");
+    if let Status::Deprecated { from, sunset } = status {
+        let deprecation = format!("@{}", from.as_micros() / 1_000_000);
+        put(headers, DEPRECATION, &deprecation);
+        if let Some(sunset) = sunset {
+            put(headers, SUNSET, &sunset.http_date());
+        }
+        if let Some(successor) = successor {
+            link(headers, &successor, "successor-version");
+        }
     }
     Ok(response)
+}
+
+fn link(headers: &mut HeaderMap, target: &str, relation: &str) {
+    put(headers, LINK, &format!("<{target}>; rel=\"{relation}\""));
+}
+
+/// Adds a header; what cannot be one is left out.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.append(name, value);
+    }
 }
 
 impl Shared {

@@ -17,6 +17,7 @@ pub(super) struct Problem {
     title: &'static str,
     detail: String,
     head: Option<Position>,
+    successor: Option<String>,
     retry: bool,
 }
 
@@ -27,6 +28,7 @@ impl Problem {
             title,
             detail: detail.into(),
             head: None,
+            successor: None,
             retry: false,
         }
     }
@@ -45,6 +47,17 @@ impl Problem {
         Self {
             retry: true,
             ..Self::new(status, "the stream is not live yet", detail)
+        }
+    }
+
+    pub(super) fn retired(stream: &StreamVersion, successor: Option<String>) -> Self {
+        let detail = match &successor {
+            Some(successor) => format!("`{stream}` is retired: read its successor at {successor}"),
+            None => format!("`{stream}` is retired and has no successor"),
+        };
+        Self {
+            successor,
+            ..Self::new(StatusCode::GONE, "the stream version is retired", detail)
         }
     }
 
@@ -84,7 +97,13 @@ impl IntoResponse for Problem {
         if let Some(head) = self.head {
             body["head"] = json!(head);
         }
+        if let Some(successor) = &self.successor {
+            body["successor"] = json!(successor);
+        }
         let mut response = (self.status, Json(body)).into_response();
+        if let Some(successor) = &self.successor {
+            super::link(response.headers_mut(), successor, "successor-version");
+        }
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, problem);
         if self.retry {

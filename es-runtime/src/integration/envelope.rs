@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{IntegrationEvent, Salt, StreamHash};
+use super::{IntegrationEvent, IntegrationType, Salt, StreamHash};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Metadata, Position, Timestamp, decode};
 use crate::store::{PublishedEvent, StreamVersion};
@@ -126,6 +126,21 @@ pub struct Received<E> {
     pub correlation: Option<String>,
 }
 
+#[cfg(feature = "runtime")]
+impl<E> Received<E> {
+    /// Another event in the place of this one.
+    pub(crate) fn with<N>(&self, data: N) -> Received<N> {
+        Received {
+            data,
+            position: self.position,
+            id: self.id.clone(),
+            subject: self.subject.clone(),
+            time: self.time,
+            correlation: self.correlation.clone(),
+        }
+    }
+}
+
 impl<E: IntegrationEvent> Received<E> {
     /// Decodes an envelope; `None` if the contract `E` has no event of this type.
     ///
@@ -164,9 +179,9 @@ impl<E: IntegrationEvent> Received<E> {
     }
 }
 
-/// The public type of a variant: `bank.account-opened.v2`.
-pub(crate) fn type_of<E: IntegrationEvent>(namespace: &str, variant: usize) -> String {
-    format!("{namespace}.{}.v{}", E::TYPES[variant].name, E::VERSION)
+/// The public type of an event: `bank.account-opened.v2`.
+pub(crate) fn type_of(namespace: &str, event: &IntegrationType, version: u32) -> String {
+    format!("{namespace}.{}.v{version}", event.name)
 }
 
 /// The variant behind a public type, whatever its namespace.

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{IntegrationEvent, Publish};
+use super::versions::encoded;
+use super::{Cast, IntegrationEvent, Publish};
 use crate::aggregate::{Evolve, IntoEvents, Loaded};
-use crate::error::{Error, Kind, Result};
-use crate::event::{Recorded, StoredEventRef, StreamId, encode};
+use crate::error::Result;
+use crate::event::{Recorded, StoredEventRef, StreamId};
 
 /// States kept at hand; beyond it all are dropped and read again when needed.
 const STATES: usize = 10_000;
@@ -30,34 +31,47 @@ pub(crate) trait Mapper: Send {
 pub(crate) struct AggregateMapper<A: Evolve, I> {
     states: HashMap<StreamId, Loaded<A>>,
     publish: fn(&Recorded<A::Event>, &A) -> Vec<I>,
+    /// From `I` down to the version that is fed, step by step; none for `I` itself.
+    way: Vec<Cast>,
 }
 
 impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(way: Vec<Cast>) -> Self {
         let publish =
             |event: &Recorded<A::Event>, after: &A| I::publish(event, after).into_events();
         Self {
             states: HashMap::new(),
             publish,
+            way,
         }
     }
 }
 
 impl<A: Evolve, I> AggregateMapper<A, I> {
-    fn advance(&mut self, event: StoredEventRef<'_>) -> Result<Recorded<A::Event>> {
-        let recorded = Recorded::<A::Event>::decode(event)?;
-        if let Some(state) = self.states.get_mut(event.stream) {
-            debug_assert_eq!(state.version() + 1, event.version);
-            state.apply(&recorded.data);
-            return Ok(recorded);
+    /// Brings the state one stored event forward, and shows each of its parts with the state after
+    /// it.
+    fn advance(
+        &mut self,
+        event: StoredEventRef<'_>,
+        mut show: impl FnMut(&Recorded<A::Event>, &A) -> Result<()>,
+    ) -> Result<()> {
+        let parts = Recorded::<A::Event>::decode(event)?;
+        if !self.states.contains_key(event.stream) {
+            if self.states.len() >= STATES {
+                self.states.clear();
+            }
+            self.states.insert(event.stream.parse()?, Loaded::default());
         }
-        if self.states.len() >= STATES {
-            self.states.clear();
+        let Some(state) = self.states.get_mut(event.stream) else {
+            return Ok(());
+        };
+        debug_assert_eq!(state.version() + 1, event.version);
+        state.count();
+        for part in parts {
+            state.evolve(&part.data);
+            show(&part, state.state())?;
         }
-        let mut state = Loaded::default();
-        state.apply(&recorded.data);
-        self.states.insert(recorded.stream.clone(), state);
-        Ok(recorded)
+        Ok(())
     }
 }
 
@@ -77,20 +91,22 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
     }
 
     fn replay(&mut self, event: StoredEventRef<'_>) -> Result<()> {
-        self.advance(event).map(drop)
+        self.advance(event, |_, _| Ok(()))
     }
 
     fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>> {
-        let recorded = self.advance(event)?;
-        let after = self.states[event.stream].state();
-        let unencodable = |error| {
-            let what = format!("an event of `{}`", super::stream_of::<I>());
-            Error::caused_by(Kind::Unencodable { what }, error)
-        };
-        let events = (self.publish)(&recorded, after);
-        events
-            .iter()
-            .map(|event| encode(event).map_err(unencodable))
-            .collect()
+        let (publish, mut events) = (self.publish, Vec::new());
+        self.advance(event, |part, after| {
+            events.extend(encoded(publish(part, after))?);
+            Ok(())
+        })?;
+        for step in &self.way {
+            let mut older = Vec::with_capacity(events.len());
+            for (variant, payload) in &events {
+                older.extend(step(*variant, payload)?);
+            }
+            events = older;
+        }
+        Ok(events)
     }
 }

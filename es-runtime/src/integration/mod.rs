@@ -6,12 +6,21 @@ mod mapper;
 mod proof;
 #[cfg(feature = "runtime")]
 mod stream;
+mod versions;
 
 pub use crate::store::StreamVersion;
 pub use envelope::{CloudEvent, Received};
+#[cfg(feature = "runtime")]
+pub(crate) use mapper::{AggregateMapper, Mapper};
 pub use proof::{InvalidHex, Salt, StreamHash};
 #[cfg(feature = "runtime")]
 pub(crate) use stream::IntegrationStream;
+pub(crate) use versions::Cast;
+#[cfg(feature = "testing")]
+pub(crate) use versions::Check;
+pub use versions::{Downcast, Older, Status, Upcast};
+#[doc(hidden)]
+pub use versions::{all_downward, all_upward, below, downward, upward};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +67,10 @@ pub trait IntegrationEvent: Serialize + DeserializeOwned + Clone + Send + Sync +
     const VERSION: u32;
     /// One entry per variant, in the order of the enum.
     const TYPES: &'static [IntegrationType];
+    /// Whether this version is to be had.
+    const STATUS: Status = Status::Live;
+    /// The older versions that its history declares, each after the one that follows it.
+    const OLDER: &'static [Older] = &[];
 }
 
 /// Makes integration events out of an aggregate's internal ones.
@@ -71,8 +84,11 @@ pub trait Publish<A: Aggregate>: IntegrationEvent {
 
 /// The version of the stream that `E` is published on.
 pub fn stream_of<E: IntegrationEvent>() -> StreamVersion {
-    StreamVersion {
-        stream: E::STREAM.to_owned(),
-        version: E::VERSION,
-    }
+    version_of::<E>(E::VERSION)
+}
+
+/// A version of the stream that `E` is a version of.
+pub(crate) fn version_of<E: IntegrationEvent>(version: u32) -> StreamVersion {
+    let stream = E::STREAM.to_owned();
+    StreamVersion { stream, version }
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::mapper::{AggregateMapper, Mapper};
-use super::{IntegrationEvent, Publish, StreamHash, stream_of};
-use crate::aggregate::Evolve;
+use super::{IntegrationType, Mapper, StreamHash};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEventRef, StoredEvents, at};
 use crate::integration::{Salt, envelope};
@@ -30,32 +28,22 @@ pub(crate) struct IntegrationStream {
 }
 
 impl IntegrationStream {
-    pub(crate) fn new<I: IntegrationEvent>(namespace: &str, clock: Arc<dyn Clock>) -> Self {
-        let types = (0..I::TYPES.len()).map(|variant| envelope::type_of::<I>(namespace, variant));
-        let (stream, event_types) = (stream_of::<I>(), types.collect());
+    /// A stream with the events `types`, which `mappers` make, one for each aggregate.
+    pub(crate) fn new(
+        stream: StreamVersion,
+        types: &[IntegrationType],
+        mappers: Vec<Box<dyn Mapper>>,
+        namespace: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let named = |event| envelope::type_of(namespace, event, stream.version);
         Self {
+            event_types: types.iter().map(named).collect(),
             stream,
-            event_types,
-            mappers: Vec::new(),
+            mappers,
             clock,
             head: None,
         }
-    }
-
-    /// Adds an aggregate that feeds the stream; `false` if it does already.
-    pub(crate) fn add<A: Evolve, I: Publish<A>>(&mut self) -> bool {
-        let new = self
-            .mappers
-            .iter()
-            .all(|mapper| mapper.aggregate() != A::NAME);
-        if new {
-            self.mappers.push(Box::new(AggregateMapper::<A, I>::new()));
-        }
-        new
-    }
-
-    pub(crate) fn stream(&self) -> &StreamVersion {
-        &self.stream
     }
 
     /// The events that the page makes, placed and chained after `head`.

@@ -16,6 +16,8 @@ pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]
 pub(crate) use driver::{Work, run};
 pub use fold::Fold;
+#[cfg(feature = "schema")]
+pub(crate) use fold::Folding;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 

@@ -1,10 +1,11 @@
 //! Describes a service and starts it.
 
 use std::any::{Any, TypeId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,11 +14,14 @@ use super::cache::Cache;
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
 use super::writer::{self, Queue};
-use super::{Boxed, Inner, RecordCommand, Service, Typed};
+use super::{Boxed, Inner, RecordCommand, Service, Typed, retention};
 use crate::aggregate::{Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Event, SystemClock};
-use crate::integration::{IntegrationStream, Publish, stream_of};
+use crate::integration::{
+    AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
+    StreamVersion, version_of,
+};
 use crate::projection::{Fold, Projection, ReadModel};
 use crate::store::{ProjectionId, Store};
 
@@ -27,12 +31,16 @@ pub struct Builder {
     namespace: Option<String>,
     store: Option<Store>,
     clock: Arc<dyn Clock>,
+    keep_commands: Option<Duration>,
     aggregates: HashMap<&'static str, TypeId>,
     recorders: Typed,
     caches: Typed,
     snapshotters: BTreeMap<&'static str, SnapshotterDraft>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
-    streams: BTreeMap<ProjectionId, StreamDraft>,
+    streams: BTreeMap<StreamVersion, StreamDraft>,
+    /// Versions with a mapping of their own, each with an aggregate that must be in it.
+    owed: Vec<(StreamVersion, &'static str)>,
+    retired: BTreeSet<StreamVersion>,
     #[cfg(feature = "feed")]
     serve: Option<String>,
     mistake: Option<Error>,
@@ -47,9 +55,11 @@ struct SnapshotterDraft {
 
 /// An integration stream whose namespace and clock are not known yet.
 struct StreamDraft {
+    /// Whose mapping feeds it.
     event: TypeId,
-    make: fn(&str, Arc<dyn Clock>) -> IntegrationStream,
-    feed: Vec<fn(&mut IntegrationStream) -> bool>,
+    status: Status,
+    types: &'static [IntegrationType],
+    mappers: Vec<Box<dyn Mapper>>,
 }
 
 /// A read model of any row type.
@@ -77,12 +87,15 @@ impl Builder {
             namespace: None,
             store: None,
             clock: Arc::new(SystemClock),
+            keep_commands: None,
             aggregates: HashMap::new(),
             recorders: HashMap::new(),
             caches: HashMap::new(),
             snapshotters: BTreeMap::new(),
             read_models: BTreeMap::new(),
             streams: BTreeMap::new(),
+            owed: Vec::new(),
+            retired: BTreeSet::new(),
             #[cfg(feature = "feed")]
             serve: None,
             mistake: None,
@@ -106,6 +119,16 @@ impl Builder {
     /// Tells the time; the machine's clock unless something is said.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Forgets the ids of commands that were accepted longer ago than this, by the service's clock:
+    /// one that comes again after that is a new command. Kept for ever unless something is said.
+    ///
+    /// Choose a time that is longer than anything can hold a message back: queues, dead letters, an
+    /// import that is repeated. Events stay, and so does what they say of their command.
+    pub fn forget_commands_after(mut self, time: Duration) -> Self {
+        self.keep_commands = Some(time);
         self
     }
 
@@ -176,22 +199,55 @@ impl Builder {
         self
     }
 
-    /// Publishes what `A` does as the integration events `I`. A stream that several aggregates
-    /// feed is declared once for each.
+    /// Publishes what `A` does as the integration events `I`, and as the older versions that the
+    /// history of `I` declares: each is a stream of its own. A version with a mapping of its own
+    /// is a line of its own. A stream that several aggregates feed is declared once for each.
     pub fn publish<A: Evolve, I: Publish<A>>(mut self) -> Self {
-        let (event, stream) = (TypeId::of::<I>(), stream_of::<I>());
-        let make = IntegrationStream::new::<I>;
-        let new = StreamDraft {
-            event,
-            make,
-            feed: Vec::new(),
-        };
-        let draft = self.streams.entry((&stream).into()).or_insert(new);
-        draft.feed.push(IntegrationStream::add::<A, I>);
-        if draft.event != event {
-            self.duplicate(format!("the integration stream `{stream}`"));
+        self.feed::<A, I>(I::VERSION, I::STATUS, I::TYPES, Vec::new());
+        let first_own = I::OLDER.iter().position(Older::is_own);
+        let (fed, others) = I::OLDER.split_at(first_own.unwrap_or(I::OLDER.len()));
+        let mut way = Vec::new();
+        for older in fed {
+            way.extend(older.down());
+            self.feed::<A, I>(older.version(), older.status(), older.types(), way.clone());
         }
+        // The first of the others feeds those below it.
+        if let Some(own) = others.first()
+            && others.iter().any(|older| older.status() != Status::Retired)
+        {
+            self.owed.push((version_of::<I>(own.version()), A::NAME));
+        }
+        let retired = I::OLDER
+            .iter()
+            .filter(|older| older.status() == Status::Retired);
+        self.retired
+            .extend(retired.map(|older| version_of::<I>(older.version())));
         self
+    }
+
+    /// Adds a mapping to a version of the stream of `I`; `way` leads down to it. What is retired is
+    /// fed by nobody.
+    fn feed<A: Evolve, I: Publish<A>>(
+        &mut self,
+        version: u32,
+        status: Status,
+        types: &'static [IntegrationType],
+        way: Vec<Cast>,
+    ) {
+        let (event, stream) = (TypeId::of::<I>(), version_of::<I>(version));
+        let new = || StreamDraft {
+            event,
+            status,
+            types,
+            mappers: Vec::new(),
+        };
+        let draft = self.streams.entry(stream.clone()).or_insert_with(new);
+        let mut mappers = draft.mappers.iter();
+        if draft.event != event || mappers.any(|mapper| mapper.aggregate() == A::NAME) {
+            return self.duplicate(format!("the integration stream `{stream}`"));
+        }
+        let mapper = AggregateMapper::<A, I>::new(way);
+        draft.mappers.push(Box::new(mapper));
     }
 
     /// Serves the integration streams over HTTP; port 0 takes a free one.
@@ -239,19 +295,37 @@ impl Builder {
             let writer = writer::run(queue, store.clone(), workers.stop());
             workers.add(tokio::spawn(writer));
         }
+        if let Some(keep) = self.keep_commands {
+            let (store, clock) = (store.clone(), self.clock.clone());
+            let retention = retention::run(store, clock, keep, workers.stop());
+            workers.add(tokio::spawn(retention));
+        }
         for read_model in self.read_models.into_values() {
             read_model.start(&mut workers, &store).await?;
         }
-        let namespace = self.namespace.as_deref().unwrap_or(&self.name);
-        let mut streams = Vec::new();
-        for draft in self.streams.into_values() {
-            let mut stream = (draft.make)(namespace, self.clock.clone());
-            if !draft.feed.iter().all(|feed| feed(&mut stream)) {
-                let what = format!("an aggregate of the stream `{}`", stream.stream());
-                return Err(Error::new(Kind::Duplicate { what }));
+        for (stream, aggregate) in self.owed {
+            let draft = self.streams.get(&stream);
+            let mut mappers = draft.iter().flat_map(|draft| &draft.mappers);
+            if !mappers.any(|mapper| mapper.aggregate() == aggregate) {
+                let stream = stream.to_string();
+                return Err(Error::new(Kind::Unmapped { stream, aggregate }));
             }
-            streams.push(stream.stream().clone());
-            workers.start(&store, stream).await?;
+        }
+        let namespace = self.namespace.as_deref().unwrap_or(&self.name);
+        let mut streams: BTreeMap<_, _> = self
+            .retired
+            .into_iter()
+            .map(|stream| (stream, Status::Retired))
+            .collect();
+        for (stream, draft) in self.streams {
+            streams.insert(stream.clone(), draft.status);
+            if draft.status == Status::Retired {
+                continue;
+            }
+            let StreamDraft { types, mappers, .. } = draft;
+            let clock = self.clock.clone();
+            let work = IntegrationStream::new(stream, types, mappers, namespace, clock);
+            workers.start(&store, work).await?;
         }
         #[cfg(feature = "feed")]
         let feed = match self.serve {

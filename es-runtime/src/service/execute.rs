@@ -75,8 +75,9 @@ impl<'s, A: Aggregate> Execute<'s, A> {
         }
     }
 
-    /// Names the command, so that sending it again does nothing again. Take the id from the
-    /// input: [`CommandId::of`].
+    /// Names the command, so that sending it again does nothing again: after an error that leaves
+    /// open what happened, too. Take the id from the input: [`CommandId::of`]. Without, the command
+    /// gets an id that nobody else knows, and sending it again is another command.
     pub fn id(mut self, id: CommandId) -> Self {
         self.id = Some(id);
         self
@@ -280,6 +281,7 @@ impl Attempt<'_> {
             stream: self.stream.clone(),
             expected,
             command_id: self.id,
+            repeatable: self.named,
             events: events.iter().map(new_event).collect::<Result<_>>()?,
             metadata: Some(self.metadata.clone()),
             correlation: self.correlation.clone(),
@@ -295,6 +297,9 @@ fn new_event<E: Event>(event: &E) -> Result<NewEvent> {
     };
     let (variant, payload) = encode(event).map_err(unencodable)?;
     let known = E::TYPES[variant];
+    if E::HISTORY.is_retired(variant) {
+        return Err(Error::new(Kind::Retired { event: known.name }));
+    }
     let (event_type, schema_version, min_reader) = (known.name, known.version, known.min_reader);
     Ok(NewEvent {
         event_type,

@@ -4,6 +4,7 @@ mod builder;
 mod cache;
 mod execute;
 mod load;
+mod retention;
 mod snapshots;
 mod supervise;
 mod view;

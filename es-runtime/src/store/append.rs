@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+#[cfg(feature = "runtime")]
+use crate::event::StoredEventRef;
+use crate::event::{CommandId, Position, StreamId, Timestamp};
 
 /// What one command adds to one stream: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -14,6 +16,10 @@ pub struct Append {
     pub expected: u64,
     /// Names the command: the same id twice is one command.
     pub command_id: CommandId,
+    /// Whether the command may come again, whenever that is: then its id is kept beside the log.
+    /// Without, only this very append is recognised when it is sent again, by its first event, as
+    /// after a lost connection; that costs no row.
+    pub repeatable: bool,
     /// The events, in order. None is an accepted command that changed nothing.
     pub events: Vec<NewEvent>,
     /// Who and why, as JSON: the same for all events of a command.
@@ -26,31 +32,41 @@ pub struct Append {
 }
 
 impl Append {
+    /// Whether the command gets a row of its own: to be found by its id or its correlation, or as
+    /// the only trace that it leaves.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.repeatable || self.correlation.is_some() || self.events.is_empty()
+    }
+
+    /// The outcome, if the event after [`expected`](Self::expected) is this append's own first one.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn done_by(&self, next: Position, command: Option<CommandId>) -> Option<Outcome> {
+        let count = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        (command == Some(self.command_id)).then(|| Outcome {
+            first: next,
+            count,
+            version: self.expected + u64::from(count),
+        })
+    }
+
     /// The events as the log keeps them, at the places that `outcome` gives them.
     #[cfg(feature = "runtime")]
-    pub(crate) fn into_stored(self, outcome: Outcome) -> impl Iterator<Item = StoredEvent> {
+    pub(crate) fn stored(&self, outcome: Outcome) -> impl Iterator<Item = StoredEventRef<'_>> {
         let first_version = outcome.version - u64::from(outcome.count) + 1;
-        let Self {
-            stream,
-            command_id,
-            metadata,
-            time,
-            ..
-        } = self;
         self.events
-            .into_iter()
+            .iter()
             .zip(0..)
-            .map(move |(event, n)| StoredEvent {
+            .map(move |(event, n)| StoredEventRef {
                 position: outcome.first.plus(n),
-                stream: stream.clone(),
+                stream: self.stream.as_str(),
                 version: first_version + n,
-                event_type: event.event_type.to_owned(),
+                event_type: event.event_type,
                 schema_version: event.schema_version,
                 min_reader: event.min_reader,
-                command_id: Some(command_id),
-                payload: event.payload,
-                metadata: metadata.clone(),
-                time,
+                command_id: Some(self.command_id),
+                payload: &event.payload,
+                metadata: self.metadata.as_deref(),
+                time: self.time,
             })
     }
 }
@@ -105,7 +121,8 @@ impl Outcome {
 pub(crate) struct Found {
     /// The stream's version.
     pub version: u64,
-    /// What the same command did before.
+    /// What the same command did before: by its row if it is [kept](Append::is_kept), or else by
+    /// its own first event after the expected version.
     pub done: Option<Outcome>,
 }
 
@@ -167,6 +184,7 @@ mod tests {
             stream: StreamId::new("a", stream).unwrap(),
             expected,
             command_id: CommandId::of(command),
+            repeatable: true,
             events: vec![event; events],
             metadata: None,
             correlation: None,

@@ -205,8 +205,8 @@ impl Work {
     /// Gives turns to callers: those that were just answered may have more to append, and a commit
     /// that is shared by all of them is cheaper than one for each half.
     async fn gather(&mut self, waiting: &mut VecDeque<Waiting>, answered: usize) {
-        let mut idle = 0;
-        for _ in 0..MOST_TURNS {
+        let (mut idle, mut turns) = (0, 0);
+        while waiting.len() < answered.min(self.batch) && idle <= IDLE_TURNS && turns < MOST_TURNS {
             yield_now().await;
             let before = waiting.len();
             while waiting.len() < self.batch {
@@ -216,9 +216,7 @@ impl Work {
                 waiting.push_back(more);
             }
             idle = if waiting.len() > before { 0 } else { idle + 1 };
-            if waiting.len() >= answered.min(self.batch) || idle > IDLE_TURNS {
-                return;
-            }
+            turns += 1;
         }
     }
 

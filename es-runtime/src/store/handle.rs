@@ -12,7 +12,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, Event, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, Event, LogIdentity, Position, StreamId, Timestamp};
 
 /// The store that a service runs on, chosen by its URL. Clones share it.
 #[derive(Clone, Debug)]
@@ -187,7 +187,7 @@ impl EventStore for Store {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         to!(self.read_correlated(correlation, after, limit).await)
     }
 

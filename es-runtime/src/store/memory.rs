@@ -19,9 +19,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{
-    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
-};
+use crate::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 
 /// A store in memory. Clones share one log.
 #[derive(Clone, Debug)]
@@ -83,8 +81,20 @@ impl State {
 
     fn found(&self, append: &Append) -> Found {
         let version = self.version(&append.stream);
-        let done = self.done(&append.stream, append.command_id);
+        let done = if append.is_kept() {
+            self.done(&append.stream, append.command_id)
+        } else {
+            self.next(append)
+                .and_then(|next| append.done_by(next.position, next.command_id))
+        };
         Found { version, done }
+    }
+
+    /// The event after the version that the append expects.
+    fn next(&self, append: &Append) -> Option<&StoredEvent> {
+        let events = self.streams.get(&append.stream)?;
+        let next = events.get(usize::try_from(append.expected).ok()?)?;
+        self.log.get(*next)
     }
 
     fn version(&self, stream: &StreamId) -> u64 {
@@ -138,23 +148,25 @@ impl State {
         Ok(self.head())
     }
 
-    fn append(&mut self, append: Append) -> (Appended, Position) {
-        let found = self.found(&append);
-        let plan = plan(std::slice::from_ref(&append), &[found], self.head());
+    fn append(&mut self, append: &Append) -> Result<(Appended, Position)> {
+        let found = self.found(append);
+        let plan = plan(std::slice::from_ref(append), &[found], self.head());
         let result = plan.results[0];
         if let Appended::New(outcome) = result {
-            self.keep(AcceptedCommand {
-                stream: append.stream.clone(),
-                command_id: append.command_id,
-                outcome,
-                time: append.time,
-                correlation: append.correlation.clone(),
-            });
-            append
-                .into_stored(outcome)
-                .for_each(|event| self.push(event));
+            if append.is_kept() {
+                self.keep(AcceptedCommand {
+                    stream: append.stream.clone(),
+                    command_id: append.command_id,
+                    outcome,
+                    time: append.time,
+                    correlation: append.correlation.clone(),
+                });
+            }
+            for event in append.stored(outcome) {
+                self.push(event.to_stored()?);
+            }
         }
-        (result, plan.head)
+        Ok((result, plan.head))
     }
 
     fn known(&mut self, projection: &ProjectionId) -> Result<&mut ProjectionState> {
@@ -206,7 +218,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
-        let (appended, head) = self.state().append(append);
+        let (appended, head) = self.state().append(&append)?;
         self.wake.log_grew(head);
         Ok(appended)
     }
@@ -288,7 +300,7 @@ impl EventStore for MemoryStore {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         let state = self.state();
         let belongs = |event: &&StoredEvent| {
             let command = event.command_id.map(|id| (event.stream.clone(), id));
@@ -297,7 +309,10 @@ impl EventStore for MemoryStore {
             said == Some(correlation)
         };
         let rest = state.log.iter().skip(index(after.get()));
-        Ok(rest.filter(belongs).take(limit).collect())
+        let mut rest = rest.filter(belongs);
+        let events = rest.by_ref().take(limit).collect();
+        let more = rest.next().is_some();
+        Ok(StreamPage { events, more })
     }
 
     async fn head(&self) -> Result<Position> {

@@ -42,7 +42,7 @@ pub use handle::Store;
 #[cfg(feature = "runtime")]
 pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
-pub use history::HistoryEntry;
+pub use history::{HistoryEntry, HistoryPage};
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -62,7 +62,7 @@ use std::future::Future;
 
 use crate::aggregate::Fingerprint;
 use crate::error::Result;
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -269,14 +269,13 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     fn read_log(&self, query: &LogQuery) -> impl Future<Output = Result<LogPage>> + Send;
 
     /// What the commands did that were said to belong to `correlation`, after the position
-    /// `after`, at most `limit` events, in order. There may be fewer where they are large: ask
-    /// again from the last one on, until nothing comes.
+    /// `after`, at most `limit` events, in order.
     fn read_correlated(
         &self,
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> impl Future<Output = Result<StoredEvents>> + Send;
+    ) -> impl Future<Output = Result<StreamPage>> + Send;
 
     /// The position of the last event, or [`Position::START`].
     fn head(&self) -> impl Future<Output = Result<Position>> + Send;

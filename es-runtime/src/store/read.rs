@@ -71,7 +71,7 @@ impl StreamQuery {
     }
 }
 
-/// Events of a stream.
+/// Events of a stream, or of what belongs together.
 #[derive(Clone, Debug, Default)]
 pub struct StreamPage {
     /// The events, in the order that was asked for.
@@ -101,6 +101,15 @@ impl StreamPage {
             }
         };
         let more = left.is_some();
+        Self { events, more }
+    }
+
+    /// The page of those that were read, one more than the limit to see whether there are more,
+    /// or fewer because they were too large for one page.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn cut(mut events: StoredEvents, limit: usize, full: bool) -> Self {
+        let more = full || events.len() > limit;
+        events.truncate(limit);
         Self { events, more }
     }
 }

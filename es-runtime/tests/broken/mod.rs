@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
-use es_runtime::event::{
-    CommandId, LogIdentity, Position, StoredEvent, StoredEvents, StreamId, Timestamp,
-};
+use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
@@ -39,8 +37,12 @@ pub(crate) enum Fault {
     HastyFilter,
     /// Forgets what a command belongs to.
     LostCorrelation,
+    /// Says that a page of what belongs together is all of it.
+    CutShort,
     /// Looks for the command only if the version differs: a retry after a reload is new.
     DoubledRetry,
+    /// Knows only the commands that may come again: another try at an append is a conflict.
+    DeniedRetry,
     /// Knows after a restart no command of the time before.
     ForgottenCommand,
     /// Is another log after each restart.
@@ -172,7 +174,8 @@ impl BrokenStore {
         Ok(answer)
     }
 
-    async fn append_in_halves(&self, append: Append) -> Result<Appended> {
+    async fn append_in_halves(&self, mut append: Append) -> Result<Appended> {
+        append.repeatable = true;
         let alone = match self.fault {
             Fault::TornByDrop => Some(self.aside.lock().await),
             _ => None,
@@ -276,7 +279,13 @@ impl EventStore for BrokenStore {
             _ if self.forgets().await => append.command_id = half(append.command_id),
             _ => {}
         }
-        self.kept.append(append).await
+        let denies = self.fault == Fault::DeniedRetry && !append.repeatable;
+        match self.kept.append(append).await? {
+            Appended::Already(outcome) if denies => Ok(Appended::Conflict {
+                found: outcome.version,
+            }),
+            answer => Ok(answer),
+        }
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
@@ -350,6 +359,17 @@ impl EventStore for BrokenStore {
         if self.fault == Fault::HastyFilter && *query != unfiltered(query, page.events.len()) {
             page.seen = head;
         }
+        Ok(page)
+    }
+
+    async fn read_correlated(
+        &self,
+        correlation: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<StreamPage> {
+        let mut page = self.kept.read_correlated(correlation, after, limit).await?;
+        page.more &= self.fault != Fault::CutShort;
         Ok(page)
     }
 
@@ -457,7 +477,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands read_correlated remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
         inbox begin close);
 }

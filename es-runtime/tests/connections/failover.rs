@@ -179,9 +179,7 @@ async fn a_server_that_turns_read_only_is_left_for_another() {
     .await;
     run(&mut admin, RELOAD).await;
     let appending = spawn(&store, append("1"));
-    while store.health().await.reachable {
-        yield_now().await;
-    }
+    until_health(&store, "it is not reached", |health| !health.reachable).await;
     run(
         &mut admin,
         "ALTER SYSTEM RESET default_transaction_read_only",

@@ -28,13 +28,12 @@ async fn a_server_tells_what_a_commit_waits_for() {
     )
     .await;
     run(&mut admin, "SELECT pg_reload_conf()").await;
-    let alone = loop {
-        let health = store.health().await;
-        if health.durability == Some(Durability::Replicated) {
-            break health;
-        }
-        yield_now().await;
+    let Store::Postgres(postgres) = &store else {
+        panic!("it is PostgreSQL");
     };
+    let replicated = |health: &StoreHealth| health.durability == Some(Durability::Replicated);
+    until_health(postgres, "commits wait for a standby", replicated).await;
+    let alone = store.health().await;
     let problem = alone.problem.unwrap();
     assert!(
         problem.contains("no synchronous standby is connected"),
@@ -42,9 +41,10 @@ async fn a_server_tells_what_a_commit_waits_for() {
     );
 
     let _standby = primary.standby();
-    while store.health().await.problem.is_some() {
-        yield_now().await;
-    }
+    until_health(postgres, "it has a standby", |health| {
+        health.problem.is_none()
+    })
+    .await;
     let health = store.health().await;
     assert_eq!(health.durability, Some(Durability::Replicated));
 }

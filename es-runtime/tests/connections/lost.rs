@@ -53,9 +53,7 @@ async fn a_server_that_is_away_is_waited_for() {
             let store = store.clone();
             async move { store.head().await }
         });
-        while store.health().await.reachable {
-            yield_now().await;
-        }
+        until_health(&store, "it is not reached", |health| !health.reachable).await;
         server.run();
         new(appending.await.unwrap().unwrap());
         reading.await.unwrap().unwrap();

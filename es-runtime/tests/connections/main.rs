@@ -10,13 +10,16 @@ mod health;
 mod lost;
 mod pgbouncer;
 mod queue;
+mod read_only;
+#[path = "../until/mod.rs"]
+mod until;
 
 use std::time::Duration;
 
 use es_runtime::Error;
 use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
-use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome};
+use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome, StoreHealth};
 use sqlx::{Connection, PgConnection};
 use tokio::task::{JoinHandle, yield_now};
 
@@ -30,6 +33,7 @@ fn append_at(stream: &str, expected: u64) -> Append {
         stream: StreamId::new("account", stream).unwrap(),
         expected,
         command_id: CommandId::of(format!("{stream}/{expected}")),
+        repeatable: true,
         events: vec![NewEvent {
             event_type: "account.opened",
             schema_version: 1,
@@ -76,9 +80,15 @@ async fn run(admin: &mut PgConnection, statement: &'static str) {
 
 /// Waits until a question has this answer.
 async fn until(admin: &mut PgConnection, question: &'static str, answer: i64) {
-    while count(admin, question).await != answer {
-        yield_now().await;
-    }
+    until::until(question, async || {
+        (count(admin, question).await == answer).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the store's health is so.
+async fn until_health(store: &PostgresStore, what: &str, is: impl Fn(&StoreHealth) -> bool) {
+    until::until(what, async || is(&store.health().await).then_some(())).await;
 }
 
 async fn count(admin: &mut PgConnection, question: &'static str) -> i64 {

@@ -20,9 +20,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     let mut taken = vec![spawn(&store, append("0"))];
     until(&mut watcher, WAITING_FOR_LOCK, 1).await;
     taken.extend((1..5).map(|n| spawn(&store, append(&n.to_string()))));
-    while store.health().await.waiting < 4 {
-        yield_now().await;
-    }
+    until_health(&store, "appends wait", |health| health.waiting >= 4).await;
     for _ in 0..3 {
         let error = store.append(append("late")).await.unwrap_err();
         assert!(error.is_overloaded() && error.is_transient(), "{error}");
@@ -53,9 +51,7 @@ async fn a_close_finishes_what_waits_and_takes_nothing_more() {
     let mut taken = vec![spawn(&store, append("0"))];
     until(&mut watcher, WAITING_FOR_LOCK, 1).await;
     taken.extend((1..8).map(|n| spawn(&store, append(&n.to_string()))));
-    while store.health().await.waiting < 7 {
-        yield_now().await;
-    }
+    until_health(&store, "appends wait", |health| health.waiting >= 7).await;
     let closing = async {
         // Two at once, of which one is the second.
         join!(store.close(), store.close());
@@ -108,9 +104,7 @@ async fn an_append_that_is_refused_fails_alone() {
     let mut bad = append("bad");
     bad.events[0].payload = "{".to_owned();
     let bad = spawn(&store, bad);
-    while store.health().await.waiting < 6 {
-        yield_now().await;
-    }
+    until_health(&store, "appends wait", |health| health.waiting >= 6).await;
     held.rollback().await.unwrap();
     new(first.await.unwrap().unwrap());
     for good in good {

@@ -33,7 +33,7 @@ macro_rules! delegate {
     };
     (@read_correlated $to:ident) => {
         delegate!(@fn $to read_correlated(correlation: &str, after: Position, limit: usize)
-            -> Result<StoredEvents>);
+            -> Result<StreamPage>);
     };
     (@read_commands $to:ident) => {
         delegate!(@fn $to read_commands(commands: &[(StreamId, CommandId)])

@@ -40,6 +40,7 @@ pub(crate) async fn fill<S: EventStore>(
             stream,
             expected: 0,
             command_id: CommandId::of(format!("{name}:{n}")),
+            repeatable: true,
             events: events.collect(),
             metadata: random.bool().then(|| r#"{"actor":"a"}"#.to_owned()),
             correlation: random.bool().then(|| format!("visit {n}")),

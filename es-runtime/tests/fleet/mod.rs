@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
-use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use es_runtime::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,

@@ -7,10 +7,11 @@ use es_runtime::event::Position;
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_servers::{Postgres, SmallDisk, skip};
 use fastrand::Rng;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::gate::admin;
 use crate::load::{Load, Progress, Reads, State, seeded, size};
+use crate::until::until;
 
 fn load() -> Load {
     let appends = size(30, 600);
@@ -100,9 +101,13 @@ async fn a_full_disk_under_the_write_ahead_log_loses_nothing() {
         // There may be segments left from before: somebody uses them up.
         let fill = "SELECT pg_logical_emit_message(false, '', repeat('x', 1000000))";
         while sqlx::query(fill).execute(&mut glutton).await.is_ok() {}
-        while !server.log().contains("No space left on device") {
-            sleep(Duration::from_millis(10)).await;
-        }
+        let full = async || {
+            server
+                .log()
+                .contains("No space left on device")
+                .then_some(())
+        };
+        until("the server notices the full disk", full).await;
         disk.make_room();
         let more = progress.state().acknowledged + 1;
         let more = || progress.reaches(move |state| state.acknowledged >= more);

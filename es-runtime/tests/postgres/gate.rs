@@ -2,15 +2,13 @@
 //! transaction, after it took its positions. So the store's own append is the one that is paused,
 //! rolled back or killed.
 
-use std::time::Duration;
-
 use es_runtime::postgres::sqlx;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use crate::law::{Acknowledged, Violation};
 use crate::load::{Progress, State, Writes, append, insist, patiently, stream};
+use crate::until::until;
 
 /// Connects once the server takes connections again.
 pub(crate) async fn admin(url: &str) -> PgConnection {
@@ -91,16 +89,14 @@ impl Paused {
                 insist(&store, append, &progress).await
             }
         });
-        let backend = loop {
+        let stopped = until("somebody stands at the gate", async || {
             let found = sqlx::query_scalar(AT_GATE).fetch_optional(&mut gate).await;
-            if let Some(pid) = found.unwrap() {
-                break pid;
-            }
-            if append.is_finished() {
-                let done = append.await.unwrap()?;
-                return Err(format!("nobody stopped at the gate: {done:?}"));
-            }
-            sleep(Duration::from_millis(1)).await;
+            let found: Option<i32> = found.unwrap();
+            found.map(Some).or(append.is_finished().then_some(None))
+        });
+        let Some(backend) = stopped.await else {
+            let done = append.await.unwrap()?;
+            return Err(format!("nobody stopped at the gate: {done:?}"));
         };
         let url = url.to_owned();
         Ok(Self {
@@ -115,26 +111,21 @@ impl Paused {
     /// Returns when somebody else stands behind it. Where nothing makes others wait, they
     /// overtake: then it returns when `overtakers` of them have, and the follower has seen it.
     pub(crate) async fn is_waited_for(&mut self, overtakers: u64) {
-        let progress = &self.progress;
+        let (progress, gate) = (&self.progress, &mut self.gate);
         let overtaken = progress.state().acknowledged + overtakers;
-        loop {
+        let overtaken = until("somebody stands behind it", async || {
             let state = progress.state();
-            let behind: i64 = sqlx::query_scalar(BEHIND)
-                .fetch_one(&mut self.gate)
-                .await
-                .unwrap();
-            if behind > 0 || state.running == 0 {
-                return;
-            }
-            if state.acknowledged >= overtaken {
-                let head = "SELECT max(position) FROM es.event";
-                let head: i64 = sqlx::query_scalar(head)
-                    .fetch_one(&mut self.gate)
-                    .await
-                    .unwrap();
-                return progress.has_seen(head.unsigned_abs()).await;
-            }
-            sleep(Duration::from_millis(1)).await;
+            let behind = sqlx::query_scalar(BEHIND).fetch_one(&mut *gate).await;
+            let behind: i64 = behind.unwrap();
+            let waited_for = behind > 0 || state.running == 0;
+            let overtaken = state.acknowledged >= overtaken;
+            (waited_for || overtaken).then_some(!waited_for)
+        });
+        if overtaken.await {
+            let head = "SELECT max(position) FROM es.event";
+            let head = sqlx::query_scalar(head).fetch_one(&mut self.gate).await;
+            let head: i64 = head.unwrap();
+            progress.has_seen(head.unsigned_abs()).await;
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Acknowledged {
     pub(crate) stream: StreamId,
     pub(crate) command: CommandId,
     pub(crate) outcome: Outcome,
+    /// Whether the store remembers the command by its id.
+    pub(crate) kept: bool,
 }
 
 /// Followers saw the whole log in order; the log is dense; what is in it is there once and
@@ -127,6 +129,7 @@ fn kept(commands: &Commands, acknowledged: &[Acknowledged]) -> Result<(), Violat
         stream,
         command,
         outcome,
+        ..
     } in acknowledged
     {
         if let Some(other) = answers.insert((stream, *command), *outcome)

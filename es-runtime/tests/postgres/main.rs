@@ -16,6 +16,8 @@ mod restore;
 mod sabotage;
 mod snapshots;
 mod standby;
+#[path = "../until/mod.rs"]
+mod until;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

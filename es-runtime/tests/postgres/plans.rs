@@ -1,9 +1,13 @@
 //! How PostgreSQL runs every statement on a log of some size: by a key, whatever it grows to. The
 //! server counts; that holds for statements inside the append's call, too.
 
-use es_runtime::event::{CommandId, Position, StreamId, Timestamp};
+use es_runtime::aggregate::Fingerprint;
+use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresStore, sqlx};
-use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, StreamQuery};
+use es_runtime::store::{
+    AcceptedCommand, Append, Appended, EventStore, LogQuery, NewEvent, Outcome, Segment, Snapshot,
+    StreamQuery,
+};
 use es_servers::Postgres;
 use sqlx::{Connection, PgConnection};
 
@@ -20,6 +24,12 @@ const FILL_COMMANDS: &str = "
     SELECT stream, command_id, position, 1, version, occurred_at,
            CASE WHEN position % 100 = 0 THEN 'visit-' || position END
     FROM es.event";
+/// A snapshot for every second stream.
+const FILL_SNAPSHOTS: &str = "
+    INSERT INTO es.snapshot (stream, fingerprint, version, state, seal, at)
+    SELECT stream, decode(repeat('07', 16), 'hex'), version, '{}', decode(repeat('00', 32), 'hex'),
+           occurred_at
+    FROM es.event WHERE position % 20 = 5";
 
 async fn run(url: &str, statement: &'static str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
@@ -37,7 +47,7 @@ async fn run(url: &str, statement: &'static str) {
 async fn scans(url: &str) -> Vec<(String, i64)> {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let scans = "SELECT relname::text, seq_scan FROM pg_stat_user_tables
-                 WHERE schemaname = 'es' AND relname IN ('event', 'command') ORDER BY 1";
+                 WHERE schemaname = 'es' AND relname IN ('event', 'command', 'snapshot') ORDER BY 1";
     let scans = sqlx::query_as(scans).fetch_all(&mut connection).await;
     connection.close().await.unwrap();
     scans.unwrap()
@@ -54,6 +64,7 @@ fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
         stream: StreamId::new("account", stream).unwrap(),
         expected,
         command_id: CommandId::of(command),
+        repeatable: true,
         events: vec![event; events],
         metadata: None,
         correlation: None,
@@ -94,9 +105,83 @@ async fn use_everything(store: &PostgresStore) {
             .unwrap();
         let visit = format!("visit-{}", (n + 1) * 100);
         let found = store.read_correlated(&visit, Position::START, 10).await;
-        assert_eq!(found.unwrap().len(), 1);
+        assert_eq!(found.unwrap().events.len(), 1);
         store.head().await.unwrap();
+        use_snapshots(store, n).await;
+        use_segments(store, n).await;
     }
+}
+
+async fn use_snapshots(store: &PostgresStore, n: u64) {
+    let fingerprint = Fingerprint::from_bytes([7; 16]);
+    // The first stream has one at its fifth version, the next one none.
+    for (stream, found, events) in [(n * 100, true, 6), (n * 100 + 1, false, 10)] {
+        let stream = StreamId::new("account", stream).unwrap();
+        let read = store.read_snapshot(&stream, fingerprint, 100).await;
+        let (snapshot, page) = read.unwrap();
+        assert_eq!((snapshot.is_some(), page.events.len()), (found, events));
+    }
+    let stream = StreamId::new("account", n * 100 + 3).unwrap();
+    let snapshot = Snapshot {
+        stream: stream.clone(),
+        fingerprint,
+        version: 3,
+        state: "{}".to_owned(),
+        seal: [0; 32],
+        time: Timestamp::default(),
+    };
+    store.write_snapshots(vec![snapshot]).await.unwrap();
+    let removed = store.remove_snapshot(&stream, fingerprint, 3).await;
+    removed.unwrap();
+}
+
+/// History that goes in and out: one event for a stream that is there, and a command without one.
+async fn use_segments(store: &PostgresStore, n: u64) {
+    let id = |of: &str| CommandId::of(format!("{of} {n}"));
+    let after = store.head().await.unwrap();
+    let stream = StreamId::new("account", n * 100).unwrap();
+    let command = |command_id, first, count, version| AcceptedCommand {
+        stream: stream.clone(),
+        command_id,
+        outcome: Outcome {
+            first,
+            count,
+            version,
+        },
+        time: Timestamp::default(),
+        correlation: None,
+    };
+    let event = StoredEvent {
+        position: after.next(),
+        stream: stream.clone(),
+        version: 11,
+        event_type: "account.deposited".to_owned(),
+        schema_version: 1,
+        min_reader: 1,
+        command_id: Some(id("imported")),
+        payload: "{}".to_owned(),
+        metadata: None,
+        time: Timestamp::default(),
+    };
+    let commands = vec![
+        command(id("empty"), after.next(), 0, 10),
+        command(id("imported"), after.next(), 1, 11),
+    ];
+    let events = vec![event];
+    let segment = Segment {
+        after,
+        events,
+        commands,
+    };
+    store.import(segment).await.unwrap();
+    let keys = ["empty", "imported", "nothing"].map(|of| (stream.clone(), id(of)));
+    assert_eq!(store.read_commands(&keys).await.unwrap().len(), 2);
+    let empty = store.read_empty_commands(after, Some(&keys[0]), 10).await;
+    assert!(empty.unwrap().len() <= 1);
+    let empty = store.read_empty_commands(after.next(), None, 10).await;
+    assert_eq!(empty.unwrap().len(), 1);
+    let long_ago = Timestamp::from_micros(-1);
+    assert_eq!(store.forget_commands(long_ago, 1000).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -107,8 +192,10 @@ async fn no_statement_scans_a_log_that_was_analysed() {
     for statement in [
         FILL,
         FILL_COMMANDS,
+        FILL_SNAPSHOTS,
         "VACUUM ANALYZE es.event",
         "VACUUM ANALYZE es.command",
+        "VACUUM ANALYZE es.snapshot",
     ] {
         run(&url, statement).await;
     }

@@ -60,6 +60,7 @@ async fn a_store_that_was_not_told_of_pgbouncer_fails_and_breaks_nothing() {
                                 stream,
                                 command,
                                 outcome,
+                                kept: true,
                             });
                             break;
                         }

@@ -118,6 +118,7 @@ async fn live(url: String, process: usize, mut random: Rng) -> Vec<Acknowledged>
                     stream: of.stream,
                     command: of.command_id,
                     outcome,
+                    kept: true,
                 });
                 until_kill = until_kill.and_then(|left| left.checked_sub(1));
                 if until_kill == Some(0) {

@@ -210,7 +210,7 @@ impl Writes for Halves {
         };
         let mut second = Append {
             expected: outcome.version,
-            command_id: CommandId::of(format!("{command_id}, the rest")),
+            command_id: CommandId::of(format!("{command_id}, repeatable: true, the rest")),
             events: rest,
             ..append
         };

@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use es_runtime::error::{Error, Result};
-use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
-use es_runtime::postgres::{PostgresStore, sqlx};
+use es_runtime::error::Result;
+use es_runtime::event::{CommandId, Position, StoredEvent, StreamId};
+use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, Outcome};
 use es_servers::Postgres;
 use fastrand::Rng;
-use sqlx::postgres::{PgPool, PgRow};
-use sqlx::types::Uuid;
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use crate::attack::kill_connections;
 use crate::gate::admin;
 use crate::law::Violation;
 use crate::load::{Load, Progress, Reads, Writes, patiently, seeded, size};
+use crate::until::until;
 
 fn load() -> Load {
     let appends = size(40, 400);
@@ -88,53 +86,15 @@ impl Reads for Client {
     }
 }
 
-/// A follower's eyes on a hot standby, which takes no writes and so no store's migrations.
-#[derive(Clone)]
-struct Standby(PgPool);
-
-impl Standby {
-    fn of(url: &str) -> Self {
-        Self(PgPool::connect_lazy(url).unwrap())
-    }
+/// A follower's eyes on a hot standby, which takes no writes, and may not have the tables yet.
+async fn reader(url: &str) -> Result<PostgresStore> {
+    let options: PostgresOptions = url.parse()?;
+    let options = options.read_only(true).poll_interval(SOON);
+    PostgresStore::connect_with(options).await
 }
 
-impl Reads for Standby {
-    async fn read_log(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>> {
-        let page = "
-            SELECT position, stream, version, type, schema_version, min_reader, command_id,
-                   payload::text, (extract(epoch FROM occurred_at) * 1000000)::bigint
-            FROM es.event WHERE position > $1 ORDER BY position LIMIT $2";
-        let page = sqlx::query(page)
-            .bind(i64::try_from(after.get()).unwrap())
-            .bind(i64::try_from(limit).unwrap());
-        let rows = page.fetch_all(&self.0).await;
-        let rows = rows.map_err(|error| Error::database("reading from the standby", error))?;
-        Ok(rows.iter().map(event).collect())
-    }
-
-    /// Nobody can listen on a standby: its followers poll.
-    async fn wait_for_append(&self, _: Position) {
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
-fn event(row: &PgRow) -> StoredEvent {
-    let number = |column| row.get::<i64, _>(column).unsigned_abs();
-    StoredEvent {
-        position: Position::new(number(0)),
-        stream: row.get::<&str, _>(1).parse().unwrap(),
-        version: number(2),
-        event_type: row.get(3),
-        schema_version: row.get::<i32, _>(4).unsigned_abs(),
-        min_reader: row.get::<i32, _>(5).unsigned_abs(),
-        command_id: row
-            .get::<Option<Uuid>, _>(6)
-            .map(|id| CommandId::from_u128(id.as_u128())),
-        payload: row.get(7),
-        metadata: None,
-        time: Timestamp::from_micros(row.get(8)),
-    }
-}
+/// How long after an append a reader on the standby looks for it.
+const SOON: Duration = Duration::from_millis(5);
 
 /// Changes the server's settings.
 async fn set(admin: &mut PgConnection, setting: &'static str) {
@@ -146,15 +106,12 @@ async fn set(admin: &mut PgConnection, setting: &'static str) {
 }
 
 /// Returns when the query answers true.
-async fn until(admin: &mut PgConnection, query: &'static str) {
-    for _ in 0..3000 {
-        let answer = sqlx::query_scalar(query).fetch_one(&mut *admin).await;
-        if answer.unwrap() {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within half a minute: {query}");
+async fn holds(admin: &mut PgConnection, query: &'static str) {
+    until(query, async || {
+        let answer: sqlx::Result<bool> = sqlx::query_scalar(query).fetch_one(&mut *admin).await;
+        answer.unwrap().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -187,7 +144,7 @@ async fn a_follower_on_a_hot_standby_sees_everything_in_order() {
         }
         Ok(vec![])
     };
-    let reader = Standby::of(&on_standby);
+    let reader = patiently(|| reader(&on_standby)).await;
     load()
         .under(&stores, &reader, &mut random, attack)
         .await
@@ -213,14 +170,14 @@ async fn failover(synchronous: bool, by_itself: bool) -> Result<(), Violation> {
         )
         .await;
         let quorum = "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'quorum'";
-        until(&mut here, quorum).await;
+        holds(&mut here, quorum).await;
     }
     let attack = async |progress: &Progress, random: &mut Rng| {
         progress.advances(random.u64(1..load().total() / 3)).await;
         if !synchronous {
             // What is acknowledged from now on, the standby does not receive.
             set(&mut there, "ALTER SYSTEM SET primary_conninfo = ''").await;
-            until(&mut there, "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await;
+            holds(&mut there, "SELECT count(*) = 0 FROM pg_stat_wal_receiver").await;
         }
         progress.advances(random.u64(20..load().total() / 3)).await;
         primary.kill();
@@ -236,9 +193,8 @@ async fn failover(synchronous: bool, by_itself: bool) -> Result<(), Violation> {
         load().under(&clients, &client, &mut random, attack).await
     } else {
         // On the primary a follower could see what is lost, and then be ahead of the log.
-        load()
-            .under(&clients, &Standby::of(&on_standby), &mut random, attack)
-            .await
+        let reader = patiently(|| reader(&on_standby)).await;
+        load().under(&clients, &reader, &mut random, attack).await
     };
     under.map(drop)
 }

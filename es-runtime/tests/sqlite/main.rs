@@ -69,6 +69,7 @@ fn append(id: &str, expected: u64, command: &str, events: usize) -> Append {
         stream: stream(id),
         expected,
         command_id: CommandId::of(command),
+        repeatable: true,
         events: vec![event; events],
         metadata: None,
         correlation: None,

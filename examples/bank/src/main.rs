@@ -17,6 +17,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 const USUAL: &str = "127.0.0.1:8080";
 
 fn main() -> ExitCode {
+    #[cfg(feature = "schema")]
+    if let Some(code) = es_runtime::schema::command(bank::accounts::contract, std::env::args_os()) {
+        return code;
+    }
     let done = match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(Into::into),
         Ok(Command::Generate { seed, lines }) => {

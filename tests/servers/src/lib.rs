@@ -13,6 +13,7 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use skip::skip;
 
+use std::fs;
 use std::process::{Command, Output};
 
 /// Kills a process at once, as `kill -9` does.
@@ -26,6 +27,22 @@ fn signal(signal: &str, pid: u32) {
     let mut kill = Command::new("sh");
     kill.args(["-c", r#"kill -s "$0" "$1""#, signal, &pid.to_string()]);
     kill.output().expect("a shell");
+}
+
+/// The processes that a process started itself.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let of_parent = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold anything: the state, then the parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let found: u32 = rest.split(' ').nth(1)?.parse().ok()?;
+        (found == parent).then_some(pid)
+    };
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(of_parent)
+        .collect()
 }
 
 fn run(mut command: Command) -> Output {

@@ -4,12 +4,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::run;
 use crate::user::User;
+use crate::{children, run, signal};
+
+/// How long a server that was told to stop waits for its processes until somebody looks after them.
+const STOPPING: Duration = Duration::from_millis(500);
 
 /// A PostgreSQL server of the test's own, with `fsync` on. Dropped, it is stopped and its files
 /// are removed.
@@ -23,6 +28,8 @@ pub struct Postgres {
     pub(crate) server: Option<Child>,
     databases: AtomicU32,
     log: Arc<Mutex<String>>,
+    /// Closed when the last of the server's processes has ended.
+    ended: Mutex<Option<Receiver<()>>>,
 }
 
 impl Postgres {
@@ -81,6 +88,7 @@ impl Postgres {
             server: None,
             databases: AtomicU32::new(0),
             log: Arc::default(),
+            ended: Mutex::default(),
         }
     }
 
@@ -128,6 +136,8 @@ impl Postgres {
         let lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         self.server = Some(child);
         let (ready, is_ready) = mpsc::channel();
+        let (running, ended) = mpsc::channel();
+        self.ended = Mutex::new(Some(ended));
         let log = self.log.clone();
         log.lock().expect("its log").clear();
         // Whoever writes to a closed pipe dies: somebody must read on until it ends.
@@ -138,6 +148,7 @@ impl Postgres {
                 }
                 log.lock().expect("its log").extend([&line, "\n"]);
             }
+            drop((ready, running));
         });
         if is_ready.recv().is_err() {
             panic!("postgres ended before it was ready:\n{}", self.log());
@@ -187,12 +198,31 @@ impl Postgres {
             .arg("-D")
             .arg(data)
             .args(["-m", mode, "-W"]);
-        if stop.output().is_ok_and(|output| output.status.success()) {
-            server.wait().ok();
-        } else {
+        let told = stop.output().is_ok_and(|output| output.status.success());
+        if !told || !self.ends(server.id()) {
             server.kill().ok();
-            server.wait().ok();
         }
+        server.wait().ok();
+    }
+
+    /// Whether all processes of the server end, which was told to stop.
+    ///
+    /// One that refuses a connection meanwhile first waits for the client's first words, up to
+    /// `authentication_timeout`, a minute, and the server does not stop it. The client may be on a
+    /// thread that waits for us.
+    fn ends(&mut self, server: u32) -> bool {
+        let Ok(Some(ended)) = self.ended.get_mut() else {
+            return false;
+        };
+        (0..120).any(|_| match ended.recv_timeout(STOPPING) {
+            Err(RecvTimeoutError::Timeout) => {
+                children(server)
+                    .into_iter()
+                    .for_each(|child| signal("TERM", child));
+                false
+            }
+            _ => true,
+        })
     }
 
     /// The URL of a new, empty database.
@@ -335,4 +365,32 @@ fn find_binaries() -> Option<PathBuf> {
         .iter()
         .all(|name| bin.join(name).is_file())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A client that connects just before the server is told to stop, and says nothing.
+    #[test]
+    fn a_silent_client_does_not_keep_the_server() {
+        for stop in ["QUIT", "INT"] {
+            let mut server = Postgres::start();
+            let postmaster = server.server.as_ref().unwrap().id();
+            // It finds the connection and the order to stop at once.
+            signal("STOP", postmaster);
+            let socket = server.folder().join(".s.PGSQL.5432");
+            let silent = UnixStream::connect(socket).unwrap();
+            signal(stop, postmaster);
+            signal("CONT", postmaster);
+            let start = Instant::now();
+            server.crash();
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(30), "{stop}: {took:?}");
+            drop(silent);
+        }
+    }
 }

@@ -1,8 +1,6 @@
 //! Replication: a second server that repeats what the first one wrote, and takes over.
 
-use std::fs;
-
-use crate::{Postgres, run, signal};
+use crate::{Postgres, children, run, signal};
 
 impl Postgres {
     /// Makes a hot standby of this server and starts it. It follows asynchronously, until the
@@ -45,19 +43,4 @@ impl Postgres {
         server.kill().ok();
         server.wait().ok();
     }
-}
-
-fn children(parent: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let of_parent = |pid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // After the name, which may hold anything: the state, then the parent.
-        let (_, rest) = stat.rsplit_once(") ")?;
-        let found: u32 = rest.split(' ').nth(1)?.parse().ok()?;
-        (found == parent).then_some(pid)
-    };
-    processes
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(of_parent)
-        .collect()
 }

@@ -35,70 +35,33 @@ const _: () = {
         ) -> __es::Result<__es::Vec<Self::Event>, Self::Error> {
             match __command {
                 AccountCommand::Withdraw {
-                    amount: __amount,
-                    r#type: __type,
-                } => __es::Result::map(
-                    (*self).withdraw(__amount, __type),
-                    __es::IntoEvents::<Self::Event>::into_events,
-                ),
-                AccountCommand::Move(__0) => __es::Result::map(
-                    (*self).r#move(__0),
-                    __es::IntoEvents::<Self::Event>::into_events,
-                ),
-                AccountCommand::Close {} => __es::Result::map(
-                    (*self).close(),
-                    __es::IntoEvents::<Self::Event>::into_events,
-                ),
+                    amount: __0,
+                    r#type: __1,
+                } => __es::events::<Self>((*self).withdraw(__0, __1)),
+                AccountCommand::Move(__0) => __es::events::<Self>((*self).r#move(__0)),
+                AccountCommand::Close {} => __es::events::<Self>((*self).close()),
             }
         }
     }
-    trait __MissingHandlers: __es::Aggregate {
-        fn withdraw<__0, __1>(
-            &mut self,
-            _: __0,
-            _: __1,
-        ) -> __es::Result<__es::Vec<Self::Event>, Self::Error>
+    struct withdraw;
+    struct r#move;
+    struct close;
+    trait __MissingHandlers<__E, __R, __0, __1> {
+        fn withdraw(&mut self, _: __0, _: __1) -> Self::Answer
         where
-            Self: __HandlesWithdraw<Self::Event, Self::Error>,
+            Self: __es::HandlesCommand<withdraw, (Money, String), __E, __R, Answer = ()>,
         {
-            ::core::unreachable!()
         }
-        fn r#move<__0>(&mut self, _: __0) -> __es::Result<__es::Vec<Self::Event>, Self::Error>
+        fn r#move(&mut self, _: __0) -> Self::Answer
         where
-            Self: __HandlesMove<Self::Event, Self::Error>,
+            Self: __es::HandlesCommand<r#move, (AccountId,), __E, __R, Answer = ()>,
         {
-            ::core::unreachable!()
         }
-        fn close(&mut self) -> __es::Result<__es::Vec<Self::Event>, Self::Error>
+        fn close(&mut self) -> Self::Answer
         where
-            Self: __HandlesClose<Self::Event, Self::Error>,
+            Self: __es::HandlesCommand<close, (), __E, __R, Answer = ()>,
         {
-            ::core::unreachable!()
         }
     }
-    impl<__A: __es::Aggregate> __MissingHandlers for __A {}
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` has no handler for `AccountCommand::Withdraw` [ES0015]",
-        label = "`{Self}` has no method `withdraw` that is visible here",
-        note = "write: fn withdraw(&self, amount: Money, r#type: String) -> Result<impl IntoEvents<{Event}>, {Error}>"
-    )]
-    trait __HandlesWithdraw<Event, Error> {}
-    #[diagnostic::do_not_recommend]
-    impl<Event, Error> __HandlesWithdraw<Event, Error> for () {}
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` has no handler for `AccountCommand::Move` [ES0015]",
-        label = "`{Self}` has no method `r#move` that is visible here",
-        note = "write: fn r#move(&self, _0: AccountId) -> Result<impl IntoEvents<{Event}>, {Error}>"
-    )]
-    trait __HandlesMove<Event, Error> {}
-    #[diagnostic::do_not_recommend]
-    impl<Event, Error> __HandlesMove<Event, Error> for () {}
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` has no handler for `AccountCommand::Close` [ES0015]",
-        label = "`{Self}` has no method `close` that is visible here",
-        note = "write: fn close(&self) -> Result<impl IntoEvents<{Event}>, {Error}>"
-    )]
-    trait __HandlesClose<Event, Error> {}
-    #[diagnostic::do_not_recommend]
-    impl<Event, Error> __HandlesClose<Event, Error> for () {}
+    impl<__A: __es::Aggregate, __0, __1> __MissingHandlers<__A::Event, __A::Error, __0, __1> for __A {}
 };

@@ -29,14 +29,9 @@ const _: () = {
                 __es::same(<Account<C> as __es::Aggregate>::NAME, "account"),
                 "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account<C>` has another name; both must be the same"
             );
-            &[__es::EventType {
-                variant: "Opened",
-                name: "account.opened",
-                was: &[],
-                version: 1,
-                min_reader: 1,
-            }]
+            &[__es::event("Opened", "account.opened")]
         };
+        const SHAPES: &'static str = "event account.opened 1 { currency: C }\n";
     }
     #[automatically_derived]
     impl<C: Currency> __es::Evolve for Account<C>
@@ -45,27 +40,17 @@ const _: () = {
     {
         fn evolve(&mut self, __event: &AccountEvent<C>) {
             match __event {
-                AccountEvent::Opened {
-                    currency: __currency,
-                } => (*self).on_opened(__currency),
+                AccountEvent::Opened { currency: __0 } => (*self).on_opened(__0),
             }
         }
     }
-    trait __MissingHandlers: __es::Aggregate {
-        fn on_opened<__0>(&mut self, _: __0)
+    struct on_opened;
+    trait __MissingHandlers<__0> {
+        fn on_opened(&mut self, _: __0)
         where
-            Self: __HandlesOpened<Self::Event, Self::Error>,
+            Self: __es::HandlesEvent<on_opened, (__0,)>,
         {
-            ::core::unreachable!()
         }
     }
-    impl<__A: __es::Aggregate> __MissingHandlers for __A {}
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` has no handler for `AccountEvent::Opened` [ES0015]",
-        label = "`{Self}` has no method `on_opened` that is visible here",
-        note = "write: fn on_opened(&mut self, currency: &C)"
-    )]
-    trait __HandlesOpened<Event, Error> {}
-    #[diagnostic::do_not_recommend]
-    impl<Event, Error> __HandlesOpened<Event, Error> for () {}
+    impl<__A: __es::Aggregate, __0> __MissingHandlers<__0> for __A {}
 };

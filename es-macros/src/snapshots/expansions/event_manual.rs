@@ -15,13 +15,8 @@ const _: () = {
     #[automatically_derived]
     impl __es::Event for AccountEvent {
         const NAME: &'static str = "account";
-        const TYPES: &'static [__es::EventType] = &[__es::EventType {
-            variant: "Opened",
-            name: "account.opened",
-            was: &[],
-            version: 1,
-            min_reader: 1,
-        }];
+        const TYPES: &'static [__es::EventType] = &[__es::event("Opened", "account.opened")];
+        const SHAPES: &'static str = "event account.opened 1 {}\n";
     }
     const _: () = ::core::assert!(
         __es::same(<Account as __es::Aggregate>::NAME, "account"),

@@ -129,6 +129,7 @@ fn append(stream: &str, expected: u64) -> Append {
         stream: StreamId::new("account", stream).unwrap(),
         expected,
         command_id: CommandId::of(format!("{stream}/{expected}")),
+        repeatable: true,
         events: vec![NewEvent {
             event_type: "account.opened",
             schema_version: 1,

@@ -14,6 +14,7 @@ use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::Position;
+use crate::runtime::without;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
 use crate::store::{Append, Appended, Outcome};
@@ -84,7 +85,7 @@ const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'es', '')";
 pub(super) const APPEND: &str = "
     SELECT head, outcome, first, count, version
     FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                     $18)";
+                     $18, $19)";
 
 /// A batch as the call takes it: one array per column.
 #[derive(Default)]
@@ -92,32 +93,47 @@ struct Columns<'a> {
     stream: Vec<&'a str>,
     expected: Vec<i64>,
     command: Vec<Uuid>,
+    /// Nothing where no command is kept.
+    kept: Option<Vec<bool>>,
     count: Vec<i32>,
     offset: Vec<i64>,
     at: Vec<Moment>,
     correlation: Vec<Option<&'a str>>,
+    /// Nothing where each append has one event, to which the others say it all.
+    own: Option<Own<'a>>,
     events: Events<'a>,
 }
 
-/// The rows of a batch's events, without their positions.
+/// What the rows of a batch's events say of their appends.
 #[derive(Default)]
-struct Events<'a> {
+struct Own<'a> {
     append: Vec<i32>,
     stream: Vec<&'a str>,
     version: Vec<i64>,
+    command: Vec<Uuid>,
+    at: Vec<Moment>,
+}
+
+/// The rest of the rows of a batch's events, without their positions.
+#[derive(Default)]
+struct Events<'a> {
     slice: Vec<i16>,
     event_type: Vec<&'a str>,
     schema_version: Vec<i32>,
     min_reader: Vec<i32>,
-    command: Vec<Uuid>,
     payload: Vec<Json<'a>>,
     metadata: Vec<Option<Json<'a>>>,
-    at: Vec<Moment>,
 }
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [Append]) -> Result<Self> {
         let mut columns = Self::default();
+        if batch.iter().any(|append| append.events.len() != 1) {
+            columns.own = Some(Own::default());
+        }
+        if batch.iter().any(Append::is_kept) {
+            columns.kept = Some(batch.iter().map(Append::is_kept).collect());
+        }
         for (append, ordinal) in batch.iter().zip(1..) {
             let command = Uuid::from_u128(append.command_id.as_u128());
             let expected = signed("version", append.expected)?;
@@ -131,19 +147,21 @@ impl<'a> Columns<'a> {
             columns.correlation.push(append.correlation.as_deref());
             let slice = signed("slice", append.stream.slice())?;
             for (event, version) in append.events.iter().zip(expected + 1..) {
+                if let Some(own) = &mut columns.own {
+                    own.append.push(ordinal);
+                    own.stream.push(append.stream.as_str());
+                    own.version.push(version);
+                    own.command.push(command);
+                    own.at.push(Moment(append.time));
+                }
                 let rows = &mut columns.events;
-                rows.append.push(ordinal);
-                rows.stream.push(append.stream.as_str());
-                rows.version.push(version);
                 rows.slice.push(slice);
                 rows.event_type.push(event.event_type);
                 let number = |version| signed("schema version", version);
                 rows.schema_version.push(number(event.schema_version)?);
                 rows.min_reader.push(number(event.min_reader)?);
-                rows.command.push(command);
                 rows.payload.push(Json(&event.payload));
                 rows.metadata.push(append.metadata.as_deref().map(Json));
-                rows.at.push(Moment(append.time));
             }
         }
         Ok(columns)
@@ -170,10 +188,8 @@ impl Commit for Calls {
         };
         let row = called.map_err(|error| self.failed(error))?;
         let results = results(&row, batch, &columns.offset).map_err(Failed::Within)?;
-        if results
-            .iter()
-            .any(|result| matches!(result, Appended::Already(_)))
-        {
+        let again = |result: &Appended| matches!(result, Appended::Already(_));
+        if results.iter().any(again) && !without("an answer given again waits for the standby") {
             self.barrier().await.map_err(|error| self.failed(error))?;
         }
         let new = |result: &Appended| match result {
@@ -219,26 +235,27 @@ pub(super) async fn append_in(connection: &mut PgConnection, append: &Append) ->
 }
 
 async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::Result<PgRow> {
-    let events = &columns.events;
+    let (events, own) = (&columns.events, columns.own.as_ref());
     let call = sqlx::query(APPEND)
         .bind(&columns.stream)
         .bind(&columns.expected)
         .bind(&columns.command)
+        .bind(&columns.kept)
         .bind(&columns.count)
         .bind(&columns.offset)
         .bind(&columns.at)
         .bind(&columns.correlation)
-        .bind(&events.append)
-        .bind(&events.stream)
-        .bind(&events.version)
+        .bind(own.map(|own| &own.append))
+        .bind(own.map(|own| &own.stream))
+        .bind(own.map(|own| &own.version))
         .bind(&events.slice)
         .bind(&events.event_type)
         .bind(&events.schema_version)
         .bind(&events.min_reader)
-        .bind(&events.command)
+        .bind(own.map(|own| &own.command))
         .bind(&events.payload)
         .bind(&events.metadata)
-        .bind(&events.at);
+        .bind(own.map(|own| &own.at));
     call.fetch_one(connection).await
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::failure::gone;
 use super::{PostgresStore, failed};
 use crate::error::Result;
+use crate::store::group::Committer;
 use crate::store::health::{Durability, Role, StoreHealth};
 
 const DOING: &str = "asking how the server is";
@@ -36,10 +37,10 @@ impl PostgresStore {
             Err(trouble.unwrap_or_else(|| failed(DOING)(gone("no answer within three seconds"))))
         });
         let mut health = match answer {
-            Ok(answer) => answer.health(latency, &server),
+            Ok(answer) => answer.health(latency, &server, self.committer.is_some()),
             Err(error) => StoreHealth::silent(latency, &error, server),
         };
-        health.waiting = self.committer.waiting();
+        health.waiting = self.committer.as_ref().map_or(0, Committer::waiting);
         health
     }
 
@@ -78,7 +79,7 @@ impl Answer {
         })
     }
 
-    fn health(&self, latency: Duration, server: &str) -> StoreHealth {
+    fn health(&self, latency: Duration, server: &str, writes: bool) -> StoreHealth {
         let wanted = !self.names.is_empty();
         let durability = match (self.fsync, wanted) {
             (false, _) => Durability::Machine,
@@ -91,8 +92,12 @@ impl Answer {
             self.commit
         );
         let mut health = StoreHealth::answered(latency, durability, details);
-        health.problem = if self.standby {
+        if self.standby {
             health.role = Some(Role::Standby);
+        }
+        health.problem = if !writes {
+            None
+        } else if self.standby {
             Some("the server is a standby: nothing can be written".to_owned())
         } else if !self.fsync {
             Some("`fsync` is off: a crash of the machine loses or breaks the log".to_owned())

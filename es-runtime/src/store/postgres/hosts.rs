@@ -1,4 +1,5 @@
-//! Which of the servers takes writes, and whether its log is the one that this store began with.
+//! Which of the servers takes writes, or may be read from, and whether its log is the one that this
+//! store began with.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::options::Settings;
 use super::{failed, url};
 use crate::error::{Error, Kind, Result};
 use crate::event::LogIdentity;
+use crate::runtime::without;
 use crate::store::wake::{Heads, Wake};
 
 /// The pauses between two looks for a primary.
@@ -277,7 +279,7 @@ impl Hosts {
         Err(sqlx::Error::Configuration(error.into()))
     }
 
-    /// Whether the server takes writes into our log; prepares its session.
+    /// Whether the server takes writes into our log, unless nobody writes; prepares its session.
     async fn check(&self, server: &Server, connection: &mut PgConnection) -> Result<(), Refusal> {
         let not = |why: &str| Refusal::Not(format!("`{}` {why}", server.name));
         let (expected, newest) = {
@@ -299,20 +301,22 @@ impl Hosts {
         let get = |error| told(server, error);
         let (standby, read_only): (bool, bool) =
             (row.try_get(0).map_err(get)?, row.try_get(1).map_err(get)?);
-        if standby {
+        let reads = self.settings.read_only;
+        if standby && !reads {
             return Err(not("is a standby"));
         }
-        if read_only {
+        if read_only && !reads {
             return Err(not("refuses writes (`default_transaction_read_only`)"));
         }
         let timeline: i64 = row.try_get(2).map_err(get)?;
-        if timeline < newest {
+        if timeline < newest && !standby && !without("a server left behind is refused") {
             let why = format!("was left behind on timeline {timeline}; the log is on {newest}");
             return Err(not(&why));
         }
         let found: Option<Uuid> = row.try_get(3).map_err(get)?;
         let found = found.map(|found| LogIdentity::from_u128(found.as_u128()));
-        if expected.is_some() && found != expected {
+        let other = expected.is_some() && found != expected;
+        if other && !without("another log is refused") {
             let found = found.map_or_else(|| "of no one".to_owned(), |found| found.to_string());
             return Err(other_log(server, expected, &found));
         }

@@ -127,10 +127,8 @@ pub(super) async fn stream(
         .bind(i64::try_from(version).unwrap_or(i64::MAX))
         .bind(rows_limit(query.limit.saturating_add(1)));
     let bare = (select == BARE).then_some(stream.as_str());
-    let (mut events, cut) = read(connection, rows, bare).await?;
-    let more = cut || events.len() > query.limit;
-    events.truncate(query.limit);
-    Ok(StreamPage { events, more })
+    let (events, cut) = read(connection, rows, bare).await?;
+    Ok(StreamPage::cut(events, query.limit, cut))
 }
 
 /// An event of the stream `name` that [`BARE`] selects.
@@ -155,12 +153,13 @@ pub(super) async fn correlated(
     correlation: &str,
     after: Position,
     limit: usize,
-) -> Result<StoredEvents> {
+) -> Result<StreamPage> {
     let rows = sqlx::query(CORRELATED)
         .bind(correlation)
         .bind(number(after)?)
-        .bind(rows_limit(limit));
-    Ok(read(connection, rows, None).await?.0)
+        .bind(rows_limit(limit.saturating_add(1)));
+    let (events, cut) = read(connection, rows, None).await?;
+    Ok(StreamPage::cut(events, limit, cut))
 }
 
 /// Takes rows until there are no more or the page is full of bytes; the latter is told. Rows that

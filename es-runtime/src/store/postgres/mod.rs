@@ -41,7 +41,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 
 /// A store in one PostgreSQL database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub struct PostgresStore {
     identity: LogIdentity,
     /// For everything but appends, which have a connection of their own.
     pool: Pool,
-    committer: Committer,
+    /// None where the store only reads.
+    committer: Option<Committer>,
     /// What wakes the readers of this process.
     wake: Arc<Wake>,
     /// What this process wrote: news for the others.
@@ -62,7 +63,8 @@ impl PostgresStore {
     /// [`PostgresOptions`].
     ///
     /// # Errors
-    /// When none takes writes within the patience, or the database comes from a newer release.
+    /// When none takes writes within the patience, or the database comes from a newer release; from
+    /// an older one, where the store only reads.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url.parse()?).await
     }
@@ -83,6 +85,19 @@ impl PostgresStore {
         let (to_wake, to_own) = (Arc::downgrade(&wake), Arc::downgrade(&own));
         let hosts = Arc::new(Hosts::new(hosts, settings, to_wake, to_own));
         let mut connection = hosts.connect(&mut None).await?;
+        if hosts.settings().read_only {
+            let identity = schema::up_to_date(&mut connection).await?;
+            hosts.belong_to(identity);
+            connection.close().await.ok();
+            return Ok(Self {
+                identity,
+                // A standby lets nobody listen, and the primary's news come before its events.
+                pool: Pool::new(&hosts, false),
+                committer: None,
+                wake,
+                own,
+            });
+        }
         let identity = schema::migrate(&mut connection, hosts.settings()).await?;
         hosts.belong_to(identity);
         let listens = listen.is_empty() && !hosts.settings().pgbouncer;
@@ -93,7 +108,7 @@ impl PostgresStore {
         };
         notify::start(&pool, ears, &own, &wake);
         let calls = Calls::new(hosts, connection, wake.clone(), own.clone());
-        let committer = Committer::start(calls, limits);
+        let committer = Some(Committer::start(calls, limits));
         Ok(Self {
             identity,
             pool,
@@ -148,6 +163,11 @@ impl PostgresStore {
     }
 }
 
+/// What a store that only reads answers to whoever writes.
+fn read_only(doing: &'static str) -> Error {
+    Error::new(Kind::ReadOnly { doing })
+}
+
 /// Turns a database's error into ours.
 fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
     move |error| Error::database(doing, error)
@@ -159,7 +179,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
-        self.committer.append(append).await
+        let committer = self.committer.as_ref().ok_or_else(|| read_only(DOING));
+        committer?.append(append).await
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
@@ -221,7 +242,7 @@ impl EventStore for PostgresStore {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         read!(self, "reading what belongs together", |db| {
             log::correlated(db, correlation, after, limit)
         })
@@ -425,7 +446,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn close(&self) {
-        self.committer.close().await;
+        if let Some(committer) = &self.committer {
+            committer.close().await;
+        }
         self.pool.close().await;
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct Settings {
     pub(super) statement_timeout: Duration,
     pub(super) poll_interval: Duration,
     pub(super) pgbouncer: bool,
+    pub(super) read_only: bool,
 }
 
 impl Default for Settings {
@@ -56,6 +57,7 @@ impl Default for Settings {
             statement_timeout: Duration::from_secs(30),
             poll_interval: Duration::from_millis(250),
             pgbouncer: false,
+            read_only: false,
         }
     }
 }
@@ -103,6 +105,7 @@ impl PostgresOptions {
             "statement_timeout" => self.statement_timeout(span()?),
             "poll_interval" => self.poll_interval(span()?),
             "pgbouncer" => self.pgbouncer(value.parse().map_err(|_| wrong())?),
+            "read_only" => self.read_only(value.parse().map_err(|_| wrong())?),
             _ => self.listen_url(value)?,
         })
     }
@@ -181,6 +184,18 @@ impl PostgresOptions {
         self
     }
 
+    /// Whether the store only reads: from the first of its servers that answers, also from a hot
+    /// standby. Whatever writes fails with an error that says so, and the tables must be up to
+    /// date. Appends are seen after the poll interval, and after the standby has them. Default: no.
+    ///
+    /// Mind what a standby knows: of an asynchronous primary it may know more than the standby that
+    /// takes over, and then it is ahead of the log.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.settings.read_only = read_only;
+        self
+    }
+
     /// A URL that leads to the servers themselves, to listen for news where the store's own URL
     /// leads to a PgBouncer.
     ///
@@ -214,7 +229,7 @@ mod tests {
     fn the_url_holds_every_setting() {
         let url = "postgres://me:secret@a/db?pool_size=3&queue=4&batch=5&patience=6&\
                    connect_timeout=7&statement_timeout=8ms&poll_interval=9ms&pgbouncer=true&\
-                   listen_url=postgres%3A%2F%2Fme%40b%2Fdb&application_name=bank";
+                   read_only=true&listen_url=postgres%3A%2F%2Fme%40b%2Fdb&application_name=bank";
         let options: PostgresOptions = url.parse().unwrap();
         let text = format!("{options:?}");
         assert_eq!(
@@ -222,7 +237,7 @@ mod tests {
             "PostgresOptions { hosts: [\"a:5432\"], listen: [\"b:5432\"], \
              limits: Limits { queue: 4, batch: 5 }, settings: Settings { pool_size: 3, \
              patience: 6s, connect_timeout: 7s, statement_timeout: 8ms, poll_interval: 9ms, \
-             pgbouncer: true } }"
+             pgbouncer: true, read_only: true } }"
         );
         assert_eq!(options.hosts[0].get_application_name(), Some("bank"));
         for wrong in ["queue=many", "patience=long", "pgbouncer=perhaps"] {

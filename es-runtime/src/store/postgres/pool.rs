@@ -1,4 +1,5 @@
-//! Connections for everything but appends, always to the server that takes writes.
+//! Connections for everything but appends, to the server that takes writes; where the store only
+//! reads, to one that answers.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -13,9 +14,9 @@ use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::failed;
 use super::failure::{Fault, fault, gone};
 use super::hosts::{Hosts, Verdict, begin};
+use super::{failed, read_only};
 use crate::error::Result;
 
 /// How long a connection that may be dead has to show that it is not.
@@ -132,7 +133,8 @@ impl Pool {
     /// A connection for reads.
     pub(super) async fn reader(&self, doing: &'static str) -> Result<Reader> {
         if self.hosts.settings().pgbouncer {
-            return self.begin(doing).await.map(Reader::Transaction);
+            let begun = self.obtain(doing, || self.begin_before_readers()).await;
+            return begun.map(Reader::Transaction);
         }
         if let Some(connection) = self.ready.take(&self.hosts) {
             return Ok(Reader::Session(connection));
@@ -148,11 +150,15 @@ impl Pool {
         }
     }
 
-    /// A transaction. A dead connection does not begin one, so another one takes its place.
+    /// A transaction that writes. A dead connection does not begin one, so another one takes its
+    /// place.
     pub(super) async fn begin(
         &self,
         doing: &'static str,
     ) -> Result<Transaction<'static, Postgres>> {
+        if self.hosts.settings().read_only {
+            return Err(read_only(doing));
+        }
         self.obtain(doing, || self.begin_before_readers()).await
     }
 

@@ -35,6 +35,25 @@ pub(super) async fn look(database: &mut PgConnection) -> sqlx::Result<Schema> {
     Ok(Schema { found, ..NONE })
 }
 
+/// Answers which log this is, if its tables are those that this binary knows.
+pub(super) async fn up_to_date(connection: &mut PgConnection) -> Result<LogIdentity> {
+    const DOING: &str = "looking at a PostgreSQL database";
+    let Schema { found, known } = look(connection).await.map_err(failed(DOING))?;
+    if found > known {
+        return Err(Error::new(Kind::FutureDatabase { found, known }));
+    }
+    if found < known {
+        return Err(Error::new(Kind::PastDatabase { found, known }));
+    }
+    identity(connection).await.map_err(failed(DOING))
+}
+
+async fn identity(connection: &mut PgConnection) -> sqlx::Result<LogIdentity> {
+    let identity = sqlx::query_scalar("SELECT identity FROM es.log");
+    let identity: Uuid = identity.fetch_one(connection).await?;
+    Ok(LogIdentity::from_u128(identity.as_u128()))
+}
+
 /// Brings the tables up to date and answers which log this is. The lock makes concurrent starters
 /// take turns; the second finds the work done.
 pub(super) async fn migrate(
@@ -75,10 +94,7 @@ pub(super) async fn migrate(
             done.execute(&mut *tx).await.map_err(failed(DOING))?;
         }
     }
-    let identity = sqlx::query_scalar("SELECT identity FROM es.log")
-        .fetch_one(&mut *tx)
-        .await;
-    let identity: Uuid = identity.map_err(failed(DOING))?;
+    let identity = identity(&mut tx).await.map_err(failed(DOING))?;
     tx.commit().await.map_err(failed(DOING))?;
-    Ok(LogIdentity::from_u128(identity.as_u128()))
+    Ok(identity)
 }

@@ -12,7 +12,7 @@ pub(super) struct Parsed {
 }
 
 /// Our settings, which the driver must not see.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "pool_size",
     "queue",
     "batch",
@@ -21,6 +21,7 @@ const SETTINGS: [&str; 9] = [
     "statement_timeout",
     "poll_interval",
     "pgbouncer",
+    "read_only",
     "listen_url",
 ];
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::log::outcome_of;
-use super::{begin_immediate, failed, position, signed, unsigned};
+use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, hex, id_of};
+use super::{begin_immediate, failed, position, unsigned};
 use crate::error::Result;
-use crate::event::{Position, StoredEvent};
+use crate::event::{CommandId, Position};
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
-use crate::store::{Append, Appended, Found, plan};
+use crate::store::{AcceptedCommand, Append, Appended, Found, plan};
 
 /// Writes batches with the one writer.
 pub(super) struct Batches {
@@ -60,10 +60,12 @@ pub(super) const LOOK_UP: &str = "
     SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
            max((SELECT coalesce(max(position), 0) FROM es_event),
                (SELECT floor FROM es_log WHERE id = 1)),
-           c.first_position, c.count, c.version
+           c.first_position, c.count, c.version, e.position, e.command_id
     FROM json_each(?) a
     LEFT JOIN es_command c
-      ON c.stream = a.value->>0 AND c.command_id = unhex(a.value->>1)
+      ON a.value->>2 AND c.stream = a.value->>0 AND c.command_id = unhex(a.value->>1)
+    LEFT JOIN es_event e
+      ON NOT a.value->>2 AND e.stream = a.value->>0 AND e.version = (a.value->>3) + 1
     ORDER BY a.key";
 
 /// What the log knows of each append's stream and command, and its head.
@@ -71,97 +73,74 @@ async fn look_up(
     tx: &mut Transaction<'_, Sqlite>,
     batch: &[Append],
 ) -> Result<(Vec<Found>, Position)> {
-    let keys: Vec<_> = batch
-        .iter()
-        .map(|a| json!([a.stream.as_str(), hex(a)]))
-        .collect();
-    let query = sqlx::query(LOOK_UP).bind(json!(keys).to_string());
+    let mut keys = Rows::new(DOING);
+    for append in batch {
+        let id = hex(append.command_id);
+        keys.row(&(
+            append.stream.as_str(),
+            id,
+            append.is_kept(),
+            append.expected,
+        ))?;
+    }
+    let query = sqlx::query(LOOK_UP).bind(keys.finish()?);
     let rows = query.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
     let mut head = Position::START;
     let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (row, append) in rows.iter().zip(batch) {
         head = position(row.try_get(1).map_err(failed(DOING))?)?;
-        found.push(read_found(&row)?);
+        found.push(read_found(row, append)?);
     }
     Ok((found, head))
 }
 
-fn read_found(row: &SqliteRow) -> Result<Found> {
+fn read_found(row: &SqliteRow, append: &Append) -> Result<Found> {
+    let get = |column| row.try_get::<Option<i64>, _>(column).map_err(failed(DOING));
     let version = unsigned("version", row.try_get(0).map_err(failed(DOING))?)?;
-    let first: Option<i64> = row.try_get(2).map_err(failed(DOING))?;
-    let done = first.map(|_| outcome_of(row, 2)).transpose()?;
+    let done = match (get(2)?, get(5)?) {
+        (Some(_), _) => Some(outcome_of(row, 2)?),
+        (None, Some(next)) => append.done_by(position(next)?, command(row)?),
+        (None, None) => None,
+    };
     Ok(Found { version, done })
 }
 
-pub(super) const INSERT_EVENTS: &str = "
-    INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
-                          command_id, payload, metadata, occurred_at)
-    SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5,
-           e.value->>6, unhex(e.value->>7), e.value->>8, e.value->>9, e.value->>10
-    FROM json_each(?) e";
+/// The command of the event after the version that was expected.
+fn command(row: &SqliteRow) -> Result<Option<CommandId>> {
+    let id: Option<&[u8]> = row.try_get(6).map_err(failed(DOING))?;
+    id.map(|id| id_of(id, DOING)).transpose()
+}
 
-pub(super) const INSERT_COMMANDS: &str = "
-    INSERT INTO es_command (stream, command_id, first_position, count, version, at, correlation)
-    SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5,
-           c.value->>6
-    FROM json_each(?) c";
-
-/// Writes what was decided: the events and the commands that emitted them.
+/// Writes what was decided: the events, and the commands that are kept.
 async fn insert(
     tx: &mut Transaction<'_, Sqlite>,
     batch: &[Append],
     results: &[Appended],
 ) -> Result<()> {
-    let (mut events, mut commands) = (Vec::new(), Vec::new());
+    let (mut events, mut commands) = (Rows::new(DOING), Rows::new(DOING));
     for (append, result) in batch.iter().zip(results) {
         let Appended::New(outcome) = *result else {
             continue;
         };
-        let (first, version) = (
-            signed("position", outcome.first.get())?,
-            signed("version", outcome.version)?,
-        );
-        let (stream, command, at) = (append.stream.as_str(), hex(append), append.time.as_micros());
-        let correlation = &append.correlation;
-        commands.push(json!([
-            stream,
-            command,
-            first,
-            outcome.count,
-            version,
-            at,
-            correlation
-        ]));
+        if append.is_kept() {
+            commands.command(&AcceptedCommand {
+                stream: append.stream.clone(),
+                command_id: append.command_id,
+                outcome,
+                time: append.time,
+                correlation: append.correlation.clone(),
+            })?;
+        }
         let slice = append.stream.slice();
-        for event in append.clone().into_stored(outcome) {
-            events.push(event_row(&event, slice, &command));
+        for event in append.stored(outcome) {
+            events.event(event, slice)?;
         }
     }
     for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, commands)] {
-        if !rows.is_empty() {
-            let query = sqlx::query(statement).bind(json!(rows).to_string());
+        if let Some(rows) = rows.finish()? {
+            let query = sqlx::query(statement).bind(rows);
             query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
     }
     Ok(())
-}
-
-fn event_row(event: &StoredEvent, slice: u16, command: &str) -> serde_json::Value {
-    json!([
-        event.position,
-        event.stream.as_str(),
-        event.version,
-        slice,
-        event.event_type,
-        event.schema_version,
-        event.min_reader,
-        command,
-        event.payload,
-        event.metadata,
-        event.time.as_micros(),
-    ])
-}
-
-fn hex(append: &Append) -> String {
-    format!("{:032x}", append.command_id.as_u128())
 }

@@ -27,10 +27,10 @@ macro_rules! select {
     ($($rest:literal)+) => {
         concat!(
             "SELECT group_concat(event, '') FROM (
-               SELECT format('%d,%d,%d,%d,%d,%s,%d,%d,%d,%s;', position, version, schema_version,
-                             min_reader, occurred_at, hex(command_id), octet_length(stream),
-                             octet_length(type), octet_length(payload), octet_length(metadata))
-                      || stream || type || payload || ifnull(metadata, '') AS event
+               SELECT concat(position, ',', version, ',', schema_version, ',', min_reader, ',',
+                             occurred_at, ',', hex(command_id), ',', octet_length(stream), ',',
+                             octet_length(type), ',', octet_length(payload), ',',
+                             octet_length(metadata), ';', stream, type, payload, metadata) AS event
                FROM es_event ",
             $($rest),+,
             ")"
@@ -136,10 +136,8 @@ pub(super) async fn stream(
             .bind(limit))
     };
     // One more than was asked for tells whether there are more.
-    let (mut events, full) = read(readers, query.limit.saturating_add(1), ask).await?;
-    let more = full || events.len() > query.limit;
-    events.truncate(query.limit);
-    Ok(StreamPage { events, more })
+    let (events, full) = read(readers, query.limit.saturating_add(1), ask).await?;
+    Ok(StreamPage::cut(events, query.limit, full))
 }
 
 pub(super) async fn correlated(
@@ -147,7 +145,7 @@ pub(super) async fn correlated(
     correlation: &str,
     after: Position,
     limit: usize,
-) -> Result<StoredEvents> {
+) -> Result<StreamPage> {
     let ask = |last: Option<StoredEventRef<'_>>, limit| {
         let after = last.map_or(after, |event| event.position);
         Ok(sqlx::query_scalar(CORRELATED)
@@ -155,7 +153,8 @@ pub(super) async fn correlated(
             .bind(number(after)?)
             .bind(limit))
     };
-    Ok(read(readers, limit, ask).await?.0)
+    let (events, full) = read(readers, limit.saturating_add(1), ask).await?;
+    Ok(StreamPage::cut(events, limit, full))
 }
 
 type Select<'q> = QueryScalar<'q, sqlx::Sqlite, Option<String>, SqliteArguments>;

@@ -8,6 +8,7 @@ mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
+mod rows;
 mod schema;
 mod segment;
 mod snapshots;
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, LogIdentity, Position, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 
 /// How long a write waits for another process's, or a read for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -306,7 +307,7 @@ impl EventStore for SqliteStore {
         correlation: &str,
         after: Position,
         limit: usize,
-    ) -> Result<StoredEvents> {
+    ) -> Result<StreamPage> {
         log::correlated(&self.readers, correlation, after, limit).await
     }
 

@@ -1,14 +1,13 @@
 //! Moving history in and out: commands as they are kept, whole segments, and forgetting.
 
-use serde::Serialize;
 use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqliteRow};
 use sqlx::{Row, Transaction};
 
-use super::committer::{INSERT_COMMANDS, INSERT_EVENTS};
 use super::log::outcome_of;
+use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, hex, id_of};
 use super::{begin, failed, limit as rows_limit, position, signed, unsigned};
-use crate::error::{Error, Result};
-use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+use crate::error::Result;
+use crate::event::{CommandId, Position, StreamId, Timestamp};
 use crate::store::segment::{
     Streams, elsewhere, keys_at_the_seam, new_commands, other_version, there_already,
 };
@@ -33,8 +32,11 @@ pub(super) async fn commands(
     database: impl SqliteExecutor<'_>,
     keys: &[(StreamId, CommandId)],
 ) -> Result<Vec<AcceptedCommand>> {
-    let keys: Vec<_> = keys.iter().map(|(s, id)| (s.as_str(), hex(*id))).collect();
-    let query = sqlx::query(COMMANDS).bind(json(&keys, READING)?);
+    let mut rows = Rows::new(READING);
+    for (stream, id) in keys {
+        rows.row(&(stream.as_str(), hex(*id)))?;
+    }
+    let query = sqlx::query(COMMANDS).bind(rows.finish()?);
     let rows = query.fetch_all(database).await.map_err(failed(READING))?;
     rows.iter().map(command_of).collect()
 }
@@ -61,13 +63,10 @@ fn command_of(row: &SqliteRow) -> Result<AcceptedCommand> {
         row.try_get(0).map_err(failed(READING))?,
         row.try_get(1).map_err(failed(READING))?,
     );
-    let id = id
-        .try_into()
-        .map_err(|error| Error::database(READING, error))?;
     let at = row.try_get(5).map_err(failed(READING))?;
     Ok(AcceptedCommand {
         stream: stream.parse()?,
-        command_id: CommandId::from_u128(u128::from_be_bytes(id)),
+        command_id: id_of(id, READING)?,
         outcome: outcome_of(row, 2)?,
         time: Timestamp::from_micros(at),
         correlation: row.try_get(6).map_err(failed(READING))?,
@@ -81,9 +80,17 @@ pub(super) async fn import(writer: &SqlitePool, segment: &Segment) -> Result<Pos
     follows(&mut tx, segment, &streams).await?;
     let there = commands(&mut *tx, &keys_at_the_seam(segment)).await?;
     let commands = new_commands(segment, &there)?;
-    let events = rows(&segment.events, event_row)?;
-    let commands = rows(commands, command_row)?;
-    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, commands)] {
+    let (mut events, mut rows) = (Rows::new(IMPORTING), Rows::new(IMPORTING));
+    for event in &segment.events {
+        events.event(event.into(), event.stream.slice())?;
+    }
+    for command in commands {
+        rows.command(command)?;
+    }
+    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, rows)] {
+        let Some(rows) = rows.finish()? else {
+            continue;
+        };
         let inserted = sqlx::query(statement).bind(rows).execute(&mut *tx).await;
         match inserted {
             // A trigger answers for a version that is there, and a key for a command.
@@ -121,8 +128,11 @@ async fn follows(
     if head != segment.after {
         return elsewhere(segment.after, head);
     }
-    let names: Vec<_> = streams.iter().map(|(stream, _)| stream.as_str()).collect();
-    let query = sqlx::query_scalar(VERSIONS).bind(json(&names, IMPORTING)?);
+    let mut names = Rows::new(IMPORTING);
+    for (stream, _) in streams {
+        names.row(&stream.as_str())?;
+    }
+    let query = sqlx::query_scalar(VERSIONS).bind(names.finish()?);
     let versions: Vec<i64> = query
         .fetch_all(&mut **tx)
         .await
@@ -134,51 +144,6 @@ async fn follows(
         }
     }
     Ok(())
-}
-
-fn event_row(event: &StoredEvent) -> Result<impl Serialize + use<'_>> {
-    Ok((
-        signed("position", event.position.get())?,
-        event.stream.as_str(),
-        signed("version", event.version)?,
-        event.stream.slice(),
-        &event.event_type,
-        event.schema_version,
-        event.min_reader,
-        event.command_id.map(hex),
-        &event.payload,
-        &event.metadata,
-        event.time.as_micros(),
-    ))
-}
-
-fn command_row(command: &AcceptedCommand) -> Result<impl Serialize + use<'_>> {
-    Ok((
-        command.stream.as_str(),
-        hex(command.command_id),
-        signed("position", command.outcome.first.get())?,
-        command.outcome.count,
-        signed("version", command.outcome.version)?,
-        command.time.as_micros(),
-        &command.correlation,
-    ))
-}
-
-/// Rows as the insert takes them: one text, so that they cross to SQLite's thread at once.
-fn rows<'a, T: 'a, R: Serialize>(
-    of: impl IntoIterator<Item = &'a T>,
-    row: fn(&'a T) -> Result<R>,
-) -> Result<String> {
-    let rows = of.into_iter().map(row).collect::<Result<Vec<_>>>()?;
-    json(&rows, IMPORTING)
-}
-
-fn json(rows: &impl Serialize, doing: &'static str) -> Result<String> {
-    serde_json::to_string(rows).map_err(|error| Error::database(doing, error))
-}
-
-fn hex(id: CommandId) -> String {
-    format!("{:032x}", id.as_u128())
 }
 
 /// Where a run of commands ends, in the order of their key.

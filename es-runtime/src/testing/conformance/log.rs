@@ -1,7 +1,7 @@
 //! Appends, conflicts and commands, one caller at a time.
 
 use super::{Check, Subject, accepted, append, law, log, stream};
-use crate::event::{Position, StoredEvent};
+use crate::event::{Position, StoredEvent, StreamId};
 use crate::store::{Append, Appended, EventStore, Outcome};
 
 fn outcome(first: u64, count: u32, version: u64) -> Outcome {
@@ -164,6 +164,48 @@ pub(super) async fn commands_are_accepted_once<S: Subject>(subject: &S) -> Check
         other == outcome(3, 1, 1),
         "on another stream: {other:?}"
     );
+    Ok(())
+}
+
+pub(super) async fn appends_are_recognised<S: Subject>(subject: &S) -> Check {
+    const LAW: &str = "an append that is sent again is recognised";
+    let mut store = subject.fresh().await;
+    let once = |id: &StreamId, expected, command, events| Append {
+        repeatable: false,
+        ..append(id, expected, command, events)
+    };
+    let (a, b) = (stream("a")?, stream("b")?);
+    let first = accepted(&store, once(&a, 0, "one", 1)).await?;
+    accepted(&store, append(&b, 0, "between", 1)).await?;
+    let second = accepted(&store, once(&a, 1, "three", 3)).await?;
+    let last = accepted(&store, append(&a, 4, "after", 1)).await?;
+    for round in ["before", "after"] {
+        for (command, expected, events, done) in [
+            ("one", 0, 1, first),
+            ("three", 1, 3, second),
+            ("after", 4, 1, last),
+        ] {
+            let answer = store.append(once(&a, expected, command, events)).await?;
+            law!(
+                LAW,
+                answer == Appended::Already(done),
+                "`{command}` as it was, {round} a restart: {answer:?}"
+            );
+        }
+        let answer = store.append(once(&a, 1, "another", 1)).await?;
+        law!(
+            LAW,
+            answer == Appended::Conflict { found: 5 },
+            "another one, {round} a restart: {answer:?}"
+        );
+        let head = store.head().await?;
+        law!(
+            LAW,
+            head.get() == 6,
+            "the head went to {head}, {round} a restart"
+        );
+        store = subject.reopen(store).await;
+    }
     Ok(())
 }
 

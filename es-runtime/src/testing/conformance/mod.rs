@@ -103,6 +103,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     log::conflicts_tell_the_version(subject.fresh().await).await?;
     reading::reading_takes_limits(subject.fresh().await).await?;
     log::commands_are_accepted_once(subject).await?;
+    log::appends_are_recognised(subject).await?;
     order::waiting_ends(subject.fresh().await).await?;
     order::readers_skip_nothing(subject.fresh().await, seed).await?;
     order::retries_add_nothing(subject.fresh().await, seed).await?;
@@ -121,6 +122,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
+    reading::large_events_come_page_by_page(subject.fresh().await).await?;
     segments::imported_history_is_the_same(subject).await?;
     segments::only_what_continues_is_imported(subject).await?;
     segments::commands_are_forgotten_by_time(subject).await?;
@@ -144,6 +146,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         stream: stream.clone(),
         expected,
         command_id: CommandId::of(command),
+        repeatable: true,
         events: (0..events).map(event).collect(),
         metadata: Some(format!("{{\"actor\":\"{command}\"}}")),
         correlation: None,

@@ -2,10 +2,10 @@
 
 use fastrand::Rng;
 
-use super::{Check, accepted, append, law, stream};
+use super::{Check, Violation, accepted, append, law, stream};
 use crate::error::{Error, Result};
 use crate::event::{Position, SLICES, StoredEvent, StreamId};
-use crate::store::{Append, EventStore, LogQuery, StreamQuery};
+use crate::store::{Append, EventStore, LogQuery, StreamPage, StreamQuery};
 
 pub(super) async fn reading_takes_limits<S: EventStore>(store: S) -> Check {
     const LAW: &str = "reading goes on after a cursor and stops at a limit";
@@ -134,21 +134,63 @@ pub(super) async fn what_belongs_together_is_found<S: EventStore>(store: S) -> C
     accepted(&store, append(&a, 3, "3", 1)).await?;
     accepted(&store, said(append(&b, 0, "4", 0), "visit")).await?;
     accepted(&store, said(append(&b, 0, "5", 3), "visit")).await?;
-    for (correlation, after, limit, expected) in [
-        ("visit", 0, 100, vec![1, 2, 5, 6, 7]),
-        ("visit", 1, 2, vec![2, 5]),
-        ("another", 0, 100, vec![3]),
-        ("nobody", 0, 100, vec![]),
+    for (correlation, after, limit, expected, more) in [
+        ("visit", 0, 100, vec![1, 2, 5, 6, 7], false),
+        ("visit", 1, 2, vec![2, 5], true),
+        ("visit", 2, 3, vec![5, 6, 7], false),
+        ("visit", 0, 0, vec![], true),
+        ("another", 0, 100, vec![3], false),
+        ("nobody", 0, 100, vec![], false),
     ] {
-        let found = store
+        let page = store
             .read_correlated(correlation, Position::new(after), limit)
             .await?;
-        let found: Vec<_> = found.iter().map(|event| event.position.get()).collect();
+        let events = page.events.iter();
+        let found: Vec<_> = events.map(|event| event.position.get()).collect();
         law!(
             LAW,
-            found == expected,
-            "`{correlation}` after {after}: {found:?}"
+            found == expected && page.more == more,
+            "`{correlation}` after {after}, at most {limit}: {found:?}, and more: {}",
+            page.more
         );
     }
     Ok(())
+}
+
+pub(super) async fn large_events_come_page_by_page<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "a page that ends early says that there is more";
+    let stream = stream("large")?;
+    for n in 0..3 {
+        let mut append = append(&stream, n, &n.to_string(), 1);
+        append.correlation = Some("visit".to_owned());
+        append.events[0].payload = format!("\"{}\"", "x".repeat(5 << 20));
+        accepted(&store, append).await?;
+    }
+    // Versions and positions are the same here.
+    let (mut of_stream, mut of_visit) = (0, 0);
+    for _ in 0..3 {
+        let page = store.read_stream(&stream, StreamQuery::after(of_stream));
+        of_stream = read_on(LAW, of_stream, &page.await?)?;
+        let page = store.read_correlated("visit", Position::new(of_visit), 10);
+        of_visit = read_on(LAW, of_visit, &page.await?)?;
+    }
+    Ok(())
+}
+
+/// Where the page ends that was read after `after`, of three events in all.
+fn read_on(
+    law: &'static str,
+    after: u64,
+    page: &StreamPage,
+) -> std::result::Result<u64, Violation> {
+    let read: Vec<_> = page.events.iter().map(|event| event.version).collect();
+    let end = read.last().map_or(after, |last| *last);
+    let goes_on = read.iter().copied().eq(after + 1..=end);
+    law!(
+        law,
+        goes_on && (page.more || end == 3) && (after == 3 || end > after),
+        "after {after} comes {read:?}, and more: {}",
+        page.more
+    );
+    Ok(end)
 }

@@ -11,6 +11,7 @@ pub mod v1 {
 
     /// What happens to accounts.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
     #[integration(stream = "accounts", version = 1)]
     pub enum Accounts {
         /// An account was opened.
@@ -61,6 +62,7 @@ pub mod v2 {
 
     /// What happens to accounts.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
     #[integration(stream = "accounts", version = 2)]
     pub enum Accounts {
         /// An account was opened.

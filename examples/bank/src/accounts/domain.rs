@@ -8,6 +8,7 @@ use super::{Currency, Money};
 
 /// Money on its way, with what the payer wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct Payment {
     /// How much.
     pub amount: Money,
@@ -19,6 +20,7 @@ pub struct Payment {
 
 /// What happened to an account. Private to this service, stored for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[event(name = "account", aggregate = Account)]
 pub enum AccountEvent {
     /// Somebody became a customer.

@@ -37,3 +37,17 @@ pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Ser
     }
     bank.start().await
 }
+
+/// What the service says of itself: the same as [`start`] tells its builder.
+#[cfg(feature = "schema")]
+pub fn contract() -> es_runtime::schema::Contract {
+    es_runtime::schema::Contract::service("bank")
+        .description("Keeps the accounts of a bank, and tells what happens to them.")
+        .aggregate::<Account>()
+        .aggregate::<Import>()
+        .project::<AccountEvent, Cash>()
+        .project::<AccountEvent, v1::Balance>()
+        .project::<AccountEvent, v2::Balance>()
+        .publish::<Account, contract::v1::Accounts>()
+        .publish::<Account, contract::v2::Accounts>()
+}

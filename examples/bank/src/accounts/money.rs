@@ -11,6 +11,11 @@ use es_runtime::projection::{Column, OutOfRange};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(try_from = "i64", into = "i64")]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(extend("minimum" = -Money::MAX.0, "maximum" = Money::MAX.0))
+)]
 pub struct Money(i64);
 
 impl Money {
@@ -172,6 +177,7 @@ impl Column for Money {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub enum Currency {
     /// Danish kroner.
     #[default]

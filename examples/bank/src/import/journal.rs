@@ -9,6 +9,7 @@ use es_runtime::prelude::*;
 
 /// A line that was refused, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct Refused {
     /// The line's number.
     pub line: u64,
@@ -18,6 +19,7 @@ pub struct Refused {
 
 /// What happened to an input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[event(name = "import", aggregate = Import)]
 pub enum ImportEvent {
     /// An account said no to a line.

@@ -32,7 +32,8 @@ END $$;
 CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON es.event
   FOR EACH STATEMENT EXECUTE FUNCTION es.refuse();
 
--- Every accepted command, also one that emitted nothing: what makes a retry harmless.
+-- Accepted commands that may come again, also those that emitted nothing: what makes a retry
+-- harmless.
 CREATE TABLE es.command (
   stream         text COLLATE "C" NOT NULL,
   command_id     uuid             NOT NULL,
@@ -65,7 +66,11 @@ CREATE TRIGGER command_forgotten BEFORE DELETE ON es.command
 -- Decides a batch of appends and writes it: each by its own merits, in one transaction.
 --
 -- a_*: one entry per append, of distinct streams; a_offset counts the events before its first.
--- e_*: one entry per event: e_append is the ordinal of its append, the others are its row.
+-- a_kept: whose commands get a row; NULL if none does. The others are recognised, when they are
+-- sent again as they were, by their own first event.
+-- e_*: one entry per event: e_append is the ordinal of its append, the others are its row. Where
+-- each append has one event, e_append, e_stream, e_version, e_command and e_at are NULL: they say
+-- nothing that a_* does not.
 --
 -- The lock is taken here and held until the commit, so positions are in commit order. Every
 -- statement below sees what was committed before the lock was granted.
@@ -78,8 +83,8 @@ CREATE TRIGGER command_forgotten BEFORE DELETE ON es.command
 -- the other, and unnest in the SELECT list, where nothing is materialised: both are far cheaper
 -- than what would be shorter.
 CREATE FUNCTION es.append_1(
-  a_stream text[], a_expected bigint[], a_command uuid[], a_count int[], a_offset bigint[],
-  a_at timestamptz[], a_correlation text[],
+  a_stream text[], a_expected bigint[], a_command uuid[], a_kept boolean[], a_count int[],
+  a_offset bigint[], a_at timestamptz[], a_correlation text[],
   e_append int[], e_stream text[], e_version bigint[], e_slice smallint[], e_type text[],
   e_schema int[], e_min_reader int[], e_command uuid[], e_payload json[], e_metadata json[],
   e_at timestamptz[],
@@ -91,7 +96,7 @@ CREATE FUNCTION es.append_1(
 DECLARE
   locked text;
   actual bigint[];
-  known  boolean;
+  known  boolean := false;
   done   record;
   next   bigint;
 BEGIN
@@ -106,26 +111,57 @@ BEGIN
     SELECT coalesce((SELECT e.version FROM es.event e WHERE e.stream = a.s
                      ORDER BY e.version DESC LIMIT 1), 0)
     FROM (SELECT unnest(a_stream) AS s) a);
-  known := EXISTS (
-    SELECT FROM (SELECT unnest(a_stream) AS s, unnest(a_command) AS c) a
-    WHERE EXISTS (SELECT FROM es.command k WHERE k.stream = a.s AND k.command_id = a.c));
+  IF a_kept IS NOT NULL THEN
+    known := EXISTS (
+      SELECT FROM (SELECT unnest(a_stream) AS s, unnest(a_command) AS c, unnest(a_kept) AS k) a
+      WHERE a.k AND EXISTS (SELECT FROM es.command k WHERE k.stream = a.s AND k.command_id = a.c));
+  END IF;
 
   IF actual = a_expected AND NOT known THEN
-    INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
-                          command_id, payload, metadata, occurred_at)
-    SELECT head + generate_series(1, cardinality(e_stream)), unnest(e_stream), unnest(e_version),
-           unnest(e_slice), unnest(e_type), unnest(e_schema), unnest(e_min_reader),
-           unnest(e_command), unnest(e_payload), unnest(e_metadata), unnest(e_at);
-    INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
-    SELECT unnest(a_stream), unnest(a_command), head + 1 + unnest(a_offset), unnest(a_count),
-           unnest(a_expected) + unnest(a_count), unnest(a_at), unnest(a_correlation);
+    IF e_append IS NULL THEN
+      INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
+                            command_id, payload, metadata, occurred_at)
+      SELECT head + generate_series(1, cardinality(a_stream)), unnest(a_stream),
+             unnest(a_expected) + 1, unnest(e_slice), unnest(e_type), unnest(e_schema),
+             unnest(e_min_reader), unnest(a_command), unnest(e_payload), unnest(e_metadata),
+             unnest(a_at);
+    ELSE
+      INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
+                            command_id, payload, metadata, occurred_at)
+      SELECT head + generate_series(1, cardinality(e_stream)), unnest(e_stream), unnest(e_version),
+             unnest(e_slice), unnest(e_type), unnest(e_schema), unnest(e_min_reader),
+             unnest(e_command), unnest(e_payload), unnest(e_metadata), unnest(e_at);
+    END IF;
+    IF a_kept IS NOT NULL THEN
+      INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
+      SELECT a.stream, a.command, head + 1 + a.before, a.count, a.expected + a.count, a.at,
+             a.correlation
+      FROM (SELECT unnest(a_stream) AS stream, unnest(a_command) AS command,
+                   unnest(a_offset) AS before, unnest(a_count) AS count,
+                   unnest(a_expected) AS expected, unnest(a_at) AS at,
+                   unnest(a_correlation) AS correlation, unnest(a_kept) AS kept) a
+      WHERE a.kept;
+    END IF;
     RETURN;
   END IF;
 
+  IF e_append IS NULL THEN
+    e_append := ARRAY(SELECT generate_series(1, cardinality(a_stream)));
+    e_version := ARRAY(SELECT unnest(a_expected) + 1);
+    e_stream := a_stream; e_command := a_command; e_at := a_at;
+  END IF;
   next := head + 1;
   FOR i IN 1 .. cardinality(a_stream) LOOP
-    SELECT k.first_position, k.count, k.version INTO done FROM es.command k
-    WHERE k.stream = a_stream[i] AND k.command_id = a_command[i];
+    IF a_kept[i] THEN
+      SELECT k.first_position, k.count, k.version INTO done FROM es.command k
+      WHERE k.stream = a_stream[i] AND k.command_id = a_command[i];
+    ELSE
+      SELECT e.position AS first_position, a_count[i] AS count,
+             a_expected[i] + a_count[i] AS version INTO done
+      FROM es.event e
+      WHERE e.stream = a_stream[i] AND e.version = a_expected[i] + 1
+        AND e.command_id = a_command[i];
+    END IF;
     IF FOUND THEN
       outcome[i] := 1; first[i] := done.first_position;
       count[i] := done.count; version[i] := done.version;
@@ -145,7 +181,7 @@ BEGIN
   FROM generate_subscripts(e_stream, 1) i WHERE outcome[e_append[i]] = 0;
   INSERT INTO es.command (stream, command_id, first_position, count, version, at, correlation)
   SELECT a_stream[i], a_command[i], first[i], a_count[i], version[i], a_at[i], a_correlation[i]
-  FROM generate_subscripts(a_stream, 1) i WHERE outcome[i] = 0;
+  FROM generate_subscripts(a_stream, 1) i WHERE outcome[i] = 0 AND a_kept[i];
 END $$;
 
 -- Projection versions: of read models and of integration streams.

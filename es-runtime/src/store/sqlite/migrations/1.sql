@@ -34,7 +34,8 @@ WHEN EXISTS (SELECT 1 FROM es_event WHERE position = NEW.position)
   OR EXISTS (SELECT 1 FROM es_event WHERE stream = NEW.stream AND version = NEW.version)
 BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
 
--- Every accepted command, also one that emitted nothing: what makes a retry harmless.
+-- Accepted commands that may come again, also those that emitted nothing: what makes a retry
+-- harmless.
 CREATE TABLE es_command (
   stream         TEXT    NOT NULL,
   command_id     BLOB    NOT NULL,

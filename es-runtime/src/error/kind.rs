@@ -1,28 +1,9 @@
-//! The one error type: what went wrong, what to do about it, and a stable code with a page in the
-//! book.
+//! Every way to fail, each with its code and its sentence.
 
 use std::borrow::Cow;
-use std::error::Error as StdError;
 use std::fmt;
 
 use crate::event::{Position, StreamId};
-
-/// `Result` with this crate's [`Error`].
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-type Cause = Box<dyn StdError + Send + Sync>;
-
-/// What went wrong, in a sentence that says what to do, with a stable code.
-///
-/// Ask it with the predicates ([`is_conflict`](Self::is_conflict),
-/// [`is_rejected`](Self::is_rejected), …), show it to people with `Display`, look it up by
-/// [`code`](Self::code).
-pub struct Error(Box<Inner>);
-
-struct Inner {
-    kind: Kind,
-    cause: Option<Cause>,
-}
 
 /// The stored name, the stream and the version of an event that cannot be read.
 pub(crate) type At = Box<(String, String, u64)>;
@@ -47,6 +28,20 @@ pub(crate) enum Kind {
         at: At,
         needs: u32,
         known: u32,
+    },
+    NotUpcast {
+        at: At,
+        from: u32,
+        /// The version that it does not become.
+        version: u32,
+    },
+    NotDowncast {
+        event: &'static str,
+        /// The version that it does not become.
+        version: u32,
+    },
+    Retired {
+        event: &'static str,
     },
     Unencodable {
         what: String,
@@ -154,6 +149,13 @@ pub(crate) enum Kind {
     NoPrimary {
         why: String,
     },
+    ReadOnly {
+        doing: &'static str,
+    },
+    PastDatabase {
+        found: i64,
+        known: i64,
+    },
     Discontinuous {
         why: String,
     },
@@ -177,168 +179,82 @@ pub(crate) enum Kind {
         file: String,
         why: String,
     },
+    Uncast {
+        stream: String,
+        event: &'static str,
+        version: u32,
+        why: String,
+    },
+    Unmapped {
+        stream: String,
+        aggregate: &'static str,
+    },
+    NoSchema {
+        of: &'static str,
+        why: String,
+    },
     Incompatible {
         findings: String,
     },
+    NoSample {
+        why: String,
+    },
 }
 
-impl Error {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self(Box::new(Inner { kind, cause: None }))
-    }
-
-    pub(crate) fn caused_by(kind: Kind, cause: impl Into<Cause>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            cause: Some(cause.into()),
-        }))
-    }
-
-    /// A failure of the database, for those who write stores: `doing` says what was tried.
-    pub fn database(
-        doing: impl Into<Cow<'static, str>>,
-        cause: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self::caused_by(
-            Kind::Database {
-                doing: doing.into(),
-            },
-            cause,
-        )
-    }
-
-    /// The same error for another caller; of the cause, its text.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn copy(&self) -> Self {
-        let kind = self.kind().clone();
-        match &self.0.cause {
-            Some(cause) => Self::caused_by(kind, cause.to_string()),
-            None => Self::new(kind),
+impl Kind {
+    /// The stable code.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "ES0101",
+            Self::Rejected { .. } => "ES0102",
+            Self::UnknownEvent(_) => "ES0103",
+            Self::Undecodable(_) => "ES0104",
+            Self::NewerEvent { .. } => "ES0105",
+            Self::Unencodable { .. } => "ES0106",
+            Self::InvalidId => "ES0107",
+            Self::Database { .. } => "ES0110",
+            Self::FutureDatabase { .. } => "ES0111",
+            Self::UnknownStore { .. } => "ES0112",
+            Self::BrokenOrder { .. } => "ES0113",
+            Self::OutOfRange { .. } => "ES0114",
+            Self::WrongTransaction { .. } => "ES0115",
+            Self::Overloaded { .. } => "ES0116",
+            Self::OtherLog { .. } => "ES0117",
+            Self::NoPrimary { .. } => "ES0118",
+            Self::Building { .. } => "ES0120",
+            Self::ChangedColumns { .. } => "ES0121",
+            Self::Deadline { .. } => "ES0122",
+            Self::Stopped { .. } => "ES0123",
+            Self::Unregistered { .. } => "ES0124",
+            Self::NotPromotable { .. } => "ES0125",
+            Self::Duplicate { .. } => "ES0126",
+            Self::Listen { .. } => "ES0127",
+            Self::Feed { .. } => "ES0130",
+            Self::CursorAhead { .. } => "ES0131",
+            Self::UnfilledHole { .. } => "ES0132",
+            Self::Forked { .. } => "ES0133",
+            Self::Handler { .. } => "ES0134",
+            Self::UnknownIntegrationEvent { .. } => "ES0135",
+            Self::BadEnvelope { .. } => "ES0136",
+            Self::Unprepared { .. } => "ES0138",
+            Self::FeedRefused { .. } => "ES0137",
+            Self::Discontinuous { .. } => "ES0140",
+            Self::BadLine { .. } => "ES0141",
+            Self::Damaged { .. } => "ES0142",
+            Self::OtherFile { .. } => "ES0143",
+            Self::File { .. } => "ES0144",
+            Self::NotContinuable { .. } => "ES0145",
+            Self::Retired { .. } => "ES0146",
+            Self::NotUpcast { .. } => "ES0147",
+            Self::NotDowncast { .. } => "ES0149",
+            Self::Uncast { .. } => "ES0150",
+            Self::Unmapped { .. } => "ES0151",
+            Self::NoSchema { .. } => "ES0160",
+            Self::Incompatible { .. } => "ES0170",
+            Self::NoSample { .. } => "ES0161",
+            Self::ReadOnly { .. } => "ES0175",
+            Self::PastDatabase { .. } => "ES0176",
         }
-    }
-
-    /// The cause, if it is of this type.
-    pub(crate) fn cause<E: StdError + 'static>(&self) -> Option<&E> {
-        self.0.cause.as_ref()?.downcast_ref()
-    }
-
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0.kind
-    }
-
-    /// The stable code, `ES0101`. The book has a page for each.
-    pub fn code(&self) -> &'static str {
-        match self.kind() {
-            Kind::Conflict { .. } => "ES0101",
-            Kind::Rejected { .. } => "ES0102",
-            Kind::UnknownEvent(_) => "ES0103",
-            Kind::Undecodable(_) => "ES0104",
-            Kind::NewerEvent { .. } => "ES0105",
-            Kind::Unencodable { .. } => "ES0106",
-            Kind::InvalidId => "ES0107",
-            Kind::Database { .. } => "ES0110",
-            Kind::FutureDatabase { .. } => "ES0111",
-            Kind::UnknownStore { .. } => "ES0112",
-            Kind::BrokenOrder { .. } => "ES0113",
-            Kind::OutOfRange { .. } => "ES0114",
-            Kind::WrongTransaction { .. } => "ES0115",
-            Kind::Overloaded { .. } => "ES0116",
-            Kind::OtherLog { .. } => "ES0117",
-            Kind::NoPrimary { .. } => "ES0118",
-            Kind::Building { .. } => "ES0120",
-            Kind::ChangedColumns { .. } => "ES0121",
-            Kind::Deadline { .. } => "ES0122",
-            Kind::Stopped { .. } => "ES0123",
-            Kind::Unregistered { .. } => "ES0124",
-            Kind::NotPromotable { .. } => "ES0125",
-            Kind::Duplicate { .. } => "ES0126",
-            Kind::Listen { .. } => "ES0127",
-            Kind::Feed { .. } => "ES0130",
-            Kind::CursorAhead { .. } => "ES0131",
-            Kind::UnfilledHole { .. } => "ES0132",
-            Kind::Forked { .. } => "ES0133",
-            Kind::Handler { .. } => "ES0134",
-            Kind::UnknownIntegrationEvent { .. } => "ES0135",
-            Kind::BadEnvelope { .. } => "ES0136",
-            Kind::Unprepared { .. } => "ES0138",
-            Kind::FeedRefused { .. } => "ES0137",
-            Kind::Discontinuous { .. } => "ES0140",
-            Kind::BadLine { .. } => "ES0141",
-            Kind::Damaged { .. } => "ES0142",
-            Kind::OtherFile { .. } => "ES0143",
-            Kind::File { .. } => "ES0144",
-            Kind::NotContinuable { .. } => "ES0145",
-            Kind::Incompatible { .. } => "ES0170",
-        }
-    }
-
-    /// Somebody else changed the stream meanwhile; [`conflict`](Self::conflict) has the versions.
-    pub fn is_conflict(&self) -> bool {
-        self.conflict().is_some()
-    }
-
-    /// The version that was expected and the one that was found.
-    pub fn conflict(&self) -> Option<(u64, u64)> {
-        match self.kind() {
-            Kind::Conflict {
-                expected, found, ..
-            } => Some((*expected, *found)),
-            _ => None,
-        }
-    }
-
-    /// The aggregate said no; [`rejection`](Self::rejection) has its reason.
-    pub fn is_rejected(&self) -> bool {
-        matches!(self.kind(), Kind::Rejected { .. })
-    }
-
-    /// The aggregate's own reason for its no.
-    pub fn rejection<R: StdError + 'static>(&self) -> Option<&R> {
-        if self.is_rejected() {
-            self.cause()
-        } else {
-            None
-        }
-    }
-
-    /// The database or the network failed, or has too much to do: trying again may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind(),
-            Kind::Database { .. }
-                | Kind::Feed { .. }
-                | Kind::Overloaded { .. }
-                | Kind::NoPrimary { .. }
-        )
-    }
-
-    /// More appends wait than the store takes: this one was refused at once, and nothing was
-    /// written. It is [transient](Self::is_transient), too.
-    pub fn is_overloaded(&self) -> bool {
-        matches!(self.kind(), Kind::Overloaded { .. })
-    }
-
-    /// The read model or stream is still being built: its rows are not complete yet.
-    pub fn is_building(&self) -> bool {
-        matches!(self.kind(), Kind::Building { .. })
-    }
-
-    /// What was waited for did not come in time.
-    pub fn is_deadline(&self) -> bool {
-        matches!(self.kind(), Kind::Deadline { .. })
-    }
-
-    /// A stored event cannot be read by this binary: nothing was skipped.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(
-            self.kind(),
-            Kind::UnknownEvent(_) | Kind::Undecodable(_) | Kind::NewerEvent { .. }
-        )
-    }
-
-    /// A projection, stream or consumer that has stopped, with its reason.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self.kind(), Kind::Stopped { .. })
     }
 }
 
@@ -356,7 +272,7 @@ impl fmt::Display for Kind {
             Self::Rejected { stream, command } => write!(f, "`{stream}` rejected `{command}`"),
             Self::UnknownEvent(at) => write!(
                 f,
-                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or list the name under `was`",
+                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or say what became of it: `was`, `merged`, `split` or `dropped`",
                 at.0, at.2, at.1
             ),
             Self::Undecodable(at) => write!(
@@ -368,6 +284,20 @@ impl fmt::Display for Kind {
                 f,
                 "`{}` needs a reader of schema version {needs} and this binary knows {known}, at version {} of `{}`: deploy the newer binary",
                 at.0, at.2, at.1
+            ),
+            Self::NotUpcast { at, from, version } => write!(
+                f,
+                "version {from} of `{}` does not become version {version}, at version {} of `{}`: correct what the attributes say of that version, which must take every payload that was written",
+                at.0, at.2, at.1
+            ),
+            Self::NotDowncast { event, version } => write!(
+                f,
+                "`{event}` cannot be written as version {version}: declare `down` beside the change that made version {}",
+                version + 1
+            ),
+            Self::Retired { event } => write!(
+                f,
+                "`{event}` is retired: it is read, and never written; decide on another event, or remove `retired`"
             ),
             Self::Unencodable { what } => {
                 write!(
@@ -510,6 +440,14 @@ impl fmt::Display for Kind {
                 f,
                 "no PostgreSQL server takes writes ({why}): start or promote one, or correct the hosts in the URL"
             ),
+            Self::ReadOnly { doing } => write!(
+                f,
+                "this store only reads, and {doing} needs one that writes: connect to the primary without `read_only`"
+            ),
+            Self::PastDatabase { found, known } => write!(
+                f,
+                "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
+            ),
             Self::Discontinuous { why } => write!(
                 f,
                 "these events do not continue the log: {why}; none of them was written"
@@ -527,40 +465,28 @@ impl fmt::Display for Kind {
             ),
             Self::File { doing } => write!(f, "the file failed while {doing}"),
             Self::NotContinuable { file, why } => write!(f, "`{file}` cannot be written: {why}"),
+            Self::Uncast {
+                stream,
+                event,
+                version,
+                why,
+            } => write!(
+                f,
+                "`{event}` of `{stream}` has no form in version {version}: {why}; mend the conversion that the history names"
+            ),
+            Self::Unmapped { stream, aggregate } => write!(
+                f,
+                "`{stream}` has a mapping of its own, but none for `{aggregate}`: say `.publish::<…>()` for both, or remove `own`"
+            ),
+            Self::NoSchema { of, why } => write!(f, "`{of}` has no schema of its events: {why}"),
             Self::Incompatible { findings } => write!(
                 f,
                 "readers would break, so publish it as a new version of the stream, or take it back:\n{findings}\n"
             ),
+            Self::NoSample { why } => write!(
+                f,
+                "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
         }
-    }
-}
-
-/// The sentence, the cause and the code.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)?;
-        if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
-        }
-        write!(f, " [{}]", self.code())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The cause stands in the text already, so `source` is what lies behind the cause.
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.cause.as_ref()?.source()
-    }
-}
-
-impl From<crate::event::InvalidId> for Error {
-    fn from(error: crate::event::InvalidId) -> Self {
-        Self::caused_by(Kind::InvalidId, error)
     }
 }

@@ -1,0 +1,139 @@
+//! The values of options: from the tokens behind a key to what they say.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Field, LitInt, LitStr, Token, Type, parenthesized};
+
+use super::inventory::{Kind, Spec};
+use super::split::Part;
+use crate::diag::{self, Diagnostic};
+
+/// What an option says.
+pub(super) enum Value {
+    Text(LitStr),
+    Version(u32),
+    /// A type, or the path of a function.
+    Type(Box<Type>),
+    Default(Option<TokenStream>),
+    Listed(Listed),
+    Present,
+}
+
+/// Fields as they were before a change, and what became of them.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    /// With their own attributes; without names, if the variant had none.
+    pub(crate) fields: Vec<Field>,
+    /// Names in the version after the change.
+    pub(crate) became: Vec<Became>,
+}
+
+/// A field's name in JSON, `first` or `"first-name"`.
+#[derive(Clone)]
+pub(crate) struct Became {
+    pub(crate) name: String,
+    pub(crate) at: TokenStream,
+}
+
+/// Reads a value of the kind that the option has, and what is left behind it.
+pub(super) fn value_of(
+    spec: &Spec,
+    key: &Ident,
+    part: &Part,
+) -> Result<(Value, TokenStream), Diagnostic> {
+    let wrong = |at: &dyn ToTokens| diag::wrong_kind(spec, &at.to_token_stream());
+    let plain = part.value.is_none() && part.rest.is_empty();
+    let whole = |value| Ok((value, TokenStream::new()));
+    let tokens = match (spec.kind, &part.value) {
+        (Kind::Flag, _) if plain => return whole(Value::Present),
+        (Kind::Default, _) if plain => return whole(Value::Default(None)),
+        (Kind::Default, Some(tokens)) if !tokens.is_empty() => {
+            return whole(Value::Default(Some(tokens.clone())));
+        }
+        (Kind::Flag | Kind::Default, _) => return Err(wrong(part)),
+        (Kind::Fields | Kind::Moves, None) if !part.rest.is_empty() => &part.rest,
+        (Kind::Fields | Kind::Moves, _) if plain => return Err(wrong(key)),
+        (Kind::Fields | Kind::Moves, _) => return Err(wrong(part)),
+        (_, Some(tokens)) if !tokens.is_empty() => tokens,
+        _ if part.rest.is_empty() => return Err(wrong(key)),
+        _ => return Err(wrong(part)),
+    };
+    let parsed = |input: ParseStream<'_>| {
+        let value = match spec.kind {
+            Kind::Text | Kind::File => Value::Text(input.parse::<LitStr>()?),
+            Kind::Version => Value::Version(input.parse::<LitInt>()?.base10_parse()?),
+            Kind::Type | Kind::Function => Value::Type(input.parse()?),
+            Kind::Word(word) if Ident::parse(input)? == word => Value::Present,
+            Kind::Fields => Value::Listed(Listed::parse(input, false)?),
+            Kind::Moves => Value::Listed(Listed::parse(input, true)?),
+            Kind::Word(_) | Kind::Flag | Kind::Default => return Err(input.error("another word")),
+        };
+        Ok((value, input.parse::<TokenStream>()?))
+    };
+    match parsed.parse2(tokens.clone()) {
+        Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
+        Ok(parsed) => Ok(parsed),
+        Err(_) => Err(wrong(tokens)),
+    }
+}
+
+impl Listed {
+    /// `(street: String, city: String => address)`, with the arrow only where something became of
+    /// them.
+    fn parse(input: ParseStream<'_>, moves: bool) -> syn::Result<Self> {
+        let content;
+        parenthesized!(content in input);
+        let mut fields = Vec::new();
+        while !content.is_empty() && !content.peek(Token![=>]) {
+            fields.push(field(&content)?);
+            if !content.peek(Token![=>]) && !content.is_empty() {
+                content.parse::<Token![,]>()?;
+            }
+        }
+        let named = fields.iter().filter(|field| field.ident.is_some()).count();
+        if named != 0 && named != fields.len() {
+            return Err(content.error("names for all or for none"));
+        }
+        let mut became = Vec::new();
+        if moves {
+            content.parse::<Token![=>]>()?;
+            became.extend(Punctuated::<Became, Token![,]>::parse_terminated(&content)?);
+            if named == 0 || became.is_empty() {
+                return Err(content.error("nothing moves"));
+            }
+        }
+        Ok(Self { fields, became })
+    }
+}
+
+/// `note: String` or `String`, with attributes. syn's own would read `=>` as the beginning of a
+/// default.
+fn field(input: ParseStream<'_>) -> syn::Result<Field> {
+    let attrs = Attribute::parse_outer(input)?;
+    let named = input.peek2(Token![:]) && !input.peek2(Token![::]);
+    let (ident, colon) = if named {
+        (Some(Ident::parse_any(input)?), Some(input.parse()?))
+    } else {
+        (None, None)
+    };
+    let ty: Type = input.parse()?;
+    let mut field = Field::parse_unnamed.parse2(ty.to_token_stream())?;
+    (field.attrs, field.ident, field.colon_token) = (attrs, ident, colon);
+    Ok(field)
+}
+
+impl Parse for Became {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            let text: LitStr = input.parse()?;
+            let (name, at) = (text.value(), text.into_token_stream());
+            return Ok(Self { name, at });
+        }
+        let ident = Ident::parse_any(input)?;
+        let (name, at) = (ident.unraw().to_string(), ident.into_token_stream());
+        Ok(Self { name, at })
+    }
+}

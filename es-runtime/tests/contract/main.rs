@@ -1,0 +1,9 @@
+//! Schemas of a service, and the code held to what was released of it.
+//!
+//! Each version of the domain is a module, as if it were the code of one day; the repository is a
+//! folder that is thrown away.
+
+mod documents;
+mod domain;
+mod released;
+mod repository;

@@ -1,0 +1,155 @@
+//! How many lines the derives emit, counted by rustc: compile time is bought by the line.
+//!
+//! `budget/table.txt` holds what they are today. `BLESS=1 cargo test -p es-tests --test budget` writes
+//! it anew; whatever it says then has to keep to the limits below.
+
+#[path = "../budget/crates.rs"]
+mod crates;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crates::{Derives, Lines, SIZES, check_time, count};
+
+/// What a derive may emit for an enum of `n` variants without a history.
+const LIMITS: [(&str, fn(usize) -> usize); 3] = [
+    ("Event", |n| 12 * n + 80),
+    ("Command", |n| 10 * n),
+    ("IntegrationEvent", |n| 4 * n + 80),
+];
+
+/// Together, of what serde emits for the same enum of 200 events, in percent.
+const SHARE: usize = 10;
+
+fn together(lines: &Lines) -> usize {
+    ["Event", "Command", "Aggregate"]
+        .map(|d| lines[d])
+        .iter()
+        .sum()
+}
+
+fn serde(lines: &Lines) -> usize {
+    lines["Serialize"] + lines["Deserialize"]
+}
+
+#[test]
+fn the_derives_keep_to_their_budget() {
+    let counted: Vec<(usize, Lines)> = SIZES.into_iter().map(|n| (n, count(n))).collect();
+    let table = table(&counted);
+    println!("{table}");
+    for (n, lines) in &counted {
+        for (derive, limit) in LIMITS {
+            let (emitted, limit) = (lines[derive], limit(*n));
+            assert!(
+                emitted <= limit,
+                "`#[derive({derive})]` emits {emitted} lines for {n} variants, and may emit {limit}"
+            );
+        }
+    }
+    for derive in ["Event", "Command", "IntegrationEvent"] {
+        grows_with_the_variants(derive, &counted);
+    }
+    let (_, of_200) = counted
+        .iter()
+        .find(|(n, _)| *n == 200)
+        .expect("one of the sizes");
+    let (ours, theirs) = (together(of_200), serde(of_200));
+    assert!(
+        ours * 100 <= theirs * SHARE,
+        "the derives emit {ours} lines where serde emits {theirs}: more than {SHARE} %"
+    );
+    is_committed(&table);
+}
+
+/// Each variant takes as many lines in a large enum as in a small one. The end of a line that is
+/// broken elsewhere may be a line.
+fn grows_with_the_variants(derive: &str, counted: &[(usize, Lines)]) {
+    let steps: Vec<_> = counted
+        .windows(2)
+        .map(|pair| {
+            let ((from, fewer), (to, more)) = (&pair[0], &pair[1]);
+            (to - from, more[derive] - fewer[derive])
+        })
+        .collect();
+    let (variants, lines) = steps[0];
+    for (more_variants, more_lines) in &steps {
+        let expected = lines * more_variants / variants;
+        assert!(
+            more_lines.abs_diff(expected) <= 1,
+            "`#[derive({derive})]` takes {lines} lines for {variants} variants more, but {more_lines} \
+             for {more_variants}"
+        );
+    }
+}
+
+/// Measures, and fails at nothing: `cargo test -p es-tests --test budget -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement: it wants a quiet machine"]
+fn how_long_a_check_takes() {
+    const ROUNDS: usize = 15;
+    let variants = 200;
+    let mut times: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (times, derives) in times.iter_mut().zip([Derives::Serde, Derives::All]) {
+            times.push(check_time(variants, derives).as_secs_f64());
+        }
+    }
+    let [serde, all] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    });
+    println!(
+        "processor time of a check with {variants} events, the median of {ROUNDS}: \
+         {serde:.2} s with serde alone, {all:.2} s with the derives, {:+.1} %",
+        (all / serde - 1.0) * 100.0
+    );
+}
+
+fn table(counted: &[(usize, Lines)]) -> String {
+    let mut text = format!(
+        "# Lines that each derive emits for an enum of so many variants, with no field to four in turn,\n\
+         # as counted by `-Zmacro-stats` of {}.\n\
+         # The last column: Event, Command and Aggregate together, of what serde's two emit.\n",
+        crates::rustc_version()
+    );
+    let columns = [
+        "Event",
+        "Command",
+        "Aggregate",
+        "IntegrationEvent",
+        "Serialize",
+        "Deserialize",
+    ];
+    let _ = write!(text, "variants");
+    for column in columns {
+        let _ = write!(text, "  {column}");
+    }
+    text.push_str("  share\n");
+    for (n, lines) in counted {
+        let _ = write!(text, "{n:8}");
+        for column in columns {
+            let _ = write!(text, "  {:>width$}", lines[column], width = column.len());
+        }
+        let permille = together(lines) * 1000 / serde(lines);
+        let _ = writeln!(text, "  {:>2}.{} %", permille / 10, permille % 10);
+    }
+    text
+}
+
+/// Another rustc may break lines elsewhere: its figures have to keep to the limits alone.
+fn is_committed(found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("budget/table.txt");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, found).expect("the table can be written");
+        return;
+    }
+    let committed = fs::read_to_string(&path).expect("the table is committed");
+    let head = |text: &str| text.lines().take(3).map(str::to_owned).collect::<Vec<_>>();
+    if head(&committed) == head(found) {
+        assert_eq!(
+            found, committed,
+            "budget/table.txt differs; BLESS=1 writes it anew"
+        );
+    }
+}
