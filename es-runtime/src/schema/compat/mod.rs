@@ -8,6 +8,7 @@
 mod changes;
 mod check;
 mod close;
+mod evaluated;
 mod judge;
 mod node;
 mod number;

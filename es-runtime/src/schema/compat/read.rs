@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::close::{Declared, survey};
+use super::evaluated::Parts;
 use super::node::{ANY, Claim, Id, Kind, Kinds, Leaf, NEVER, Node, Nodes, Properties};
 use super::number::{Exact, normal};
 use super::refs::{Place, Refs};
@@ -44,10 +45,10 @@ pub(super) enum As {
 
 /// Reads a document. What it does not understand becomes a claim that nothing is known of.
 pub(super) fn read(nodes: &mut Nodes, document: &Value, meant: As) -> Id {
-    let modern = document
-        .get("$schema")
-        .and_then(Value::as_str)
-        .is_some_and(|schema| schema.contains("2019-09") || schema.contains("2020-12"));
+    let modern = match document.get("$schema").and_then(Value::as_str) {
+        Some(schema) => schema.contains("2019-09") || schema.contains("2020-12"),
+        None => is_modern(document),
+    };
     let mut reader = Reader {
         nodes,
         refs: Refs::new(document),
@@ -61,9 +62,9 @@ pub(super) fn read(nodes: &mut Nodes, document: &Value, meant: As) -> Id {
     reader.referred(&Place::root())
 }
 
-struct Reader<'a> {
-    nodes: &'a mut Nodes,
-    refs: Refs<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) nodes: &'a mut Nodes,
+    pub(super) refs: Refs<'a>,
     /// Since 2019-09, what stands beside a `$ref` counts.
     modern: bool,
     meant: As,
@@ -117,7 +118,7 @@ impl Reader<'_> {
     }
 
     /// A schema for a part, or for the same instance, that has to be met as it is written.
-    fn bare(&mut self, schema: &Value, place: &Place) -> Id {
+    pub(super) fn bare(&mut self, schema: &Value, place: &Place) -> Id {
         let closes = std::mem::replace(&mut self.closes, false);
         self.inherited = None;
         let id = self.schema(schema, place);
@@ -197,7 +198,11 @@ impl Reader<'_> {
         passed: &Option<Rc<Declared>>,
     ) -> Id {
         let mut parts = Vec::new();
-        for word in ["$ref", "$recursiveRef"] {
+        for word in ["$ref", "$recursiveRef", "$dynamicRef"] {
+            if word != "$ref" && schema.contains_key(word) && self.refs.is_dynamic() {
+                parts.push(self.unknown("a dynamic reference is not followed", &schema[word]));
+                continue;
+            }
             if let Some(target) = schema.get(word).and_then(Value::as_str) {
                 let target = self.refs.resolve(place, target);
                 parts.push(match target {
@@ -365,17 +370,16 @@ impl Reader<'_> {
                 return Ok(());
             }
             "unevaluatedProperties" | "unevaluatedItems" => {
-                if value == &Value::Bool(true) || !looks_around(schema) {
-                    return Ok(());
+                if value != &Value::Bool(true) && looks_around(schema) {
+                    let parts_of = match word {
+                        "unevaluatedItems" => Parts::Items,
+                        _ => Parts::Properties,
+                    };
+                    let rest = self.inner(value, &below);
+                    parts.push(self.unevaluated(schema, place, parts_of, rest)?);
                 }
-                let whole = Value::Object(schema.clone());
-                parts.push(self.unknown(
-                    &format!("`{word}` beside other schemas is not followed"),
-                    &whole,
-                ));
                 return Ok(());
             }
-            "$dynamicRef" => return Err("is not followed"),
             _ => return Ok(()),
         };
         parts.push(self.nodes.leaf(leaf));
@@ -575,6 +579,28 @@ impl Reader<'_> {
         }
         let claim = Claim::Unknown(why.to_owned(), text);
         self.nodes.leaf(Leaf::Claim(Kinds::EVERY, claim))
+    }
+}
+
+/// Does it use what there was not before 2019-09?
+fn is_modern(document: &Value) -> bool {
+    const SINCE: [&str; 9] = [
+        "$anchor",
+        "$defs",
+        "$dynamicRef",
+        "$recursiveRef",
+        "dependentRequired",
+        "dependentSchemas",
+        "prefixItems",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    ];
+    match document {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, member)| SINCE.contains(&name.as_str()) || is_modern(member)),
+        Value::Array(items) => items.iter().any(is_modern),
+        _ => false,
     }
 }
 
