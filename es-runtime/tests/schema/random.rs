@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 const ROUNDS: usize = 1500;
 
-fn seeded() -> Rng {
+pub(crate) fn seeded() -> Rng {
     let seed = std::env::var("ES_TEST_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
@@ -17,7 +17,7 @@ fn seeded() -> Rng {
     Rng::with_seed(seed)
 }
 
-fn pick<'a, T>(random: &mut Rng, from: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(random: &mut Rng, from: &'a [T]) -> &'a T {
     &from[random.usize(..from.len())]
 }
 
