@@ -7,8 +7,6 @@
 
 mod changes;
 mod check;
-mod close;
-mod evaluated;
 mod judge;
 mod node;
 mod number;

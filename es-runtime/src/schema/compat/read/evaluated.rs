@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::node::{ANY, Id, Leaf, Node, Properties};
-use super::read::Reader;
-use super::refs::Place;
+use super::super::node::{ANY, Id, Leaf, Node, Properties};
+use super::super::refs::Place;
+use super::Reader;
 
 /// More cases are not followed.
 const MOST: usize = 64;
