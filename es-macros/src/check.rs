@@ -1,27 +1,41 @@
 //! Rules across options: what one variant or field may not say because another one does.
 
+mod released;
 mod versions;
 
 use std::collections::HashMap;
 
+use proc_macro2::TokenStream;
 use quote::ToTokens as _;
+use syn::Lit;
 use syn::ext::IdentExt as _;
 
 use crate::diag::{self, Errors, Named};
+use crate::model::history::{Change, History, New};
 use crate::model::naming::Name;
 use crate::model::{CommandEnum, Dispatch, EventEnum, Handled, IntegrationEnum, ReadModel};
 
 pub(crate) fn event(model: &EventEnum<'_>, errors: &Errors) {
-    let names = model
-        .variants
-        .iter()
-        .flat_map(|v| std::iter::once(&v.name).chain(&v.was));
-    unique(errors, Named::Event, names);
+    let names = model.variants.iter().flat_map(|v| {
+        let merged = v.merged.iter().map(|merged| &merged.name);
+        std::iter::once(&v.name).chain(&v.was).chain(merged)
+    });
+    let gone = model.gone.iter().map(|gone| &gone.name);
+    unique(errors, Named::Event, names.chain(gone));
     handlers(
         errors,
         model.dispatch,
         model.variants.iter().map(|v| (&v.handled, &v.name)),
     );
+    for variant in &model.variants {
+        defaults(&variant.history, errors);
+    }
+    // An event that is read wrongly for another reason is not compared as well.
+    if errors.count() == 0 {
+        if let Some(lock) = &model.lock {
+            released::released(model, lock, errors);
+        }
+    }
 }
 
 pub(crate) fn command(model: &CommandEnum<'_>, errors: &Errors) {
@@ -97,5 +111,42 @@ fn handlers<'a>(
         if earlier.is_some_and(|earlier| earlier != name.text) {
             errors.push(diag::same_handler(&variant.handler, variant.ident));
         }
+    }
+}
+
+/// Reports defaults that are plainly of another type than their field. Of all others rustc tells.
+fn defaults(history: &History, errors: &Errors) {
+    for step in &history.steps {
+        let Change::Added { field, value } = &step.change else {
+            continue;
+        };
+        let New::Value(value) = value else { continue };
+        let ty = field.type_text();
+        if let Some(fitting) = literal(value).and_then(|literal| fitting(&literal, &ty)) {
+            errors.push(diag::history::other_type(value, field, fitting.as_deref()));
+        }
+    }
+}
+
+/// The literal that an expression consists of.
+fn literal(value: &TokenStream) -> Option<Lit> {
+    syn::parse2(value.clone()).ok()
+}
+
+/// Whether a literal is no value of a type of the standard library's: then what to write in its
+/// place, if it can be told.
+fn fitting(literal: &Lit, ty: &str) -> Option<Option<String>> {
+    const WHOLE: &[&str] = &[
+        "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
+    ];
+    let text = literal.to_token_stream().to_string();
+    match (literal, ty) {
+        (Lit::Str(_), "String") => Some(Some(format!("{text}.to_owned()"))),
+        (Lit::Int(_), "f32" | "f64") => Some(Some(format!("{text}.0"))),
+        (Lit::Str(_), "bool" | "f32" | "f64" | "char") => Some(None),
+        (Lit::Bool(_) | Lit::Char(_), "String" | "f32" | "f64") => Some(None),
+        (Lit::Int(_) | Lit::Float(_), "String" | "bool" | "char") => Some(None),
+        (Lit::Str(_) | Lit::Bool(_) | Lit::Float(_), ty) if WHOLE.contains(&ty) => Some(None),
+        _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! with the domain's reason. It points at the smallest thing that must change.
 
 pub(crate) mod history;
+pub(crate) mod released;
 pub(crate) mod versions;
 
 use std::cell::RefCell;

@@ -5,6 +5,7 @@ mod check;
 mod derive;
 mod diag;
 mod expand;
+mod lock;
 mod model;
 #[cfg(test)]
 mod snapshots;

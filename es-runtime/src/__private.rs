@@ -4,18 +4,21 @@
 pub use core::clone::Clone;
 pub use core::default::Default;
 pub use core::marker::{Send, Sync};
+pub use core::option::Option::{None, Some};
 pub use core::result::Result::{self, Ok};
 pub use serde;
-pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
+pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use std::error::Error as StdError;
 pub use std::string::String;
 pub use std::vec::Vec;
 
 use core::marker::PhantomData;
 
+pub use crate::aggregate::split::{Splits, split};
 pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents};
 pub use crate::error::Error;
+pub use crate::event::history::*;
 pub use crate::event::{Event, EventType, day};
 pub use crate::integration::{
     Described, Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward,

@@ -219,7 +219,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 26] = [
+const REJECTED: [(Fault, &str); 27] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",

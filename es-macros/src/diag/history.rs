@@ -1,6 +1,6 @@
 //! What is wrong with a history.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 
 use super::{Diagnostic, point};
 use crate::attr::{Became, Inventory};
@@ -166,4 +166,14 @@ pub(crate) fn reused(field: &Field, before: &str, version: u32) -> Diagnostic {
     Diagnostic::new("ES0033", &field.at, title)
         .help("give the new field another name")
         .note("who knows the old version would read the new field as the old one")
+}
+
+pub(crate) fn other_type(value: &TokenStream, field: &Field, fitting: Option<&str>) -> Diagnostic {
+    let ty = field.type_text();
+    let title = format!("the default of `{}` is no `{ty}`", field.name);
+    let help = match fitting {
+        Some(fitting) => format!("`default = {fitting}`"),
+        None => format!("`default = …` takes an expression of the type `{ty}`"),
+    };
+    Diagnostic::new("ES0036", value, title).help(help)
 }

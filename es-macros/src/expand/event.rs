@@ -1,4 +1,4 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -12,9 +12,13 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
     let input = model.input;
     let guard = same_name(model);
     let (name, beside, table) = (&model.name.text, &guard.beside, guard.before(table(model)));
+    let (history, codecs) = super::history::history(model);
+    let lines = model.lines();
     let body = quote! {
         const NAME: &'static str = #name;
         const TYPES: &'static [__es::EventType] = #table;
+        const SHAPES: &'static str = #lines;
+        #history
     };
     let event = implement(
         input,
@@ -31,7 +35,8 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
 
         Dispatch::Manual(_) => TokenStream::new(),
     };
-    anonymous(&quote!(#event #beside #evolve))
+    let tracked = tracked(model);
+    anonymous(&quote!(#tracked #codecs #event #beside #evolve))
 }
 
 /// What the impl of `Event` needs of a generic enum.
@@ -49,13 +54,26 @@ fn table(model: &EventEnum<'_>) -> TokenStream {
             &variant.name.text,
         );
         let row = quote!(__es::event(#ident, #name));
-        if variant.was.is_empty() {
+        let version = variant.history.version();
+        if variant.was.is_empty() && version == 1 {
             return row;
         }
         let was = variant.was.iter().map(|was| &was.text);
-        quote!(__es::EventType { was: &[#(#was),*], ..#row })
+        let min_reader = variant.history.min_reader(version, variant.ignores);
+        let [version, min_reader] = [version, min_reader].map(Literal::u32_unsuffixed);
+        quote! {
+            __es::EventType { was: &[#(#was),*], version: #version, min_reader: #min_reader, ..#row }
+        }
     });
     quote!(&[#(#rows),*])
+}
+
+/// What makes the compiler look at the lock again when it changes.
+fn tracked(model: &EventEnum<'_>) -> Option<TokenStream> {
+    let path = model.lock.as_ref()?.path.to_str()?;
+    Some(quote!(
+        const _: &[::core::primitive::u8] = ::core::include_bytes!(#path);
+    ))
 }
 
 /// A stream is named by its aggregate and an event by its enum: both must say the same.

@@ -9,6 +9,7 @@ mod command;
 mod event;
 pub(crate) mod fallback;
 mod handlers;
+mod history;
 mod integration;
 mod projection;
 mod relocate;

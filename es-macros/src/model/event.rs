@@ -1,3 +1,4 @@
+use quote::ToTokens;
 use syn::DeriveInput;
 
 use super::history::{Gone, History, Merged};
@@ -6,7 +7,8 @@ use super::{Dispatch, Handled, RawVariant, check_serde, name_of, variants};
 use crate::attr::Options;
 use crate::attr::inventory::EVENT;
 use crate::attr::serde::{self, Names};
-use crate::diag::Errors;
+use crate::diag::{self, Errors};
+use crate::lock::Lock;
 
 /// The internal events of one aggregate.
 pub(crate) struct EventEnum<'a> {
@@ -16,6 +18,8 @@ pub(crate) struct EventEnum<'a> {
     pub(crate) variants: Vec<EventVariant<'a>>,
     /// Events that no variant is any more.
     pub(crate) gone: Vec<Gone>,
+    /// What was released.
+    pub(crate) lock: Option<Lock>,
 }
 
 pub(crate) struct EventVariant<'a> {
@@ -24,8 +28,8 @@ pub(crate) struct EventVariant<'a> {
     /// Older names, whenever they were given up.
     pub(crate) was: Vec<Name>,
     pub(crate) history: History,
-    /// The oldest version whose readers understand the newest one.
-    pub(crate) min_reader: u32,
+    /// Whether its readers ignore fields that they do not know.
+    pub(crate) ignores: bool,
     /// Other events that became this one.
     pub(crate) merged: Vec<Merged>,
     /// Whether it is read, and never written.
@@ -57,8 +61,19 @@ impl<'a> EventEnum<'a> {
             dispatch: dispatch?,
             variants,
             gone: Gone::read(errors, &EVENT, options),
+            lock: lock(input, options, errors),
         })
     }
+}
+
+/// The lock that the enum is compared with, if there is one.
+fn lock(input: &DeriveInput, options: &Options, errors: &Errors) -> Option<Lock> {
+    let said = options.text("lock");
+    let at = || said.map_or_else(|| input.ident.to_token_stream(), ToTokens::to_token_stream);
+    Lock::find(said).unwrap_or_else(|problem| {
+        errors.push(diag::released::unreadable(&problem, &at()));
+        None
+    })
 }
 
 impl<'a> EventVariant<'a> {
@@ -79,8 +94,8 @@ impl<'a> EventVariant<'a> {
             was: was
                 .map(|was| Name::said(was).check(errors, Grammar::Old))
                 .collect(),
-            min_reader: history.min_reader(history.version(), ignores),
             history,
+            ignores,
             merged: Merged::read(errors, &EVENT, options),
             retired: options.has("retired"),
         }

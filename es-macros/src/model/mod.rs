@@ -7,6 +7,7 @@ pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
 mod projection;
+mod release;
 pub(crate) mod versions;
 
 use proc_macro2::Ident;
@@ -14,7 +15,7 @@ use syn::{Data, DeriveInput, Fields, Type};
 
 pub(crate) use aggregate::{AggregateState, AggregateTypes};
 pub(crate) use command::CommandEnum;
-pub(crate) use event::EventEnum;
+pub(crate) use event::{EventEnum, EventVariant};
 pub(crate) use integration::IntegrationEnum;
 use naming::{Grammar, Name};
 pub(crate) use projection::ReadModel;

@@ -113,6 +113,15 @@ fn history_diagnostics() {
 }
 
 #[test]
+fn released_diagnostics() {
+    diagnostics(
+        "event",
+        "released",
+        include_str!("diagnostics/released.txt"),
+    );
+}
+
+#[test]
 fn command_diagnostics() {
     diagnostics(
         "command",

@@ -46,6 +46,9 @@ impl Fingerprint {
             add(&format!("{} {version} {reader}", event.name));
             event.was.iter().for_each(|was| add(was));
         }
+        let history = A::Event::HISTORY;
+        history.merged.iter().for_each(|merged| add(merged.name));
+        history.gone.iter().for_each(|gone| add(gone.name));
         add(&outline::<A>());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash.finalize()[..16]);

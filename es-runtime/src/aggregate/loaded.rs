@@ -1,4 +1,5 @@
 use super::{Decide, Evolve};
+use crate::event::Parts;
 
 /// An aggregate as its events left it: the state and the version it stands for.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,21 @@ impl<A: Evolve> Loaded<A> {
     /// Applies the stream's next event.
     pub fn apply(&mut self, event: &A::Event) {
         self.state.evolve(event);
+        self.version += 1;
+    }
+
+    /// Applies the stream's next stored event: all that it is today, which counts as one.
+    pub(crate) fn apply_parts(&mut self, parts: Parts<A::Event>) {
+        parts.for_each(|event| self.state.evolve(&event));
+        self.version += 1;
+    }
+
+    /// Changes the state by a part of the stream's next event, which the last part counts.
+    pub(crate) fn evolve(&mut self, part: &A::Event) {
+        self.state.evolve(part);
+    }
+
+    pub(crate) fn count(&mut self) {
         self.version += 1;
     }
 }

@@ -5,6 +5,7 @@ mod given;
 mod into_events;
 mod loaded;
 mod outline;
+pub(crate) mod split;
 
 pub use fingerprint::Fingerprint;
 pub use given::{Given, When, given};

@@ -29,6 +29,20 @@ pub(crate) enum Kind {
         needs: u32,
         known: u32,
     },
+    NotUpcast {
+        at: At,
+        from: u32,
+        /// The version that it does not become.
+        version: u32,
+    },
+    NotDowncast {
+        event: &'static str,
+        /// The version that it does not become.
+        version: u32,
+    },
+    Retired {
+        event: &'static str,
+    },
     Unencodable {
         what: String,
     },
@@ -227,6 +241,9 @@ impl Kind {
             Self::OtherFile { .. } => "ES0143",
             Self::File { .. } => "ES0144",
             Self::NotContinuable { .. } => "ES0145",
+            Self::Retired { .. } => "ES0146",
+            Self::NotUpcast { .. } => "ES0147",
+            Self::NotDowncast { .. } => "ES0149",
             Self::Uncast { .. } => "ES0150",
             Self::Unmapped { .. } => "ES0151",
             Self::NoSchema { .. } => "ES0160",
@@ -251,7 +268,7 @@ impl fmt::Display for Kind {
             Self::Rejected { stream, command } => write!(f, "`{stream}` rejected `{command}`"),
             Self::UnknownEvent(at) => write!(
                 f,
-                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or list the name under `was`",
+                "`{}` is no event that this binary knows, at version {} of `{}`: deploy the one that does, or say what became of it: `was`, `merged`, `split` or `dropped`",
                 at.0, at.2, at.1
             ),
             Self::Undecodable(at) => write!(
@@ -263,6 +280,20 @@ impl fmt::Display for Kind {
                 f,
                 "`{}` needs a reader of schema version {needs} and this binary knows {known}, at version {} of `{}`: deploy the newer binary",
                 at.0, at.2, at.1
+            ),
+            Self::NotUpcast { at, from, version } => write!(
+                f,
+                "version {from} of `{}` does not become version {version}, at version {} of `{}`: correct what the attributes say of that version, which must take every payload that was written",
+                at.0, at.2, at.1
+            ),
+            Self::NotDowncast { event, version } => write!(
+                f,
+                "`{event}` cannot be written as version {version}: declare `down` beside the change that made version {}",
+                version + 1
+            ),
+            Self::Retired { event } => write!(
+                f,
+                "`{event}` is retired: it is read, and never written; decide on another event, or remove `retired`"
             ),
             Self::Unencodable { what } => {
                 write!(

@@ -3,8 +3,14 @@
 //! Everything here is pure: no clock, no randomness, no IO.
 
 mod codec;
+// Generated code alone sees what is in it.
+#[allow(missing_docs)]
+mod convert;
+pub(crate) mod history;
 mod id;
 mod metadata;
+mod parts;
+mod payload;
 mod recorded;
 #[cfg(feature = "testing")]
 mod sample;
@@ -12,10 +18,12 @@ mod stored;
 mod time;
 
 pub(crate) use codec::{decode, encode};
+pub use history::{History, Older};
 pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, StreamId};
 pub use metadata::{CommandRecord, Metadata};
+pub use parts::Parts;
 pub use recorded::Recorded;
-pub(crate) use recorded::{at, decode_event};
+pub(crate) use recorded::{at, decode_event, read_back};
 #[cfg(feature = "testing")]
 pub(crate) use sample::sample;
 pub use stored::{StoredEvent, StoredEventRef, StoredEvents};
@@ -87,6 +95,10 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const NAME: &'static str;
     /// One entry per variant, in the order of the enum.
     const TYPES: &'static [EventType];
+    /// How what older code stored becomes today's events.
+    const HISTORY: &'static History<Self> = &History::NONE;
+    /// The shape of each payload in each version, a line of the lock for each.
+    const SHAPES: &'static str = "";
 }
 
 /// The index of the variant that is stored under `name` today or was in the past.

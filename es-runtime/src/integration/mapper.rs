@@ -48,20 +48,30 @@ impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
 }
 
 impl<A: Evolve, I> AggregateMapper<A, I> {
-    fn advance(&mut self, event: StoredEventRef<'_>) -> Result<Recorded<A::Event>> {
-        let recorded = Recorded::<A::Event>::decode(event)?;
-        if let Some(state) = self.states.get_mut(event.stream) {
-            debug_assert_eq!(state.version() + 1, event.version);
-            state.apply(&recorded.data);
-            return Ok(recorded);
+    /// Brings the state one stored event forward, and shows each of its parts with the state after
+    /// it.
+    fn advance(
+        &mut self,
+        event: StoredEventRef<'_>,
+        mut show: impl FnMut(&Recorded<A::Event>, &A) -> Result<()>,
+    ) -> Result<()> {
+        let parts = Recorded::<A::Event>::decode(event)?;
+        if !self.states.contains_key(event.stream) {
+            if self.states.len() >= STATES {
+                self.states.clear();
+            }
+            self.states.insert(event.stream.parse()?, Loaded::default());
         }
-        if self.states.len() >= STATES {
-            self.states.clear();
+        let Some(state) = self.states.get_mut(event.stream) else {
+            return Ok(());
+        };
+        debug_assert_eq!(state.version() + 1, event.version);
+        state.count();
+        for part in parts {
+            state.evolve(&part.data);
+            show(&part, state.state())?;
         }
-        let mut state = Loaded::default();
-        state.apply(&recorded.data);
-        self.states.insert(recorded.stream.clone(), state);
-        Ok(recorded)
+        Ok(())
     }
 }
 
@@ -81,12 +91,15 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
     }
 
     fn replay(&mut self, event: StoredEventRef<'_>) -> Result<()> {
-        self.advance(event).map(drop)
+        self.advance(event, |_, _| Ok(()))
     }
 
     fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>> {
-        let recorded = self.advance(event)?;
-        let after = self.states[event.stream].state();
-        down(&self.way, encoded((self.publish)(&recorded, after))?)
+        let (publish, mut events) = (self.publish, Vec::new());
+        self.advance(event, |part, after| {
+            events.extend(encoded(publish(part, after))?);
+            Ok(())
+        })?;
+        down(&self.way, events)
     }
 }

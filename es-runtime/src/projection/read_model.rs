@@ -12,10 +12,14 @@ pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
 }
 
+/// Adds what a stored event is today.
+type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
+type Decoded<P> = Vec<Box<dyn Folding<P>>>;
+
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
     aggregate: &'static str,
-    decode: fn(StoredEventRef<'_>) -> Result<Box<dyn Folding<P>>>,
+    decode: Decode<P>,
 }
 
 impl<P: Projection> ReadModel<P> {
@@ -33,9 +37,11 @@ impl<P: Projection> ReadModel<P> {
         if self.source(E::NAME).is_some() {
             return false;
         }
-        let decode = |event: StoredEventRef<'_>| {
-            let event: Box<dyn Folding<P>> = Box::new(Recorded::<E>::decode(event)?);
-            Ok(event)
+        let decode = |event: StoredEventRef<'_>, events: &mut Decoded<P>| {
+            for part in Recorded::<E>::decode(event)? {
+                events.push(Box::new(part));
+            }
+            Ok(())
         };
         self.sources.push(Source {
             aggregate: E::NAME,
@@ -52,11 +58,13 @@ impl<P: Projection> ReadModel<P> {
 
     /// Decodes the events of the page that concern this read model: all of its families' streams.
     fn decode(&self, page: &StoredEvents) -> Result<Page<P>> {
-        let decode =
-            |event: StoredEventRef<'_>| Some((self.source(event.aggregate())?.decode)(event));
-        Ok(Page::new(
-            page.iter().filter_map(decode).collect::<Result<Vec<_>>>()?,
-        ))
+        let mut events = Vec::with_capacity(page.len());
+        for event in page.iter() {
+            if let Some(source) = self.source(event.aggregate()) {
+                (source.decode)(event, &mut events)?;
+            }
+        }
+        Ok(Page::new(events))
     }
 }
 

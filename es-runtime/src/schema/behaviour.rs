@@ -67,7 +67,7 @@ pub(crate) struct Folded<P> {
     sources: BTreeMap<&'static str, Decode<P>>,
 }
 
-type Decode<P> = fn(StoredEventRef<'_>) -> Result<Box<dyn Folding<P>>>;
+type Decode<P> = fn(StoredEventRef<'_>) -> Result<Vec<Box<dyn Folding<P>>>>;
 
 impl<P: Projection> Folded<P> {
     pub(crate) fn new() -> Self {
@@ -81,9 +81,50 @@ impl<P: Projection> Folded<P> {
     where
         P: Fold<E>,
     {
-        self.sources
-            .insert(E::NAME, |event| Ok(Box::new(Recorded::<E>::decode(event)?)))
-            .is_none()
+        let decode: Decode<P> = |event| {
+            let boxed = |part| Box::new(part) as Box<dyn Folding<P>>;
+            Ok(Recorded::<E>::decode(event)?.map(boxed).collect())
+        };
+        self.sources.insert(E::NAME, decode).is_none()
+    }
+}
+
+impl<P: Projection> Folded<P> {
+    /// Folds one event into the rows of its keys.
+    fn fold(
+        n: usize,
+        event: &dyn Folding<P>,
+        rows: &mut BTreeMap<String, store::Row>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<()> {
+        let Some(mut keys) = quietly(|| event.keys()) else {
+            effects.push(effect(n, json!({ "panics": "keys" })));
+            return Ok(());
+        };
+        // Rows of different keys know nothing of each other.
+        keys.sort();
+        for key in keys {
+            let before = rows.get(&key).cloned();
+            let row = before
+                .map(P::from_row)
+                .transpose()
+                .map_err(misfit::<P>(&key))?;
+            let Some(row) = quietly(|| event.fold(row)) else {
+                effects.push(effect(n, json!({ "key": key, "panics": true })));
+                continue;
+            };
+            let row = row
+                .map(|row| row.to_row())
+                .transpose()
+                .map_err(misfit::<P>(&key))?;
+            let shown = shown::<P>(row.as_ref());
+            effects.push(effect(n, json!({ "key": key, "row": shown })));
+            match row {
+                Some(row) => rows.insert(key, row),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(())
     }
 }
 
@@ -111,35 +152,8 @@ impl<P: Projection> Behaviour for Folded<P> {
             let Some(decode) = self.sources.get(event.aggregate()) else {
                 continue;
             };
-            let event = decode(event)?;
-            let Some(mut keys) = quietly(|| event.keys()) else {
-                effects.push(effect(n, json!({ "panics": "keys" })));
-                continue;
-            };
-            // Rows of different keys know nothing of each other.
-            keys.sort();
-            for key in keys {
-                let before = rows.get(&key).cloned();
-                let row = before
-                    .map(P::from_row)
-                    .transpose()
-                    .map_err(misfit::<P>(&key))?;
-                let Some(row) = quietly(|| event.fold(row)) else {
-                    effects.push(effect(n, json!({ "key": key, "panics": true })));
-                    continue;
-                };
-                let row = row
-                    .map(|row| row.to_row())
-                    .transpose()
-                    .map_err(misfit::<P>(&key))?;
-                effects.push(effect(
-                    n,
-                    json!({ "key": key, "row": shown::<P>(row.as_ref()) }),
-                ));
-                match row {
-                    Some(row) => rows.insert(key, row),
-                    None => rows.remove(&key),
-                };
+            for part in decode(event)? {
+                Self::fold(n, &*part, &mut rows, &mut effects)?;
             }
         }
         Ok(effects)
@@ -227,11 +241,16 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
             .filter(|(_, event)| event.aggregate() == A::NAME)
         {
             let before = states.entry(event.stream.to_owned()).or_default();
-            let recorded = Recorded::<A::Event>::decode(event)?;
+            let parts = Recorded::<A::Event>::decode(event)?;
             let mut after = before.clone();
             let published = quietly(|| {
-                after.apply(&recorded.data);
-                I::publish(&recorded, after.state()).into_events()
+                let mut published = Vec::new();
+                after.count();
+                for part in parts {
+                    after.evolve(&part.data);
+                    published.extend(I::publish(&part, after.state()).into_events());
+                }
+                published
             });
             // The state stays as it was before an event that it cannot take.
             let Some(published) = published else {

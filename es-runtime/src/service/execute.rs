@@ -297,6 +297,9 @@ fn new_event<E: Event>(event: &E) -> Result<NewEvent> {
     };
     let (variant, payload) = encode(event).map_err(unencodable)?;
     let known = E::TYPES[variant];
+    if E::HISTORY.is_retired(variant) {
+        return Err(Error::new(Kind::Retired { event: known.name }));
+    }
     let (event_type, schema_version, min_reader) = (known.name, known.version, known.min_reader);
     Ok(NewEvent {
         event_type,

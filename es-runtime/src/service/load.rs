@@ -9,7 +9,7 @@ use super::cache::Cache;
 use super::snapshots::Snapshotter;
 use crate::aggregate::{Aggregate, Evolve, Loaded};
 use crate::error::Result;
-use crate::event::{CommandId, Event, StoredEventRef, StreamId, decode, decode_event, variant_of};
+use crate::event::{CommandId, StoredEventRef, StreamId, decode_event, read_back};
 use crate::runtime::without;
 use crate::store::{EventStore, Last, NewEvent, Outcome, StreamQuery};
 
@@ -92,7 +92,7 @@ impl<A: Evolve> Known<A> {
         let mut last = None;
         let loaded = Arc::make_mut(&mut self.loaded);
         for event in events {
-            loaded.apply(&decode_event::<A::Event>(event)?);
+            loaded.apply_parts(decode_event::<A::Event>(event)?);
             last = Some(event);
         }
         if let Some(last) = last {
@@ -109,8 +109,8 @@ impl<A: Evolve> Known<A> {
     pub(super) fn after(&self, events: &[NewEvent]) -> Option<Loaded<A>> {
         let mut loaded = Loaded::clone(&self.loaded);
         for event in events {
-            let variant = variant_of(A::Event::TYPES, event.event_type)?;
-            loaded.apply(&decode(variant, &event.payload).ok()?);
+            let (name, version) = (event.event_type, event.schema_version);
+            loaded.apply_parts(read_back::<A::Event>(name, version, &event.payload)?);
         }
         Some(loaded)
     }

@@ -1,12 +1,10 @@
 //! The log as typed events, page after page, in bounded memory.
 
-use std::marker::PhantomData;
-
 use tokio::task::JoinHandle;
 
 use super::{EventStore, LogPage, LogQuery};
 use crate::error::{Error, Result};
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Parts, Recorded};
 
 /// Reads the events of one aggregate's streams, in the order of the log: page after page, the next
 /// one on its way while this one is decoded.
@@ -39,10 +37,11 @@ pub struct Replay<S, E> {
     /// What is read after the page at hand.
     query: LogQuery,
     page: Option<LogPage>,
-    /// Events of the page that were answered.
-    answered: usize,
+    /// Events of the page that were decoded.
+    decoded: usize,
+    /// What the last of them is today, as far as it was not answered yet.
+    parts: Parts<Recorded<E>>,
     ahead: Option<Ahead>,
-    events: PhantomData<fn() -> E>,
 }
 
 /// A page on its way; dropped, it is given up.
@@ -69,9 +68,9 @@ impl<S: EventStore, E: Event> Replay<S, E> {
             store,
             query: query.of(E::NAME),
             page: None,
-            answered: 0,
+            decoded: 0,
+            parts: Parts::none(),
             ahead: None,
-            events: PhantomData,
         }
     }
 
@@ -84,19 +83,22 @@ impl<S: EventStore, E: Event> Replay<S, E> {
     /// A dropped future loses no event.
     pub async fn next(&mut self) -> Result<Option<Recorded<E>>> {
         loop {
+            if let Some(event) = self.parts.next() {
+                return Ok(Some(event));
+            }
             if let Some(event) = self
                 .page
                 .as_ref()
-                .and_then(|page| page.events.get(self.answered))
+                .and_then(|page| page.events.get(self.decoded))
             {
-                let event = Recorded::decode(event)?;
-                self.answered += 1;
-                return Ok(Some(event));
+                self.parts = Recorded::decode(event)?;
+                self.decoded += 1;
+                continue;
             }
             let page = self.read().await?;
             let before = self.query.position();
             self.query = self.query.from(page.seen);
-            self.answered = 0;
+            self.decoded = 0;
             if page.seen == before {
                 self.page = None;
                 return Ok(None);

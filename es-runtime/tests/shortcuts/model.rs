@@ -147,11 +147,12 @@ async fn at_once_every_decision_was_right_when_it_was_made() -> Result<()> {
         let mut totals = [0_i64; STREAMS as usize];
         for event in log.iter() {
             let total = &mut totals[event.id().parse::<usize>().unwrap()];
-            let event = es_runtime::event::Recorded::<LedgerEvent>::decode(event)?;
-            *total += match event.data {
-                LedgerEvent::Added { amount } => amount,
-                LedgerEvent::Taken { amount } => -amount,
-            };
+            for part in es_runtime::event::Recorded::<LedgerEvent>::decode(event)? {
+                *total += match part.data {
+                    LedgerEvent::Added { amount } => amount,
+                    LedgerEvent::Taken { amount } => -amount,
+                };
+            }
             assert!(
                 *total >= 0,
                 "more was taken than there was, at {}",

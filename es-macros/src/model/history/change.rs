@@ -20,7 +20,7 @@ pub(super) enum FieldChange {
     Added(New),
     Changed {
         was: Option<String>,
-        retyped: Option<Retyped>,
+        retyped: Option<Box<Retyped>>,
     },
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum New {
     /// The value of an expression.
     Value(TokenStream),
     /// What a function makes of the old payload.
-    From(Type),
+    From(Box<Type>),
 }
 
 pub(super) struct Retyped {
@@ -153,14 +153,14 @@ pub(super) fn of_field(errors: &Errors, options: &Options) -> Option<Said<FieldC
             Some(value) => New::Value(value.clone()),
             None => New::Default,
         }),
-        "from" => FieldChange::Added(New::From(options.ty("from")?.clone())),
+        "from" => FieldChange::Added(New::From(Box::new(options.ty("from")?.clone()))),
         _ => {
             let retyped = match options.ty("was_type") {
-                Some(ty) => Some(Retyped {
+                Some(ty) => Some(Box::new(Retyped {
                     ty: ty.clone(),
                     up: with(errors, options, "was_type")?,
                     down: options.ty("down").cloned(),
-                }),
+                })),
                 None => None,
             };
             let was = options.text("was").map(syn::LitStr::value);

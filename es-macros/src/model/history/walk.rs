@@ -244,10 +244,9 @@ impl Context<'_> {
                 }
                 payload.named = sources.iter().all(|node| node.field.ident.is_some());
                 payload.nodes = sources;
-                let from = payload.shape();
                 return Some(Step {
                     since,
-                    change: Change::Whole { from, up, down },
+                    change: Change::Whole { up, down },
                 });
             }
         };

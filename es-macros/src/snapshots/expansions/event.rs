@@ -25,11 +25,14 @@ const _: () = {
             __es::event("Opened", "account.opened"),
             __es::EventType {
                 was: &["account.money-paid-in"],
+                version: 1,
+                min_reader: 1,
                 ..__es::event("Deposited", "account.deposited")
             },
             __es::event("LimitRaised", "account.limit-raised"),
             __es::event("Closed", "account.closed"),
         ];
+        const SHAPES: &'static str = "event account.opened 1 { owner: String }\nevent account.deposited 1 { amount: Money, reference: String }\nevent account.limit-raised 1 (Money, u32)\nevent account.closed 1 {}\n";
     }
     const _: () = ::core::assert!(
         __es::same(<Account as __es::Aggregate>::NAME, "account"),

@@ -31,6 +31,7 @@ const _: () = {
             );
             &[__es::event("Opened", "account.opened")]
         };
+        const SHAPES: &'static str = "event account.opened 1 { currency: C }\n";
     }
     #[automatically_derived]
     impl<C: Currency> __es::Evolve for Account<C>

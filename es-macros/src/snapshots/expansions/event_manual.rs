@@ -16,6 +16,7 @@ const _: () = {
     impl __es::Event for AccountEvent {
         const NAME: &'static str = "account";
         const TYPES: &'static [__es::EventType] = &[__es::event("Opened", "account.opened")];
+        const SHAPES: &'static str = "event account.opened 1 {}\n";
     }
     const _: () = ::core::assert!(
         __es::same(<Account as __es::Aggregate>::NAME, "account"),

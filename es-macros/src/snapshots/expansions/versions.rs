@@ -53,8 +53,13 @@ const _: () = {
                 name: "account-closed",
             },
         ];
-        const OLDER: &'static [__es::Older] =
-            &[__es::Older::fed::<__V2>(), __es::Older::own::<__V1>()];
+        const OLDER: &'static [__es::Older] = {
+            use __es::NoSchema as _;
+            &[
+                __es::Older::fed::<__V2>(__es::Probe::<__V2>::SCHEMA),
+                __es::Older::own::<__V1>(__es::Probe::<__V1>::SCHEMA),
+            ]
+        };
     }
     const _: () = ::core::assert!(
         !{

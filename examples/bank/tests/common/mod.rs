@@ -77,6 +77,7 @@ fn decode(stored: &StoredEvent) -> Recorded<AccountEvent> {
         position: stored.position,
         stream: stored.stream.clone(),
         version: stored.version,
+        part: 0,
         time: stored.time,
         command_id: stored.command_id,
         metadata: Metadata::new(),

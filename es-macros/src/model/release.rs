@@ -1,0 +1,75 @@
+//! What an enum declares of every version that was or will be released: the lines of the lock.
+
+use std::fmt::Write as _;
+
+use super::history::{Change, History, Shape};
+use super::{EventEnum, EventVariant};
+
+/// The payload of a stored name in one version.
+pub(crate) struct Declared<'m> {
+    pub(crate) name: &'m str,
+    pub(crate) version: u32,
+    pub(crate) shape: &'m Shape,
+}
+
+impl EventVariant<'_> {
+    /// Its versions, each under the name that it had.
+    pub(crate) fn declared(&self) -> Vec<Declared<'_>> {
+        let mut declared = of_history(&self.name.text, &self.history);
+        for step in self.history.steps.iter().rev() {
+            if let Change::Name { was } = &step.change {
+                let before = declared.iter_mut().filter(|one| one.version < step.since);
+                before.for_each(|one| one.name = was);
+            }
+        }
+        declared
+    }
+}
+
+impl EventEnum<'_> {
+    /// All that is known of payloads, today's and those of events that are no more.
+    pub(crate) fn declared(&self) -> Vec<Declared<'_>> {
+        let variants = self.variants.iter().flat_map(EventVariant::declared);
+        let merged = self.variants.iter().flat_map(|variant| &variant.merged);
+        let merged = merged.flat_map(|merged| of_history(&merged.name.text, &merged.history));
+        let gone = self.gone.iter().flat_map(|gone| {
+            let history = gone.history.as_ref();
+            history.map_or_else(Vec::new, |history| of_history(&gone.name.text, history))
+        });
+        variants.chain(merged).chain(gone).collect()
+    }
+
+    /// The same as the lines of a lock.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = String::new();
+        for Declared {
+            name,
+            version,
+            shape,
+        } in self.declared()
+        {
+            let _ = writeln!(lines, "event {} {version} {}", quoted(name), shape.text());
+        }
+        lines
+    }
+}
+
+fn of_history<'m>(name: &'m str, history: &'m History) -> Vec<Declared<'m>> {
+    let versions = (1..).zip(&history.shapes);
+    versions
+        .map(|(version, shape)| Declared {
+            name,
+            version,
+            shape,
+        })
+        .collect()
+}
+
+/// A name that is one word as it is, any other in quotes.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| !c.is_whitespace() && c != '"';
+    if !name.is_empty() && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
