@@ -4,7 +4,10 @@
 #![cfg(feature = "testing")]
 
 mod golden;
+mod published;
 mod releases;
+#[path = "../until/mod.rs"]
+mod until;
 
 use es_runtime::event::{Event, Position, Recorded, StoredEvent, StreamId};
 use es_runtime::store::{EventStore, LogQuery, StreamQuery};
