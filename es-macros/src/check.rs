@@ -31,10 +31,8 @@ pub(crate) fn event(model: &EventEnum<'_>, errors: &Errors) {
         defaults(&variant.history, errors);
     }
     // An event that is read wrongly for another reason is not compared as well.
-    if errors.count() == 0 {
-        if let Some(lock) = &model.lock {
-            released::released(model, lock, errors);
-        }
+    if let Some(lock) = model.lock.as_ref().filter(|_| errors.count() == 0) {
+        released::released(model, lock, errors);
     }
 }
 

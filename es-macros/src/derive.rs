@@ -1,6 +1,8 @@
 //! The way from tokens to code, the same for every derive:
 //! attributes → model → check → expansion, or the errors and an impl to stand beside them.
 
+use std::path::PathBuf;
+
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::DeriveInput;
@@ -32,7 +34,8 @@ pub(crate) struct Output {
     pub(crate) code: TokenStream,
 }
 
-pub(crate) fn run<D: Derive>(tokens: TokenStream) -> Output {
+/// Runs a derive on an item that stands in the file `source`.
+pub(crate) fn run<D: Derive>(tokens: TokenStream, source: Option<PathBuf>) -> Output {
     let typing = is_typing(tokens.clone());
     let input: DeriveInput = match syn::parse2(tokens) {
         Ok(input) => input,
@@ -50,13 +53,14 @@ pub(crate) fn run<D: Derive>(tokens: TokenStream) -> Output {
         }
     };
     let errors = Errors::new();
-    let options = Options::read(
+    let mut options = Options::read(
         &errors,
         D::INVENTORY,
         Place::Item,
         &input.attrs,
         &input.ident,
     );
+    options.source = source;
     let model = D::read(&input, &options, &errors);
     if let Some(model) = &model {
         D::check(model, &errors);

@@ -27,8 +27,14 @@ use proc_macro::TokenStream;
 /// | `name = "account"` | the enum | the aggregate's stored name |
 /// | `aggregate = Account` | the enum | whose events these are |
 /// | `dispatch = manual` | the enum | you write `Evolve`; `aggregate` is then optional |
+/// | `lock = "../es.lock"` | the enum | what was released, from this file's folder; otherwise `es.lock` beside `Cargo.toml` |
+/// | `split = "…"`, `dropped = "…"` | the enum, an attribute each | an event that no variant is any more |
 /// | `name = "account.opened"` | a variant | its stored name, whatever it is called in Rust |
 /// | `was = "account.created"` | a variant, repeats | an older stored name, which is still read |
+/// | `retired` | a variant | it is read, and never written |
+/// | `since = 2, …` | a variant or a field, an attribute for each change | what happened to the payload |
+///
+/// The book has all changes in the guide "Changing events".
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     entry::<derive::Event>(input)
@@ -92,7 +98,8 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
 
 /// Runs a derive. It never panics; if it did, that would be told as our mistake, not the user's.
 fn entry<D: Derive>(input: TokenStream) -> TokenStream {
-    let run = || proc_macro2::TokenStream::from(derive::run::<D>(input.into()));
+    let source = proc_macro::Span::call_site().local_file();
+    let run = || proc_macro2::TokenStream::from(derive::run::<D>(input.into(), source));
     let bug = |_| {
         let derive = D::INVENTORY.derive;
         let text = format!(

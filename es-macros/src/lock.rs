@@ -32,11 +32,16 @@ pub(crate) enum Unreadable {
 
 impl Lock {
     /// The lock of the package that is being compiled: `es.lock` beside its manifest, if it is
-    /// there, or the file that `said` names, which must be.
-    pub(crate) fn find(said: Option<&LitStr>) -> Result<Option<Self>, Unreadable> {
+    /// there, or the file that `said` names, seen from the file `source`, which must be.
+    pub(crate) fn find(
+        said: Option<&LitStr>,
+        source: Option<&Path>,
+    ) -> Result<Option<Self>, Unreadable> {
         let file = said.map_or_else(|| "es.lock".to_owned(), LitStr::value);
-        let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-        let path = Path::new(&folder).join(&file);
+        let manifest = || PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+        let beside = said.and(source).and_then(Path::parent);
+        let path = beside.map_or_else(manifest, Path::to_owned).join(&file);
+        let path = std::path::absolute(&path).unwrap_or(path);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if said.is_none() && error.kind() == io::ErrorKind::NotFound => {
@@ -70,8 +75,9 @@ fn entry(line: &str) -> Option<Option<Released>> {
         let word = !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase() || c == '-');
         return word.then_some(None);
     }
-    let (name, rest) = name(rest)?;
+    let (word, rest) = rest.split_once(' ')?;
     let (version, shape) = rest.split_once(' ')?;
+    let name = name(word)?;
     let version = version.parse().ok().filter(|version| *version > 0)?;
     let (named, inner) = match shape.strip_prefix('{') {
         Some(inner) => (true, inner.strip_suffix('}')?),
@@ -86,21 +92,21 @@ fn entry(line: &str) -> Option<Option<Released>> {
     }))
 }
 
-/// A name, in quotes where it is not one word, and what follows it.
-fn name(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let (name, rest) = text.split_once(' ')?;
-        return Some((name.to_owned(), rest));
-    };
-    let (mut name, mut letters) = (String::new(), quoted.char_indices());
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((name, quoted[at + 1..].strip_prefix(' ')?)),
-            '\\' => name.push(letters.next()?.1),
-            letter => name.push(letter),
+/// The name that is written as one word, with white space as in a URL.
+fn name(word: &str) -> Option<String> {
+    let (mut bytes, mut left) = (Vec::new(), word.as_bytes());
+    while let Some((byte, rest)) = left.split_first() {
+        left = rest;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
         }
+        let (code, rest) = left.split_at_checked(2)?;
+        let code = std::str::from_utf8(code).ok()?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        left = rest;
     }
-    None
+    String::from_utf8(bytes).ok()
 }
 
 /// Cuts at the commas outside of brackets and quotes.
@@ -144,8 +150,8 @@ mod tests {
             opened.fields,
             ["owner: String", "by: Map<K, fn(A) -> (B, C)>"]
         );
-        let raised = event("event \"an \\\"old\\\" name\" 1 (Money, u32)");
-        assert_eq!((&*raised.name, raised.named), ("an \"old\" name", false));
+        let raised = event("event an%20old%25%C2%A0name 1 (Money, u32)");
+        assert_eq!((&*raised.name, raised.named), ("an old%\u{a0}name", false));
         assert_eq!(raised.fields, ["Money", "u32"]);
         assert!(event("event account.closed 1 {}").fields.is_empty());
         for line in [
@@ -162,7 +168,7 @@ mod tests {
             "event a",
             "event a 0 {}",
             "event a 1 {",
-            "event \"a 1 {}",
+            "event a%2 1 {}",
         ] {
             assert!(entry(line).is_none(), "{line}");
         }

@@ -90,6 +90,7 @@ async fn own_news_need_no_poll(store: impl EventStore) {
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     };
     store.append(append).await.unwrap();
     store.prepare_stream(&stream).await.unwrap();
@@ -219,7 +220,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 27] = [
+const REJECTED: [(Fault, &str); 28] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -267,6 +268,10 @@ const REJECTED: [(Fault, &str); 27] = [
     (
         Fault::ForgetsTooMuch,
         "only the commands before a moment are forgotten",
+    ),
+    (
+        Fault::HastyLook,
+        "nobody writes without knowing who came before",
     ),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),

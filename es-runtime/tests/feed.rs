@@ -193,6 +193,7 @@ async fn a_stream_that_is_still_built_is_not_served() -> Result<()> {
         metadata: None,
         correlation: None,
         time: es_runtime::event::Timestamp::default(),
+        known_instances: None,
     };
     store.append(append).await?;
     let bank = Service::builder("bank")

@@ -113,6 +113,7 @@ fn drawn(draw: &Draw, case: u64, nth: usize, model: &Model) -> Append {
         metadata,
         correlation: None,
         time,
+        known_instances: None,
     }
 }
 

@@ -322,6 +322,7 @@ async fn append(
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     };
     store.append(append).await.unwrap();
 }

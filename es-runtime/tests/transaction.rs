@@ -119,6 +119,7 @@ async fn a_conflict_undoes_the_rows(store: Store) -> Result<()> {
         metadata: None,
         correlation: None,
         time: es_runtime::event::Timestamp::default(),
+        known_instances: None,
     };
     let tx = with_iban(&store, "DK1").await?;
     assert_eq!(tx.append(stale).await?, Appended::Conflict { found: 1 });

@@ -34,19 +34,34 @@ pub(crate) enum Derives {
 
 /// Counts what the derives emit for enums of `variants` variants, which have no field to four in turn.
 pub(crate) fn count(variants: usize) -> Lines {
-    let said = check(variants, Derives::Published);
+    lines(
+        &format!("variants_{variants}"),
+        &program(variants, Derives::Published),
+    )
+}
+
+/// Counts what `#[derive(Event)]` emits for `variants` events with the history of [`STEPS`] changes
+/// each, and without.
+pub(crate) fn count_steps(variants: usize) -> (usize, usize) {
+    let lines = |name, past: bool| lines(name, &history(variants, past))["Event"];
+    (lines("with_history", true), lines("without_history", false))
+}
+
+/// Counts what the derives emit in a program.
+pub(crate) fn lines(name: &str, program: &str) -> Lines {
+    let said = check(name, program, Build::Again);
     let lines: Lines = said.lines().filter_map(derive).collect();
     assert!(lines.contains_key("Event"), "nothing was counted: {said}");
     lines
 }
 
-/// The time that a processor takes to check such enums and nothing else.
-pub(crate) fn check_time(variants: usize, derives: Derives) -> Duration {
-    // Cargo's and the dependencies' part is done.
-    check(variants, derives);
-    check(variants, derives);
+/// The time that a processor takes to check such enums, cargo's part included.
+pub(crate) fn check_time(variants: usize, derives: Derives, build: Build) -> Duration {
+    let (name, program) = (format!("variants_{variants}"), program(variants, derives));
+    // The dependencies are done after the first time, and what is remembered is there.
+    check(&name, &program, build);
     let before = children();
-    check(variants, derives);
+    check(&name, &program, build);
     children() - before
 }
 
@@ -63,22 +78,29 @@ fn children() -> Duration {
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
+/// Whether rustc may look at what it found out the last time.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Build {
+    FromScratch,
+    Again,
+}
+
 /// Has rustc check a program, and answers what it says.
-fn check(variants: usize, derives: Derives) -> String {
+fn check(name: &str, program: &str, build: Build) -> String {
     let folder = package();
-    let name = format!("variants_{variants}");
-    write(
-        &folder.join(format!("src/bin/{name}.rs")),
-        &program(variants, derives),
-    );
+    write(&folder.join(format!("src/bin/{name}.rs")), program);
     let output = cargo()
-        .args(["rustc", "--offline", "--profile", "check", "--bin", &name])
+        .args(["rustc", "--offline", "--profile", "check", "--bin", name])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(folder.join("target"))
         .args(["--", "-Zmacro-stats"])
         .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "CARGO_INCREMENTAL",
+            if build == Build::Again { "1" } else { "0" },
+        )
         .output()
         .expect("cargo runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -105,7 +127,7 @@ fn package() -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"budget\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\nes-runtime = {{ path = {:?}, default-features = false }}\n\
-         serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[profile.dev]\ndebug = false\n",
+         serde = {{ version = \"1\", features = [\"derive\"] }}\nserde_json = \"1\"\n\n[profile.dev]\ndebug = false\n",
         root.join("es-runtime")
     );
     write(&folder.join("Cargo.toml"), &manifest);
@@ -226,4 +248,39 @@ fn handlers(text: &mut String, i: usize) {
          Ok(AccountEvent::Changed{i:03}{named})\n    }}\n    \
          fn on_changed{i:03}(&mut self{by_reference}) {{}}"
     );
+}
+
+/// How many changes each event of [`history`] has been through.
+pub(crate) const STEPS: usize = 6;
+
+/// Events that have changed in all the usual ways.
+fn history(variants: usize, past: bool) -> String {
+    let past = |text: &str| if past { text.to_owned() } else { String::new() };
+    let mut text = "#![allow(dead_code, unused)]\nuse es_runtime::prelude::*;\n\n\
+         #[derive(Clone, Serialize, Deserialize, Event)]\n\
+         #[event(name = \"account\", dispatch = manual)]\npub enum AccountEvent {\n"
+        .to_owned();
+    for i in 0..variants {
+        let removed = past("#[event(since = 4, removed(note: String), down = String::new)]");
+        let split = past(
+            "#[event(since = 6, split(name: String => first, last), with = two_names, down = one_name)]",
+        );
+        let renamed = past("#[event(since = 2, was = \"by\")]");
+        let retyped = past("#[event(since = 3, was_type = String, with = parse, down = show)]");
+        let default = past("#[event(since = 5, default)]");
+        let computed = past("#[event(since = 7, from = now)]");
+        let _ = writeln!(
+            text,
+            "    {removed}\n    {split}\n    Changed{i:03} {{\n        {renamed} owner: String,\n        \
+             {retyped} amount: i64,\n        {default} reference: Option<String>,\n        \
+             {computed} booked: u32,\n        first: String,\n        last: String,\n    }},"
+        );
+    }
+    text + "}\n\n\
+         fn two_names(name: String) -> (String, String) { (name.clone(), name) }\n\
+         fn one_name(first: String, last: String) -> String { first + &last }\n\
+         fn parse(text: String) -> i64 { 0 }\n\
+         fn show(amount: i64) -> String { String::new() }\n\
+         fn now(_: serde_json::Map<String, serde_json::Value>) -> u32 { 0 }\n\
+         fn main() {}\n"
 }

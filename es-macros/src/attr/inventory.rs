@@ -41,7 +41,7 @@ pub(crate) struct Spec {
 pub(crate) enum Kind {
     /// `name = "account"`: a string, for stored names alone.
     Text,
-    /// `lock = "es.lock"`: the path of a file, from the package's folder.
+    /// `lock = "../es.lock"`: the path of a file, from the one in which it stands.
     File,
     /// `version = 2`: counts from 1.
     Version,
@@ -215,7 +215,7 @@ pub(crate) const EVENT: Inventory = Inventory {
         one("name", Kind::Text, r#"name = "account""#),
         AGGREGATE,
         DISPATCH,
-        one("lock", Kind::File, r#"lock = "es.lock""#),
+        one("lock", Kind::File, r#"lock = "../es.lock""#),
     ],
     variant: &[
         one("name", Kind::Text, r#"name = "account.opened""#),

@@ -7,6 +7,8 @@ mod similar;
 pub(crate) mod split;
 mod value;
 
+use std::path::PathBuf;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
@@ -34,6 +36,8 @@ pub(crate) struct Options {
     unknown: bool,
     /// The attributes that are a change each, in the order in which they stand.
     changes: Vec<Options>,
+    /// The file in which they stand, if there is one.
+    pub(crate) source: Option<PathBuf>,
 }
 
 /// One option with its value.
@@ -75,6 +79,7 @@ impl Options {
             unreadable: false,
             unknown: false,
             changes: Vec::new(),
+            source: None,
         }
     }
 

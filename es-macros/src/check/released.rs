@@ -15,10 +15,10 @@ use crate::model::{EventEnum, EventVariant};
 /// Reports what was released and is not declared so any more.
 pub(crate) fn released(model: &EventEnum<'_>, lock: &Lock, errors: &Errors) {
     let mut left: Vec<&Released> = lock.released.iter().collect();
-    let mut take = |names: &[&str]| {
+    let mut take = |names: &[&str]| -> Vec<&Released> {
         let (taken, others) = left.iter().partition(|entry| names.contains(&&*entry.name));
         left = others;
-        Vec::<&Released>::from(taken)
+        taken
     };
     for variant in &model.variants {
         let names: Vec<_> = std::iter::once(&variant.name).chain(&variant.was).collect();

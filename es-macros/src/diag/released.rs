@@ -172,7 +172,7 @@ pub(crate) fn unreadable(problem: &Unreadable, at: &TokenStream) -> Diagnostic {
             at,
             format!("the lock `{file}` cannot be read: {why}"),
         )
-        .help("its path is taken from the folder of `Cargo.toml`"),
+        .help("its path begins where this file stands"),
         Unreadable::Line { file, line } => Diagnostic::new(
             "ES0038",
             at,

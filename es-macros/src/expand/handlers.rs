@@ -10,8 +10,10 @@
 //! the handler's name, and what it is called with. A trait with a text of its own for each variant
 //! was more than half of all that was emitted.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Fields, Type};
 
@@ -136,12 +138,12 @@ fn missing(
     aggregate: &Type,
     variants: &[&Handled<'_>],
 ) -> TokenStream {
-    let fields: Vec<_> = variants.iter().map(|v| fields(input, v)).collect();
+    let own = names(&input.generics.params);
+    let fields: Vec<_> = variants.iter().map(|v| fields(&own, v)).collect();
     // What the block names is not shadowed by a marker.
     let (of, generics) = (&input.ident, &input.generics);
-    let needed = quote!(str #of #generics #aggregate #(#fields)*);
-    let marker = |variant: &&Handled<'_>| match mentions(&needed, &|name| *name == variant.handler)
-    {
+    let needed = names(&quote!(str #of #generics #aggregate #(#fields)*));
+    let marker = |variant: &&Handled<'_>| match needed.contains(&variant.handler) {
         true => format_ident!("{}_", variant.handler),
         false => variant.handler.clone(),
     };
@@ -180,17 +182,24 @@ fn missing(
 
 /// The types of a variant's fields, in a tuple. Those of the enum's own parameters are not known
 /// where it stands.
-fn fields(input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
-    let own = |name: &Ident| {
-        let params = &input.generics.params;
-        name == "Self" || mentions(params, &|parameter| parameter == name)
-    };
+fn fields(own: &HashSet<Ident>, variant: &Handled<'_>) -> TokenStream {
+    let mut own = |name: &Ident| name == "Self" || own.contains(name);
     let types = variant.fields.iter().zip(numbered(variant.fields.len()));
     let types = types.map(|(field, any)| match &field.ty {
-        ty if mentions(ty, &own) => quote!(#any),
+        ty if mentions(ty, &mut own) => quote!(#any),
         ty => quote!(#ty),
     });
     quote!((#(#types,)*))
+}
+
+/// All the names that stand in `tokens`.
+fn names(tokens: &impl ToTokens) -> HashSet<Ident> {
+    let mut names = HashSet::new();
+    mentions(tokens, &mut |name| {
+        names.insert(name.clone());
+        false
+    });
+    names
 }
 
 /// `__0, __1`: as many names as there are fields.

@@ -44,7 +44,17 @@ pub(super) fn history(model: &EventEnum<'_>) -> (TokenStream, TokenStream) {
             retired: &[#(#retired),*],
         };
     };
-    (constant, codecs.items)
+    // What tells a `Result` from a value, for functions over whole payloads.
+    let whole = |step: &Step| matches!(step.change, Change::Whole { .. });
+    let mut histories = model.variants.iter().map(|variant| &variant.history);
+    let answers = !merged.is_empty() || histories.any(|history| history.steps.iter().any(whole));
+    let answers = answers.then(|| {
+        quote!(
+            use __es::Whole as _;
+        )
+    });
+    let items = codecs.items;
+    (constant, quote!(#answers #items))
 }
 
 fn versions(variant: usize, history: &History, ignores: bool, codecs: &mut Codecs) -> TokenStream {
@@ -164,12 +174,7 @@ fn convert(path: &Type, from: &[Field], to: &[Field], codecs: &mut Codecs) -> To
 fn rewrite(path: &Type) -> TokenStream {
     let old = old();
     let call = quote_spanned!(path.span()=> __es::Answer(#path(__es::whole(#old)?)).write());
-    quote! {
-        |#old| {
-            use __es::Whole as _;
-            #call
-        }
-    }
+    quote!(|#old| #call)
 }
 
 /// What a function is given. The calls stand where their functions are named, so that what rustc

@@ -91,7 +91,7 @@ fn is_generic(input: &DeriveInput) -> bool {
 }
 
 /// Whether such a name stands anywhere in `tokens`.
-fn mentions(tokens: &impl ToTokens, is: &dyn Fn(&Ident) -> bool) -> bool {
+fn mentions(tokens: &impl ToTokens, is: &mut dyn FnMut(&Ident) -> bool) -> bool {
     tokens
         .to_token_stream()
         .into_iter()

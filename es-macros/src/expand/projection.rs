@@ -74,7 +74,7 @@ fn bounds(model: &ReadModel<'_>) -> TokenStream {
         .columns
         .iter()
         .map(|c| c.ty)
-        .filter(|ty| mentions(ty, &is_parameter));
+        .filter(|ty| mentions(ty, &mut |name| is_parameter(name)));
     let columns = generic.map(|ty| quote_spanned!(ty.span()=> #ty: __es::Column,));
     quote!(Self: __es::Send + __es::Sync + 'static, #(#columns)*)
 }

@@ -51,16 +51,20 @@ impl<'a> EventEnum<'a> {
             &["name", "aggregate"]
         };
         options.require(errors, needed);
-        let name = Name::said(options.text("name")?).check(errors, Grammar::Family);
-        let prefix = format!("{}.", name.text);
+        let name = options.text("name");
+        let name = name.map(|name| Name::said(name).check(errors, Grammar::Family));
+        // Without a name, the variants' own mistakes are told all the same.
+        let prefix = name.as_ref().map(|name| format!("{}.", name.text));
+        let prefix = prefix.unwrap_or_default();
         let read = |raw| EventVariant::read(input, &prefix, raw, errors);
         let variants = raw.iter().map(read).collect();
+        let gone = Gone::read(errors, &EVENT, options);
         Some(Self {
             input,
-            name,
+            name: name?,
             dispatch: dispatch?,
             variants,
-            gone: Gone::read(errors, &EVENT, options),
+            gone,
             lock: lock(input, options, errors),
         })
     }
@@ -70,7 +74,7 @@ impl<'a> EventEnum<'a> {
 fn lock(input: &DeriveInput, options: &Options, errors: &Errors) -> Option<Lock> {
     let said = options.text("lock");
     let at = || said.map_or_else(|| input.ident.to_token_stream(), ToTokens::to_token_stream);
-    Lock::find(said).unwrap_or_else(|problem| {
+    Lock::find(said, options.source.as_deref()).unwrap_or_else(|problem| {
         errors.push(diag::released::unreadable(&problem, &at()));
         None
     })

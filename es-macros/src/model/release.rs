@@ -48,7 +48,7 @@ impl EventEnum<'_> {
             shape,
         } in self.declared()
         {
-            let _ = writeln!(lines, "event {} {version} {}", quoted(name), shape.text());
+            let _ = writeln!(lines, "event {} {version} {}", word(name), shape.text());
         }
         lines
     }
@@ -65,11 +65,18 @@ fn of_history<'m>(name: &'m str, history: &'m History) -> Vec<Declared<'m>> {
         .collect()
 }
 
-/// A name that is one word as it is, any other in quotes.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && c != '"';
-    if !name.is_empty() && name.chars().all(plain) {
-        return name.to_owned();
+/// A name as one word: white space is written as in a URL.
+fn word(name: &str) -> String {
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_whitespace() || letter == '%' {
+            let mut bytes = [0; 4];
+            for byte in letter.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(word, "%{byte:02X}");
+            }
+        } else {
+            word.push(letter);
+        }
     }
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+    word
 }

@@ -17,11 +17,11 @@ use crate::derive::{self, Output};
 fn run(derive: &str, input: &str) -> Output {
     let tokens: TokenStream = input.parse().expect("the case is made of Rust's tokens");
     match derive {
-        "event" => derive::run::<derive::Event>(tokens),
-        "command" => derive::run::<derive::Command>(tokens),
-        "aggregate" => derive::run::<derive::Aggregate>(tokens),
-        "projection" => derive::run::<derive::Projection>(tokens),
-        "integration" => derive::run::<derive::IntegrationEvent>(tokens),
+        "event" => derive::run::<derive::Event>(tokens, None),
+        "command" => derive::run::<derive::Command>(tokens, None),
+        "aggregate" => derive::run::<derive::Aggregate>(tokens, None),
+        "projection" => derive::run::<derive::Projection>(tokens, None),
+        "integration" => derive::run::<derive::IntegrationEvent>(tokens, None),
         other => panic!("no derive is called `{other}`"),
     }
 }
@@ -213,6 +213,7 @@ expansions! {
     event: event,
     event_manual: event,
     event_generic: event,
+    event_history: event,
     event_with_a_mistake: event,
     command: command,
     command_empty: command,

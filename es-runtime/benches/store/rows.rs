@@ -52,6 +52,7 @@ pub(crate) fn append_of(
         metadata: Some(METADATA.to_owned()),
         correlation: None,
         time: Timestamp::from_micros(1_700_000_000_000_000),
+        known_instances: None,
     }
 }
 

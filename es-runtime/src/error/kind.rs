@@ -156,6 +156,12 @@ pub(crate) enum Kind {
         found: i64,
         known: i64,
     },
+    HeldBack {
+        event: &'static str,
+        version: u32,
+        instance: String,
+    },
+    OtherInstances,
     Discontinuous {
         why: String,
     },
@@ -195,6 +201,9 @@ pub(crate) enum Kind {
     },
     NoSample {
         why: String,
+    },
+    Incompatible {
+        findings: String,
     },
 }
 
@@ -248,8 +257,11 @@ impl Kind {
             Self::Unmapped { .. } => "ES0151",
             Self::NoSchema { .. } => "ES0160",
             Self::NoSample { .. } => "ES0161",
+            Self::Incompatible { .. } => "ES0170",
             Self::ReadOnly { .. } => "ES0175",
             Self::PastDatabase { .. } => "ES0176",
+            Self::HeldBack { .. } => "ES0177",
+            Self::OtherInstances => "ES0178",
         }
     }
 }
@@ -444,6 +456,17 @@ impl fmt::Display for Kind {
                 f,
                 "the database has schema {found}, this binary knows {known}, and a store that only reads changes nothing: bring it up to date with `es migrate`, or start a service that writes first"
             ),
+            Self::HeldBack {
+                event,
+                version,
+                instance,
+            } => write!(
+                f,
+                "version {version} of `{event}` is not written while {instance} runs, which cannot read it: send the command again when that instance has ended"
+            ),
+            Self::OtherInstances => f.write_str(
+                "another instance has started since it was decided in which versions to write: nothing was written; send the command again",
+            ),
             Self::Discontinuous { why } => write!(
                 f,
                 "these events do not continue the log: {why}; none of them was written"
@@ -478,6 +501,10 @@ impl fmt::Display for Kind {
             Self::NoSample { why } => write!(
                 f,
                 "no sample can be made from the schema: {why}; give the type an example, `#[schemars(example = …)]`"
+            ),
+            Self::Incompatible { findings } => write!(
+                f,
+                "readers would break, so publish it as a new version of the stream, or take it back:\n{findings}\n"
             ),
         }
     }

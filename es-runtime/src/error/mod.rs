@@ -112,6 +112,7 @@ impl Error {
                 | Kind::Feed { .. }
                 | Kind::Overloaded { .. }
                 | Kind::NoPrimary { .. }
+                | Kind::OtherInstances
         )
     }
 
@@ -119,6 +120,24 @@ impl Error {
     /// written. It is [transient](Self::is_transient), too.
     pub fn is_overloaded(&self) -> bool {
         matches!(self.kind(), Kind::Overloaded { .. })
+    }
+
+    /// An event that an older instance which still runs cannot read, in no version that it can be
+    /// written in: nothing was written. The same command is accepted when that instance has ended.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self.kind(), Kind::HeldBack { .. })
+    }
+
+    /// Another instance came since the versions were chosen.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self.kind(), Kind::OtherInstances)
+    }
+
+    /// The store only reads.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.kind(), Kind::ReadOnly { .. })
     }
 
     /// The read model or stream is still being built: its rows are not complete yet.
@@ -135,7 +154,10 @@ impl Error {
     pub fn is_unreadable(&self) -> bool {
         matches!(
             self.kind(),
-            Kind::UnknownEvent(_) | Kind::Undecodable(_) | Kind::NewerEvent { .. }
+            Kind::UnknownEvent(_)
+                | Kind::Undecodable(_)
+                | Kind::NewerEvent { .. }
+                | Kind::NotUpcast { .. }
         )
     }
 

@@ -117,7 +117,7 @@ pub(crate) struct NoWay {
 /// An event as older code would have written it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Older {
+pub struct OlderEvent {
     /// The stored name in that version.
     pub name: &'static str,
     /// The schema version.
@@ -212,19 +212,44 @@ impl<E: Event> History<E> {
             .map(|(_, versions)| versions.newest())
     }
 
+    /// The variant's name in this version, and the oldest version whose readers understand it.
+    pub(crate) fn form(&self, variant: usize, version: u32) -> (&'static str, u32) {
+        let today = &E::TYPES[variant];
+        match self.of(variant).filter(|_| version < today.version) {
+            Some(of) => {
+                let name = of.name_at(version).unwrap_or(today.name);
+                (name, of.min_reader_at(version))
+            }
+            None => (today.name, today.min_reader),
+        }
+    }
+
+    /// The names that no variant has and that are read all the same, each with the newest version
+    /// that is.
+    pub(crate) fn foreign_names(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let merged = self.merged.iter();
+        let merged = merged.map(|merged| (merged.name, merged.versions.newest()));
+        let gone = self.gone.iter().map(|gone| match gone.up {
+            Some(_) => (gone.name, gone.versions.newest()),
+            // Passed over, in whatever version.
+            None => (gone.name, u32::MAX),
+        });
+        merged.chain(gone)
+    }
+
     /// An event of today as a writer of its version `version` would have written it, for readers
     /// that know no newer one. A newer version than today's is today's.
     ///
     /// # Errors
     /// When a version on the way has no declared way down, and when the event cannot be written.
-    pub fn older(&self, event: &E, version: u32) -> Result<Older> {
+    pub fn older(&self, event: &E, version: u32) -> Result<OlderEvent> {
         let unencodable = |error| {
             let what = format!("an event of `{}`", E::NAME);
             Error::caused_by(Kind::Unencodable { what }, error)
         };
         let (variant, payload) = encode(event).map_err(unencodable)?;
         let today = &E::TYPES[variant];
-        let mut older = Older {
+        let mut older = OlderEvent {
             name: today.name,
             version: today.version,
             min_reader: today.min_reader,

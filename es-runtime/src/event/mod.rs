@@ -18,7 +18,7 @@ mod stored;
 mod time;
 
 pub(crate) use codec::{decode, encode};
-pub use history::{History, Older};
+pub use history::{History, OlderEvent};
 pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, StreamId};
 pub use metadata::{CommandRecord, Metadata};
 pub use parts::Parts;

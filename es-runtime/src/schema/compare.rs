@@ -119,6 +119,30 @@ impl Work<'_> {
             for (event, document) in family.types.iter().zip(&family.payloads) {
                 self.shape(event.name, event.version, document);
             }
+            family
+                .shapes
+                .lines()
+                .filter_map(Entry::parse)
+                .for_each(|entry| self.declared(entry));
+        }
+    }
+
+    /// A version of an event's payload as the derive sees it, which compares it with the lock, too:
+    /// so it differs only where the derive was shown another lock.
+    fn declared(&mut self, entry: Entry) {
+        let same = |old: &&Entry| old.name == entry.name && old.number == entry.number;
+        let Some(released) = self.lock.of("event").find(same).cloned() else {
+            return self.new.add(entry);
+        };
+        if released.rest != entry.rest {
+            let (name, version) = (&entry.name, entry.number);
+            let message = format!(
+                "`{name}` was released as version {version} with `{}`, and the code says `{}`",
+                released.rest, entry.rest
+            );
+            let help = "let the derive read this lock, and say the change in the event's history";
+            let subject = format!("{name} {version}");
+            self.found(Finding::error("ES0163", subject, message, help).in_file(LOCK, None));
         }
     }
 
@@ -257,10 +281,10 @@ impl Work<'_> {
                 .split_once('.')
                 .map_or(entry.name.as_str(), |(family, _)| family);
             let known = self.contract.families.values().any(|family| {
-                family
-                    .types
-                    .iter()
-                    .any(|t| t.name == entry.name || t.was.contains(&entry.name.as_str()))
+                let name = entry.name.as_str();
+                let mut types = family.types.iter();
+                types.any(|t| t.name == name || t.was.contains(&name))
+                    || family.foreign.contains(&name)
             });
             if !known && !self.contract.retired.contains(family) {
                 gone.insert((entry.name.clone(), "the event", "keep the variant: the log has such events for ever; list an old name under `was`"));

@@ -142,6 +142,10 @@ pub(crate) struct PublicEvent {
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) types: &'static [EventType],
+    /// The lock's line for each version of each event, as the derive sees it.
+    pub(crate) shapes: &'static str,
+    /// Names of events that are read as others, or passed over.
+    pub(crate) foreign: Vec<&'static str>,
     /// What each variant is written as, with its own definitions.
     pub(crate) payloads: Vec<Value>,
     /// Ids that the aggregate takes; numbers where nobody knows.
@@ -426,6 +430,8 @@ impl Family {
         Ok(Self {
             name: E::NAME,
             types: E::TYPES,
+            shapes: E::SHAPES,
+            foreign: E::HISTORY.foreign_names().map(|(name, _)| name).collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),

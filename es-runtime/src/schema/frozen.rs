@@ -21,7 +21,7 @@ impl Entry {
         }
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.trim().splitn(4, ' ');
         let (kind, name, number) = (words.next()?, words.next()?, words.next()?);
         let rest = words.next().unwrap_or_default();

@@ -11,8 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
+use super::instances::{Heartbeat, Instances, Presence};
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
+use super::versions::{Judge, Versions};
 use super::writer::{self, Queue};
 use super::{Boxed, Inner, RecordCommand, Service, Typed, retention};
 use crate::aggregate::{Decide, Evolve};
@@ -23,7 +25,7 @@ use crate::integration::{
     StreamVersion, version_of,
 };
 use crate::projection::{Fold, Projection, ReadModel};
-use crate::store::{ProjectionId, Store};
+use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
 pub struct Builder {
@@ -32,6 +34,9 @@ pub struct Builder {
     store: Option<Store>,
     clock: Arc<dyn Clock>,
     keep_commands: Option<Duration>,
+    heartbeat: Heartbeat,
+    knows: Knowledge,
+    judges: Vec<Judge>,
     aggregates: HashMap<&'static str, TypeId>,
     recorders: Typed,
     caches: Typed,
@@ -88,6 +93,9 @@ impl Builder {
             store: None,
             clock: Arc::new(SystemClock),
             keep_commands: None,
+            heartbeat: Heartbeat::default(),
+            knows: Knowledge::new(),
+            judges: Vec::new(),
             aggregates: HashMap::new(),
             recorders: HashMap::new(),
             caches: HashMap::new(),
@@ -132,8 +140,19 @@ impl Builder {
         self
     }
 
+    /// How often this instance tells the others that it runs, and how long it counts as running
+    /// without. While an instance of an older release runs, nothing is written that it cannot read.
+    /// Every 5 seconds and half a minute unless something is said; the time-out should be several
+    /// heartbeats long.
+    pub fn heartbeat(mut self, every: Duration, timeout: Duration) -> Self {
+        self.heartbeat = Heartbeat { every, timeout };
+        self
+    }
+
     /// Executes the commands of an aggregate.
     pub fn aggregate<A: Decide + Evolve>(mut self) -> Self {
+        self.knows.add::<A::Event>();
+        self.judges.push(Versions::judge::<A::Event>);
         let earlier = self.aggregates.insert(A::NAME, TypeId::of::<A>());
         if earlier.is_some() {
             self.duplicate(format!("the aggregate `{}`", A::NAME));
@@ -187,6 +206,7 @@ impl Builder {
     /// Folds the events `E` into a version of a read model. A read model over several families of
     /// events is declared once for each.
     pub fn project<E: Event, P: Fold<E>>(mut self) -> Self {
+        self.knows.add::<E>();
         let new = || Box::new(ReadModel::<P>::new());
         let read_model = self
             .read_models
@@ -203,6 +223,7 @@ impl Builder {
     /// history of `I` declares: each is a stream of its own. A version with a mapping of its own
     /// is a line of its own. A stream that several aggregates feed is declared once for each.
     pub fn publish<A: Evolve, I: Publish<A>>(mut self) -> Self {
+        self.knows.add::<A::Event>();
         self.feed::<A, I>(I::VERSION, I::STATUS, I::TYPES, Vec::new());
         let first_own = I::OLDER.iter().position(Older::is_own);
         let (fed, others) = I::OLDER.split_at(first_own.unwrap_or(I::OLDER.len()));
@@ -285,6 +306,17 @@ impl Builder {
             let what = "an aggregate with a cache or snapshots".to_owned();
             return Err(Error::new(Kind::Unregistered { what }));
         }
+        let own = NewInstance {
+            service: self.name.clone(),
+            knows: self.knows,
+            timeout: self.heartbeat.timeout,
+        };
+        let instances = Arc::new(Instances::unregistered(store.clone(), own, self.judges));
+        let presence = match instances.register().await {
+            Ok(()) => Some(Presence::new(instances.clone(), self.heartbeat.every)),
+            Err(error) if error.is_read_only() => None,
+            Err(error) => return Err(error),
+        };
         let mut workers = Workers::new();
         let (queue, mut snapshotters) = (Arc::new(Queue::default()), HashMap::new());
         for draft in self.snapshotters.into_values() {
@@ -348,6 +380,8 @@ impl Builder {
                 caches: self.caches,
                 snapshotters,
                 workers,
+                instances,
+                presence,
                 #[cfg(feature = "feed")]
                 feed,
             }),

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use super::{Inner, RecordCommand, Service, typed};
 use crate::aggregate::{Aggregate, Command, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, CommandRecord, Event, Metadata, Position, StreamId, encode};
+use crate::event::{CommandId, CommandRecord, Metadata, Position, StreamId};
 use crate::runtime::without;
-use crate::store::{Append, Appended, EventStore, NewEvent, Outcome, Tx};
+use crate::store::{Append, Appended, EventStore, Outcome, Tx};
 
 /// How often a decision is made again because somebody else was faster.
 const ATTEMPTS: u32 = 20;
@@ -232,22 +232,39 @@ impl Attempt<'_> {
                 };
                 return Ok(Receipt::new(nothing, false));
             }
-            let append = self.append::<A>(expected, &events)?;
+            let append = match self.append::<A>(expected, &events) {
+                // Who held it back may have left, which is heard with the next heartbeat.
+                Err(error) if error.is_held_back() && attempts == 1 => {
+                    attempts += 1;
+                    self.service.inner.instances.look().await?;
+                    continue;
+                }
+                append => append?,
+            };
             let next = loader.next(&known, &append.events);
-            let (bound, appended) = match tx.take() {
-                Some(tx) => (true, tx.append(append).await?),
-                None => (false, store.append(append).await?),
+            let bound = tx.is_some();
+            let appended = match tx.take() {
+                Some(tx) => tx.append(append).await,
+                None => store.append(append).await,
             };
             match appended {
-                Appended::New(outcome) => {
+                Err(error) if error.is_outdated() => {
+                    self.service.inner.instances.look().await?;
+                    if bound || attempts >= ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(Appended::New(outcome)) => {
                     if let Some(next) = next {
                         known.advance(next, outcome, self.id);
                         loader.keep(&self.stream, &mut known);
                     }
                     return Ok(Receipt::new(outcome, false));
                 }
-                Appended::Already(outcome) => return Ok(Receipt::new(outcome, true)),
-                Appended::Conflict { found } if bound || attempts >= ATTEMPTS => {
+                Ok(Appended::Already(outcome)) => return Ok(Receipt::new(outcome, true)),
+                Ok(Appended::Conflict { found }) if bound || attempts >= ATTEMPTS => {
                     let stream = self.stream;
                     return Err(Error::new(Kind::Conflict {
                         stream,
@@ -255,7 +272,7 @@ impl Attempt<'_> {
                         found,
                     }));
                 }
-                Appended::Conflict { found } => {
+                Ok(Appended::Conflict { found }) => {
                     tracing::debug!(stream = %self.stream, expected, found, "deciding again");
                     attempts += 1;
                     known = loader.refresh(&self.stream, known).await?;
@@ -277,36 +294,22 @@ impl Attempt<'_> {
     }
 
     fn append<A: Aggregate>(&self, expected: u64, events: &[A::Event]) -> Result<Append> {
+        let versions = self.service.inner.instances.versions();
         Ok(Append {
             stream: self.stream.clone(),
             expected,
             command_id: self.id,
             repeatable: self.named,
-            events: events.iter().map(new_event).collect::<Result<_>>()?,
+            events: events
+                .iter()
+                .map(|event| versions.encode(event))
+                .collect::<Result<_>>()?,
             metadata: Some(self.metadata.clone()),
             correlation: self.correlation.clone(),
             time: self.service.inner.clock.now(),
+            known_instances: versions.newest,
         })
     }
-}
-
-fn new_event<E: Event>(event: &E) -> Result<NewEvent> {
-    let unencodable = |error| {
-        let what = format!("an event of `{}`", E::NAME);
-        Error::caused_by(Kind::Unencodable { what }, error)
-    };
-    let (variant, payload) = encode(event).map_err(unencodable)?;
-    let known = E::TYPES[variant];
-    if E::HISTORY.is_retired(variant) {
-        return Err(Error::new(Kind::Retired { event: known.name }));
-    }
-    let (event_type, schema_version, min_reader) = (known.name, known.version, known.min_reader);
-    Ok(NewEvent {
-        event_type,
-        schema_version,
-        min_reader,
-        payload,
-    })
 }
 
 fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {

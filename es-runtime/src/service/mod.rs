@@ -3,10 +3,12 @@
 mod builder;
 mod cache;
 mod execute;
+mod instances;
 mod load;
 mod retention;
 mod snapshots;
 mod supervise;
+mod versions;
 mod view;
 mod writer;
 
@@ -20,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use self::cache::Cache;
+use self::instances::{Instances, Presence};
 use self::load::Loader;
 use self::snapshots::Snapshotter;
 use self::supervise::Workers;
@@ -79,6 +82,9 @@ struct Inner {
     /// A [`Snapshotter`] for each aggregate that has snapshots.
     snapshotters: Typed,
     workers: Workers,
+    instances: Arc<Instances<Store>>,
+    /// Nothing on a store that only reads.
+    presence: Option<Presence>,
     #[cfg(feature = "feed")]
     feed: Option<std::net::SocketAddr>,
 }
@@ -234,7 +240,12 @@ impl Service {
     /// # Errors
     /// The reason of a projection or stream that had stopped before.
     pub async fn shutdown(&self) -> Result<()> {
-        self.inner.workers.shutdown().await
+        let stopped = self.inner.workers.shutdown().await;
+        // Until here, what others write is what this instance can read.
+        if let Some(presence) = &self.inner.presence {
+            presence.end().await;
+        }
+        stopped
     }
 
     /// Runs until the process is asked to stop (Ctrl-C, SIGTERM), then shuts down.

@@ -6,6 +6,8 @@ use std::collections::hash_map::Entry;
 #[cfg(feature = "runtime")]
 use crate::event::StoredEventRef;
 use crate::event::{CommandId, Position, StreamId, Timestamp};
+#[cfg(feature = "runtime")]
+use crate::runtime::without;
 
 /// What one command adds to one stream: all of it or nothing.
 #[derive(Clone, Debug)]
@@ -29,6 +31,22 @@ pub struct Append {
     pub correlation: Option<String>,
     /// When it happens, by the service's clock.
     pub time: Timestamp,
+    /// The highest number of the [instances](super::EventStore::instances) that the writer knew when
+    /// it chose the versions of its events: the append is refused if another one came since.
+    /// Nothing: whoever came.
+    pub known_instances: Option<u64>,
+}
+
+/// The instances that all of the batch know, if one of them asks.
+#[cfg(feature = "runtime")]
+pub(crate) fn known_instances(batch: &[Append]) -> Option<u64> {
+    if without("an append knows of all instances") {
+        return None;
+    }
+    batch
+        .iter()
+        .filter_map(|append| append.known_instances)
+        .min()
 }
 
 impl Append {
@@ -189,6 +207,7 @@ mod tests {
             metadata: None,
             correlation: None,
             time: Timestamp::default(),
+            known_instances: None,
         }
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::memory::MemoryStore;
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresStore;
@@ -5,10 +7,10 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
-    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Replay, Row,
-    RowChange, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
+    Replay, Row, RowChange, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -311,6 +313,22 @@ impl EventStore for Store {
         to: StreamCursor,
     ) -> Result<Advanced> {
         to!(self.commit_inbox(tx, inbox, from, to).await)
+    }
+
+    async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {
+        to!(self.register(instance).await)
+    }
+
+    async fn keep_alive(&self, number: u64, timeout: Duration) -> Result<Option<Vec<Instance>>> {
+        to!(self.keep_alive(number, timeout).await)
+    }
+
+    async fn deregister(&self, number: u64) -> Result<()> {
+        to!(self.deregister(number).await)
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        to!(self.instances().await)
     }
 
     async fn close(&self) {

@@ -2,20 +2,24 @@
 //!
 //! It keeps every law in the plainest way; nothing survives the process.
 
+mod instances;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::instances::Instances;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, Found, InboxId, LogPage,
-    LogQuery, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row,
-    RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Instance,
+    LogPage, LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState,
+    PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table,
     health::{Durability, StoreHealth},
-    life, plan,
+    known_instances, life, plan,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -41,6 +45,7 @@ struct State {
     rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
+    instances: Instances,
 }
 
 impl Default for MemoryStore {
@@ -218,7 +223,13 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
-        let (appended, head) = self.state().append(&append)?;
+        let mut state = self.state();
+        let known = known_instances(std::slice::from_ref(&append));
+        if known.is_some_and(|known| state.instances.any_newer(known)) {
+            return Err(Error::new(Kind::OtherInstances));
+        }
+        let (appended, head) = state.append(&append)?;
+        drop(state);
         self.wake.log_grew(head);
         Ok(appended)
     }
@@ -525,6 +536,23 @@ impl EventStore for MemoryStore {
         }
         *cursor = to;
         Ok(Advanced::Moved)
+    }
+
+    async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {
+        Ok(self.state().instances.register(instance))
+    }
+
+    async fn keep_alive(&self, number: u64, timeout: Duration) -> Result<Option<Vec<Instance>>> {
+        Ok(self.state().instances.keep(number, timeout))
+    }
+
+    async fn deregister(&self, number: u64) -> Result<()> {
+        self.state().instances.leave(number);
+        Ok(())
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        Ok(self.state().instances.all())
     }
 
     async fn close(&self) {}

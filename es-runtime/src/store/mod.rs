@@ -12,6 +12,7 @@ mod handle;
 mod health;
 #[cfg(feature = "runtime")]
 mod history;
+pub(crate) mod instance;
 #[cfg(feature = "runtime")]
 mod life;
 #[cfg(feature = "runtime")]
@@ -36,13 +37,14 @@ mod wake;
 
 pub use append::{Append, Appended, NewEvent, Outcome};
 #[cfg(feature = "runtime")]
-pub(crate) use append::{Found, plan};
+pub(crate) use append::{Found, known_instances, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
 #[cfg(feature = "runtime")]
 pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
+pub use instance::{Instance, Knowledge, NewInstance};
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -59,6 +61,7 @@ pub use tx::Tx;
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::aggregate::Fingerprint;
 use crate::error::Result;
@@ -428,6 +431,31 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         from: StreamCursor,
         to: StreamCursor,
     ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Makes an instance of a service known that is about to run, and answers all that are known,
+    /// this one last.
+    ///
+    /// The law: an append that was told of the instances up to a number is refused once one with a
+    /// higher number is there, and nothing of it is written.
+    fn register(
+        &self,
+        instance: &NewInstance,
+    ) -> impl Future<Output = Result<Vec<Instance>>> + Send;
+
+    /// Says that an instance lives, for `timeout` from now on, and answers all that are known.
+    /// Nothing if it was not heard of for too long, or has left: then it must register again.
+    fn keep_alive(
+        &self,
+        number: u64,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Option<Vec<Instance>>>> + Send;
+
+    /// Notes that an instance has ended. One that is not known has ended before.
+    fn deregister(&self, number: u64) -> impl Future<Output = Result<()>> + Send;
+
+    /// The instances that are known, by number: those that run, and those that were not heard of any
+    /// more since at most a day.
+    fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
 
     /// Finishes what is under way and lets go of the files. Later calls fail.
     fn close(&self) -> impl Future<Output = ()> + Send;

@@ -53,7 +53,7 @@ impl Tx {
     /// # let store = es_runtime::Store::connect(&url).await?;
     /// # let event = NewEvent { event_type: "account.opened", schema_version: 1, min_reader: 1, payload: "{}".into() };
     /// # let opened = Append { stream: "account-alice".parse()?, expected: 0, command_id: CommandId::of("1"), repeatable: true,
-    /// #     events: vec![event], metadata: None, correlation: None, time: Timestamp::default() };
+    /// #     events: vec![event], metadata: None, correlation: None, time: Timestamp::default(), known_instances: None };
     /// use es_runtime::sqlite::sqlx;
     /// let mut tx = store.begin().await?;
     /// let table = "CREATE TABLE iban (number TEXT PRIMARY KEY, account TEXT)";

@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
-    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
-    Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
+    Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -65,6 +67,8 @@ pub(crate) enum Fault {
     ImportInTwoSteps,
     /// Forgets the commands of the moment itself, too.
     ForgetsTooMuch,
+    /// Looks who runs when an append begins, and not when it is written.
+    HastyLook,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -276,6 +280,17 @@ impl EventStore for BrokenStore {
                 }
             }
             Fault::LostCorrelation => append.correlation = None,
+            Fault::HastyLook => {
+                let all = self.kept.instances().await?;
+                let newest = all.iter().map(|instance| instance.number).max();
+                if append
+                    .known_instances
+                    .is_none_or(|known| newest <= Some(known))
+                {
+                    append.known_instances = None;
+                    yield_now().await;
+                }
+            }
             _ if self.forgets().await => append.command_id = half(append.command_id),
             _ => {}
         }
@@ -479,5 +494,5 @@ impl EventStore for BrokenStore {
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
         finish_building promote read_rows scan_rows advance_stream read_published published_head
-        inbox begin close);
+        inbox begin register keep_alive deregister instances close);
 }

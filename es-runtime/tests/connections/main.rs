@@ -43,6 +43,7 @@ fn append_at(stream: &str, expected: u64) -> Append {
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     }
 }
 

@@ -99,6 +99,15 @@ macro_rules! delegate {
             tx: Tx, inbox: &InboxId, from: StreamCursor, to: StreamCursor)
             -> Result<Advanced>);
     };
+    (@register $to:ident) => {
+        delegate!(@fn $to register(instance: &NewInstance) -> Result<Vec<Instance>>);
+    };
+    (@keep_alive $to:ident) => {
+        delegate!(@fn $to keep_alive(number: u64, timeout: Duration)
+            -> Result<Option<Vec<Instance>>>);
+    };
+    (@deregister $to:ident) => { delegate!(@fn $to deregister(number: u64) -> Result<()>); };
+    (@instances $to:ident) => { delegate!(@fn $to instances() -> Result<Vec<Instance>>); };
     (@close $to:ident) => { delegate!(@fn $to close() -> ()); };
     (@fn $to:ident $method:ident($($arg:ident: $type:ty),*) -> $answer:ty) => {
         async fn $method(&self, $($arg: $type),*) -> $answer {

@@ -45,6 +45,7 @@ pub(crate) async fn fill<S: EventStore>(
             metadata: random.bool().then(|| r#"{"actor":"a"}"#.to_owned()),
             correlation: random.bool().then(|| format!("visit {n}")),
             time: Timestamp::from_micros(1_700_000_000_000_000 + i64::try_from(n).unwrap()),
+            known_instances: None,
         };
         while let Appended::Conflict { found } = store.append(append.clone()).await.unwrap() {
             append.expected = found;

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use es_runtime::aggregate::Fingerprint;
 use es_runtime::error::Result;
 use es_runtime::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
-    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
-    Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
+    Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Tx,
 };
 
 use crate::delegate::delegate;
@@ -59,7 +61,7 @@ impl EventStore for Fleet {
         remove_outdated read_log read_correlated read_commands read_empty_commands import forget_commands head wait_for_append prepare_table
         prepare_stream projection projections finish_building promote advance_rows read_rows
         scan_rows advance_stream read_published published_head wait_for_published inbox begin
-        commit_inbox);
+        commit_inbox register keep_alive deregister instances);
 
     async fn close(&self) {
         for store in self.stores.iter() {

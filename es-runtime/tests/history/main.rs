@@ -4,6 +4,7 @@
 #![cfg(feature = "testing")]
 
 mod golden;
+mod property;
 mod published;
 mod releases;
 #[path = "../until/mod.rs"]

@@ -61,6 +61,7 @@ pub(crate) fn append(stream: &StreamId, expected: u64, command: &str, events: us
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     }
 }
 

@@ -69,6 +69,7 @@ fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     }
 }
 

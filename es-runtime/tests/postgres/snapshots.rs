@@ -56,7 +56,7 @@ async fn the_tables_of_the_release_before_are_brought_forward_while_it_runs() {
         .fetch_one(&mut old)
         .await
         .unwrap();
-    assert_eq!(versions, "1,2");
+    assert_eq!(versions, "1,2,3");
     let stream = StreamId::new("account", "old").unwrap();
     for store in &stores {
         let of = Fingerprint::from_bytes([1; 16]);

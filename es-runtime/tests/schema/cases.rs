@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-fn es(arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn es(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_es"))
         .args(arguments)
         .stdin(Stdio::null())

@@ -3,4 +3,6 @@
 mod cases;
 mod hostile;
 mod pairs;
+mod program;
 mod random;
+mod rules;

@@ -587,6 +587,17 @@ fn what_is_not_followed_says_so() {
         "draft 4",
     );
     narrower(json!({"type": "any"}), json!({}));
+    // What is not followed is the same only with all that stands around it.
+    let around = |properties: Value| json!({"type": "object", "properties": properties, "patternProperties": {"^\\p{L}": {"type": "integer"}}, "additionalProperties": false});
+    unsure(
+        around(json!({"1": true})),
+        around(json!({"2": true})),
+        "property of characters",
+    );
+    equal(
+        around(json!({"1": true})),
+        json!({"allOf": [around(json!({"1": true}))]}),
+    );
 }
 
 #[test]

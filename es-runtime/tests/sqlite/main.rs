@@ -74,6 +74,7 @@ fn append(id: &str, expected: u64, command: &str, events: usize) -> Append {
         metadata: None,
         correlation: None,
         time: Timestamp::from_micros(1),
+        known_instances: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use es_runtime::schema::compat::Mode;
 use lexopt::prelude::*;
 
 pub(crate) const HELP: &str = "\
@@ -22,6 +23,14 @@ usage: es COMMAND URL [options]
   forget-commands URL      forgets ids of accepted commands: one that comes again is a new one
     --older-than TIME      that were accepted longer ago: 90d, 36h, 30m or 5s     [required]
 
+  schema compat            tells whether readers break when a schema changes; exits with 1 if they do
+    --old FILE             the released schema, of an event or a stream; again for each older
+                           version, the first one first                            [required]
+    --new FILE             the schema now                                          [required]
+    --mode MODE            backward (new readers, old events), forward (old readers, new events)
+                           or full                                                     [full]
+    --json                 as JSON
+    --sarif                as SARIF 2.1.0
   schema subset            compares with cases of others: is every instance of one schema valid under
                            another?
     --cases FILE           JSON Lines with suite, id, sub, sup and expected       [required]
@@ -30,7 +39,8 @@ usage: es COMMAND URL [options]
 A URL is sqlite://path/to/file.db or postgres://user@host/database. A FILE whose name ends in .zst
 is compressed.
 
-exit status: 0 done, 1 failed, 2 not understood, 3 out of date (migrate --check)
+exit status: 0 done, 1 failed, or readers break, 2 not understood, also a schema that cannot be read,
+3 out of date (migrate --check)
 ";
 
 pub(crate) enum Command {
@@ -56,17 +66,33 @@ pub(crate) enum Command {
         url: String,
         older_than: Duration,
     },
+    Compat {
+        old: Vec<PathBuf>,
+        new: PathBuf,
+        mode: Mode,
+        shown: Shown,
+    },
     Subset {
         cases: PathBuf,
         json: bool,
     },
 }
 
+/// How a report is printed.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Shown {
+    #[default]
+    Text,
+    Json,
+    Sarif,
+}
+
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut args = lexopt::Parser::from_args(args);
     let mut values = Vec::new();
     let (mut check, mut after, mut older_than) = (false, None, None);
-    let (mut cases, mut json) = (None, false);
+    let (mut cases, mut old, mut new) = (None, Vec::new(), None);
+    let (mut mode, mut shown) = (Mode::Full, Shown::Text);
     let mut command = None;
     while let Some(arg) = args.next()? {
         let on = command.as_deref().unwrap_or_default();
@@ -81,7 +107,18 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
                 older_than = Some(args.value()?.parse_with(duration)?);
             }
             Long("cases") if on == "schema subset" => cases = Some(PathBuf::from(args.value()?)),
-            Long("json") if on.starts_with("schema ") => json = true,
+            Long("old") if on == "schema compat" => old.push(PathBuf::from(args.value()?)),
+            Long("new") if on == "schema compat" => new = Some(PathBuf::from(args.value()?)),
+            Long("mode") if on == "schema compat" => {
+                mode = args.value()?.parse_with(|text| match text {
+                    "backward" => Ok(Mode::Backward),
+                    "forward" => Ok(Mode::Forward),
+                    "full" => Ok(Mode::Full),
+                    _ => Err("say backward, forward or full"),
+                })?;
+            }
+            Long("json") if on.starts_with("schema ") => shown = Shown::Json,
+            Long("sarif") if on == "schema compat" => shown = Shown::Sarif,
             Value(value) => values.push(value),
             _ => return Err(arg.unexpected()),
         }
@@ -113,7 +150,16 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         },
         "schema subset" => Command::Subset {
             cases: cases.ok_or("say --cases, and a file of them")?,
-            json,
+            json: matches!(shown, Shown::Json),
+        },
+        "schema compat" => Command::Compat {
+            old: match old.is_empty() {
+                true => return Err("say --old, and the released schema".into()),
+                false => old,
+            },
+            new: new.ok_or("say --new, and the schema now")?,
+            mode,
+            shown,
         },
         "schema" => return Err("say what about the schemas".into()),
         other => return Err(format!("there is no command `{other}`").into()),

@@ -32,6 +32,12 @@ pub(crate) async fn run(command: Command) -> Done {
         Command::Export { url, file, after } => export(&url, &file, after).await,
         Command::Import { url, files } => import(&url, &files).await,
         Command::ForgetCommands { url, older_than } => forget_commands(&url, older_than).await,
+        Command::Compat {
+            old,
+            new,
+            mode,
+            shown,
+        } => schema::compat(&old, &new, mode, shown),
         Command::Subset { cases, json } => schema::subset(&cases, json),
     }
 }

@@ -2,13 +2,70 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use es_runtime::schema::compat::{Verdict, subset as is_subset};
+use es_runtime::schema::compat::{
+    Mode, Report, Verdict, check_events, check_history, events, subset as is_subset,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::args::Shown;
 use crate::commands::{Done, say};
+
+/// Nothing can be said: a file is no schema.
+const UNREADABLE: u8 = 2;
+
+pub(crate) fn compat(old: &[PathBuf], new: &Path, mode: Mode, shown: Shown) -> Done {
+    let schemas: Result<Vec<Value>, String> = old.iter().map(|path| schema(path)).collect();
+    let (schemas, now) = match schemas.and_then(|schemas| Ok((schemas, schema(new)?))) {
+        Ok(read) => read,
+        Err(error) => {
+            writeln!(io::stderr(), "es: {error}")?;
+            return Ok(ExitCode::from(UNREADABLE));
+        }
+    };
+    let report = compared(&schemas, &now, mode);
+    match shown {
+        Shown::Text => say(&report)?,
+        Shown::Json => say(report.to_json())?,
+        Shown::Sarif => say(format_args!(
+            "{:#}",
+            report.to_sarif(&new.display().to_string())
+        ))?,
+    };
+    Ok(match report.is_compatible() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Schemas of a whole stream are compared event by event.
+fn compared(released: &[Value], now: &Value, mode: Mode) -> Report {
+    let streams: Option<Vec<_>> = released.iter().map(events).collect();
+    match streams.zip(events(now)) {
+        Some((streams, now)) => Report::join(
+            streams
+                .iter()
+                .map(|stream| check_events(stream, &now, mode)),
+        ),
+        None => check_history(released, now, mode),
+    }
+}
+
+fn schema(path: &Path) -> Result<Value, String> {
+    let file = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("the schema in `{file}` cannot be read: {error}"))?;
+    let schema: Value =
+        serde_json::from_str(&text).map_err(|error| format!("`{file}` is no JSON: {error}"))?;
+    match schema {
+        Value::Object(_) | Value::Bool(_) => Ok(schema),
+        _ => Err(format!("`{file}` is no schema: it is no object")),
+    }
+}
 
 /// A line of a file of cases. What else stands in it is for people.
 #[derive(Deserialize)]

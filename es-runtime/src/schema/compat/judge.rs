@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::node::{Claim, Id, Kind, Kinds, Leaf, Node, Nodes, Properties};
 use super::number::Exact;
+use super::refs::pointer;
 
 /// The same instance is looked at so often at most.
 const MOST: u32 = 200_000;
@@ -462,11 +463,6 @@ impl<'a> Judge<'a> {
             _ => self.failure(properties.rest, member, &path),
         }
     }
-}
-
-/// One step of a JSON pointer.
-pub(super) fn pointer(step: &str) -> String {
-    step.replace('~', "~0").replace('/', "~1")
 }
 
 /// An instance in a sentence.

@@ -2,9 +2,11 @@
 //! the same in other words.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use super::close::{Declared, survey};
 use super::node::{ANY, Claim, Id, Kind, Kinds, Leaf, NEVER, Node, Nodes, Properties};
 use super::number::{Exact, normal};
 use super::refs::{Place, Refs};
@@ -26,17 +28,22 @@ const PLAIN: [&str; 8] = [
     "uri-template",
 ];
 
-/// What it means that an exclusive bound is a boolean.
+/// How a document is meant.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Bounds {
-    /// It says how the other bound is meant.
-    Draft4,
-    /// The document does not say that it is of draft 4.
-    Unclear,
+pub(super) enum As {
+    /// As it is written.
+    Written,
+    /// As written, but exclusive bounds that are booleans are unclear: it does not say that it is of
+    /// draft 4.
+    Undated,
+    /// By a writer: it writes nothing that is not declared.
+    Writer,
+    /// By a reader: it fills in defaults, and takes new values where the schema says so.
+    Reader,
 }
 
 /// Reads a document. What it does not understand becomes a claim that nothing is known of.
-pub(super) fn read(nodes: &mut Nodes, document: &Value, bounds: Bounds) -> Id {
+pub(super) fn read(nodes: &mut Nodes, document: &Value, meant: As) -> Id {
     let modern = document
         .get("$schema")
         .and_then(Value::as_str)
@@ -45,7 +52,9 @@ pub(super) fn read(nodes: &mut Nodes, document: &Value, bounds: Bounds) -> Id {
         nodes,
         refs: Refs::new(document),
         modern,
-        bounds,
+        meant,
+        inherited: (meant == As::Writer).then(Rc::default),
+        closes: meant == As::Writer,
         referred: HashMap::new(),
         depth: 0,
     };
@@ -57,10 +66,17 @@ struct Reader<'a> {
     refs: Refs<'a>,
     /// Since 2019-09, what stands beside a `$ref` counts.
     modern: bool,
-    bounds: Bounds,
-    referred: HashMap<Place, Referred>,
+    meant: As,
+    /// Schemas are closed, unless they are under a `not`.
+    closes: bool,
+    /// The next schema closes itself, beside these names that are declared around it.
+    inherited: Option<Rc<Declared>>,
+    referred: HashMap<Key, Referred>,
     depth: usize,
 }
+
+/// A place, and how it is read there.
+type Key = (Place, Option<Rc<Declared>>, bool);
 
 enum Referred {
     Reading(Option<(usize, Id)>),
@@ -70,7 +86,8 @@ enum Referred {
 impl Reader<'_> {
     /// A schema that is referred to, which may refer to itself.
     fn referred(&mut self, place: &Place) -> Id {
-        match self.referred.get_mut(place) {
+        let key = (place.clone(), self.inherited.clone(), self.closes);
+        match self.referred.get_mut(&key) {
             Some(Referred::Read(id)) => return *id,
             Some(Referred::Reading(Some((_, id)))) => return *id,
             Some(Referred::Reading(back)) => {
@@ -83,17 +100,43 @@ impl Reader<'_> {
         let Some(schema) = self.refs.at(place) else {
             return self.unknown("a `$ref` leads nowhere", &Value::Null);
         };
-        self.referred.insert(place.clone(), Referred::Reading(None));
+        self.referred.insert(key.clone(), Referred::Reading(None));
         let id = self.schema(schema, place);
         if let Some(Referred::Reading(Some((number, _)))) =
-            self.referred.insert(place.clone(), Referred::Read(id))
+            self.referred.insert(key, Referred::Read(id))
         {
             self.nodes.lead_back(number, id);
         }
         id
     }
 
+    /// A schema for a part of the instance.
+    fn inner(&mut self, schema: &Value, place: &Place) -> Id {
+        self.inherited = self.closes.then(Rc::default);
+        self.schema(schema, place)
+    }
+
+    /// A schema for a part, or for the same instance, that has to be met as it is written.
+    fn bare(&mut self, schema: &Value, place: &Place) -> Id {
+        let closes = std::mem::replace(&mut self.closes, false);
+        self.inherited = None;
+        let id = self.schema(schema, place);
+        self.closes = closes;
+        id
+    }
+
+    /// A further schema for the same instance; it closes itself if the union is in it.
+    fn beside(&mut self, schema: &Value, place: &Place, passed: &Option<Rc<Declared>>) -> Id {
+        self.inherited = None;
+        if passed.is_some() && survey(&self.refs, self.modern, schema, place).unions > 0 {
+            self.inherited.clone_from(passed);
+        }
+        self.schema(schema, place)
+    }
+
+    /// Reads a schema for the same instance, or a part, as `inherited` says.
     fn schema(&mut self, schema: &Value, place: &Place) -> Id {
+        let inherited = self.inherited.take();
         if self.depth >= DEEPEST {
             return self.unknown("it is nested too deeply", &Value::Null);
         }
@@ -104,19 +147,70 @@ impl Reader<'_> {
         let id = match schema {
             Value::Bool(true) => ANY,
             Value::Bool(false) => NEVER,
-            Value::Object(schema) => self.keywords(schema, place),
+            Value::Object(members) => match inherited {
+                None => self.keywords(members, place, &None),
+                Some(inherited) => {
+                    let found = survey(&self.refs, self.modern, schema, place);
+                    let closes = self.closes;
+                    // A part that several schemas speak of is not closed by each of them alone.
+                    self.closes &= !found.is_shared();
+                    let (closing, passed) = found.closed(&inherited);
+                    let id = self.keywords(members, place, &passed);
+                    self.closes = closes;
+                    match closing {
+                        None => id,
+                        Some(declared) => {
+                            let closed = self.only(&declared);
+                            self.nodes.add(Node::Schema(vec![id, closed]))
+                        }
+                    }
+                }
+            },
             other => self.unknown("this is no schema", other),
         };
         self.depth -= 1;
         id
     }
 
-    fn keywords(&mut self, schema: &Map<String, Value>, place: &Place) -> Id {
+    /// No properties but these.
+    fn only(&mut self, declared: &Declared) -> Id {
+        let mut patterns = Vec::new();
+        for pattern in &declared.patterns {
+            match self.nodes.pattern(pattern) {
+                Ok(pattern) => patterns.push((pattern, ANY)),
+                // What it allows is not known, so nothing is ruled out.
+                Err(_) => return ANY,
+            }
+        }
+        let names = declared.names.iter();
+        self.nodes.leaf(Leaf::Properties(Properties {
+            named: names.map(|name| (name.clone(), ANY)).collect(),
+            patterns,
+            rest: NEVER,
+        }))
+    }
+
+    fn keywords(
+        &mut self,
+        schema: &Map<String, Value>,
+        place: &Place,
+        passed: &Option<Rc<Declared>>,
+    ) -> Id {
         let mut parts = Vec::new();
         for word in ["$ref", "$recursiveRef"] {
             if let Some(target) = schema.get(word).and_then(Value::as_str) {
-                parts.push(match self.refs.resolve(place, target) {
-                    Some(target) => self.referred(&target),
+                let target = self.refs.resolve(place, target);
+                parts.push(match target {
+                    Some(target) => {
+                        self.inherited = None;
+                        let inside = self.refs.at(&target).unwrap_or(&Value::Null);
+                        if passed.is_some()
+                            && survey(&self.refs, self.modern, inside, &target).unions > 0
+                        {
+                            self.inherited.clone_from(passed);
+                        }
+                        self.referred(&target)
+                    }
                     None => self.unknown("a `$ref` leads out of the document", &schema[word]),
                 });
                 if !self.modern {
@@ -125,9 +219,10 @@ impl Reader<'_> {
             }
         }
         for (word, value) in schema {
-            if let Err(why) = self.keyword(schema, place, word, value, &mut parts) {
-                let text = Value::Object(Map::from_iter([(word.clone(), value.clone())]));
-                parts.push(self.unknown(&format!("`{word}` {why}"), &text));
+            if let Err(why) = self.keyword(schema, (place, passed), word, value, &mut parts) {
+                // With all that stands around it, which may give it its meaning.
+                let whole = Value::Object(schema.clone());
+                parts.push(self.unknown(&format!("`{word}` {why}"), &whole));
             }
         }
         self.items(schema, place, &mut parts);
@@ -138,7 +233,7 @@ impl Reader<'_> {
     fn keyword(
         &mut self,
         schema: &Map<String, Value>,
-        place: &Place,
+        (place, passed): (&Place, &Option<Rc<Declared>>),
         word: &str,
         value: &Value,
         parts: &mut Vec<Id>,
@@ -151,6 +246,7 @@ impl Reader<'_> {
         let below = place.below(word);
         let leaf = match word {
             "type" => Leaf::Kinds(kinds(value)?),
+            "const" | "enum" if self.takes_more(schema) => return Ok(()),
             "const" => {
                 parts.push(self.nodes.exactly(&normal(value)));
                 return Ok(());
@@ -170,7 +266,7 @@ impl Reader<'_> {
             ),
             // Draft 4 says with a boolean how the other one is meant.
             "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => {
-                return match self.bounds == Bounds::Unclear && value == &Value::Bool(true) {
+                return match self.meant == As::Undated && value == &Value::Bool(true) {
                     true => Err("is a boolean, and the schema does not say that it is of draft 4"),
                     false => Ok(()),
                 };
@@ -202,7 +298,7 @@ impl Reader<'_> {
                 _ => return Err("is neither true nor false"),
             },
             "contains" => {
-                let like = self.schema(value, &below);
+                let like = self.bare(value, &below);
                 let bound = |word: &str| schema.get(word).map(count).transpose();
                 let least = bound("minContains")?.unwrap_or(1);
                 if least > 0 {
@@ -221,11 +317,18 @@ impl Reader<'_> {
                 let names = value.as_array().ok_or("is no list")?;
                 for name in names {
                     let name = name.as_str().ok_or("is no list of names")?;
-                    parts.push(self.nodes.leaf(Leaf::Required(name.to_owned())));
+                    let filled_in = self.meant == As::Reader
+                        && schema
+                            .get("properties")
+                            .and_then(|properties| properties.get(name)?.get("default"))
+                            .is_some();
+                    if !filled_in {
+                        parts.push(self.nodes.leaf(Leaf::Required(name.to_owned())));
+                    }
                 }
                 return Ok(());
             }
-            "propertyNames" => Leaf::Names(self.schema(value, &below)),
+            "propertyNames" => Leaf::Names(self.bare(value, &below)),
             "dependencies" | "dependentRequired" | "dependentSchemas" => {
                 for (name, needs) in value.as_object().ok_or("is no object")? {
                     parts.push(self.dependency(name, needs, &below.below(name))?);
@@ -233,7 +336,10 @@ impl Reader<'_> {
                 return Ok(());
             }
             "allOf" | "anyOf" | "oneOf" => {
-                let branches = self.branches(value, &below)?;
+                if self.takes_more(schema) {
+                    return Ok(());
+                }
+                let branches = self.branches(word, value, &below, passed)?;
                 parts.push(self.nodes.add(match word {
                     "allOf" => Node::AllOf(branches),
                     "anyOf" => Node::AnyOf(branches),
@@ -242,16 +348,17 @@ impl Reader<'_> {
                 return Ok(());
             }
             "not" => {
-                let inner = self.schema(value, &below);
+                let inner = self.bare(value, &below);
                 parts.push(self.nodes.add(Node::Not(inner)));
                 return Ok(());
             }
             "if" => {
+                let condition = self.bare(value, &below);
                 let mut branch = |word: &str| match schema.get(word) {
-                    Some(branch) => self.schema(branch, &place.below(word)),
+                    Some(branch) => self.beside(branch, &place.below(word), &None),
                     None => ANY,
                 };
-                let (condition, then, otherwise) = (branch("if"), branch("then"), branch("else"));
+                let (then, otherwise) = (branch("then"), branch("else"));
                 if (then, otherwise) != (ANY, ANY) {
                     parts.push(self.nodes.add(Node::If(condition, then, otherwise)));
                 }
@@ -327,13 +434,30 @@ impl Reader<'_> {
         Leaf::Claim(string, claim)
     }
 
-    fn branches(&mut self, value: &Value, place: &Place) -> Result<Vec<Id>, &'static str> {
-        let branches = value.as_array().ok_or("is no list")?;
-        Ok(branches
-            .iter()
-            .enumerate()
-            .map(|(number, branch)| self.schema(branch, &place.below(&number.to_string())))
-            .collect())
+    /// Does the schema declare that readers take further values?
+    fn takes_more(&self, schema: &Map<String, Value>) -> bool {
+        self.meant == As::Reader && schema.get("x-extensible") == Some(&Value::Bool(true))
+    }
+
+    fn branches(
+        &mut self,
+        word: &str,
+        value: &Value,
+        place: &Place,
+        passed: &Option<Rc<Declared>>,
+    ) -> Result<Vec<Id>, &'static str> {
+        let mut branches = Vec::new();
+        for (number, branch) in value.as_array().ok_or("is no list")?.iter().enumerate() {
+            let place = place.below(&number.to_string());
+            branches.push(match word {
+                "allOf" => self.beside(branch, &place, passed),
+                _ => {
+                    self.inherited.clone_from(passed);
+                    self.schema(branch, &place)
+                }
+            });
+        }
+        Ok(branches)
     }
 
     fn dependency(&mut self, name: &str, needs: &Value, place: &Place) -> Result<Id, &'static str> {
@@ -347,7 +471,7 @@ impl Reader<'_> {
                 self.nodes.add(Node::Schema(parts))
             }
             Value::String(name) => self.nodes.leaf(Leaf::Required(name.clone())),
-            schema => self.schema(schema, place),
+            schema => self.beside(schema, place, &None),
         };
         let absent = self.nodes.leaf(Leaf::Absent(name.to_owned()));
         Ok(self.nodes.add(Node::AnyOf(vec![absent, needed])))
@@ -363,7 +487,7 @@ impl Reader<'_> {
                 let place = place.below(word);
                 let items = items.iter().enumerate();
                 items
-                    .map(|(number, item)| self.schema(item, &place.below(&number.to_string())))
+                    .map(|(number, item)| self.inner(item, &place.below(&number.to_string())))
                     .collect()
             }
         };
@@ -381,7 +505,7 @@ impl Reader<'_> {
                 .then_some(("unevaluatedItems", rest))
         };
         let rest = match rest.or_else(unevaluated) {
-            Some((word, rest)) => self.schema(rest, &place.below(word)),
+            Some((word, rest)) => self.inner(rest, &place.below(word)),
             None => ANY,
         };
         if rest != ANY || first.iter().any(|&item| item != ANY) {
@@ -400,22 +524,19 @@ impl Reader<'_> {
         let mut named = BTreeMap::new();
         for (name, property) in members("properties") {
             let place = place.below("properties").below(name);
-            named.insert(name.clone(), self.schema(property, &place));
+            named.insert(name.clone(), self.inner(property, &place));
         }
         let mut patterns = Vec::new();
         for (pattern, property) in members("patternProperties") {
-            let id = self.schema(property, &place.below("patternProperties").below(pattern));
+            let id = self.inner(property, &place.below("patternProperties").below(pattern));
             match self.nodes.pattern(pattern) {
                 Ok(pattern) => patterns.push((pattern, id)),
                 Err(why) => {
                     let why = format!(
                         "the pattern `{pattern}` of `patternProperties` is not followed: {why}"
                     );
-                    let text = schema.get("patternProperties").unwrap_or(&Value::Null);
-                    parts.push(self.unknown(
-                        &why,
-                        &serde_json::json!([text, schema.get("additionalProperties")]),
-                    ));
+                    let whole = Value::Object(schema.clone());
+                    parts.push(self.unknown(&why, &whole));
                     return;
                 }
             }
@@ -428,7 +549,7 @@ impl Reader<'_> {
             .get("additionalProperties")
             .map(|rest| ("additionalProperties", rest));
         let rest = match rest.or_else(unevaluated) {
-            Some((word, rest)) => self.schema(rest, &place.below(word)),
+            Some((word, rest)) => self.inner(rest, &place.below(word)),
             None => ANY,
         };
         // What says nothing is left out, so that equal schemas look the same.

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+/// References that lead to references.
+const LONGEST: usize = 50;
+
 /// A place in the document: the steps to it.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Place(Vec<String>);
@@ -18,6 +21,21 @@ impl Place {
         steps.push(step.to_owned());
         Self(steps)
     }
+
+    pub(super) fn steps(&self) -> &[String] {
+        &self.0
+    }
+
+    /// As a JSON pointer.
+    pub(super) fn pointer(&self) -> String {
+        let steps = self.0.iter();
+        steps.map(|step| format!("/{}", pointer(step))).collect()
+    }
+}
+
+/// One step of a JSON pointer.
+pub(super) fn pointer(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
 }
 
 /// The names that schemas of a document have.
@@ -77,7 +95,7 @@ impl<'a> Refs<'a> {
         refs
     }
 
-    pub(super) fn document(&self) -> &Value {
+    pub(super) fn document(&self) -> &'a Value {
         self.document
     }
 
@@ -87,6 +105,23 @@ impl<'a> Refs<'a> {
             Value::Array(items) => items.get(step.parse::<usize>().ok()?),
             _ => None,
         })
+    }
+
+    /// The schema itself, where this place only refers to it. What refers to itself stays as it is.
+    pub(super) fn followed(&self, place: &Place) -> (Place, &'a Value) {
+        const TRUE: &Value = &Value::Bool(true);
+        let mut place = place.clone();
+        for _ in 0..LONGEST {
+            let target = self
+                .at(&place)
+                .and_then(|schema| schema.get("$ref")?.as_str());
+            match target.and_then(|target| self.resolve(&place, target)) {
+                Some(target) => place = target,
+                None => break,
+            }
+        }
+        let schema = self.at(&place).unwrap_or(TRUE);
+        (place, schema)
     }
 
     /// The place that a reference from here leads to, if it is in this document.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::judge::{Judge, Truth};
 use super::node::Nodes;
 use super::number::normal;
-use super::read::{Bounds, read};
+use super::read::{As, read};
 use super::solve::{Found, Solver};
 
 /// Whether every instance that is valid under one schema is valid under another.
@@ -66,16 +66,17 @@ pub fn subset(sub: &Value, sup: &Value) -> Verdict {
     if sub == sup {
         return Verdict::Subset;
     }
-    let mut nodes = Nodes::new();
-    let inner = read(&mut nodes, sub, Bounds::Draft4);
     // Exclusive bounds that are booleans mean something in draft 4 alone.
     let draft_4 = says_draft_4(sup) || says_draft_4(sub) || has_boolean_bounds(sub);
-    let bounds = if draft_4 {
-        Bounds::Draft4
-    } else {
-        Bounds::Unclear
-    };
-    let outer = read(&mut nodes, sup, bounds);
+    let meant = if draft_4 { As::Written } else { As::Undated };
+    decide((sub, As::Written), (sup, meant))
+}
+
+/// Is every instance of one document, as it is meant, one of the other?
+pub(super) fn decide(sub: (&Value, As), sup: (&Value, As)) -> Verdict {
+    let mut nodes = Nodes::new();
+    let inner = read(&mut nodes, sub.0, sub.1);
+    let outer = read(&mut nodes, sup.0, sup.1);
     let found = Solver::new(&mut nodes).find(vec![(inner, true), (outer, false)]);
     match found {
         Found::Nothing => Verdict::Subset,

@@ -139,6 +139,7 @@ fn append(stream: &str, expected: u64) -> Append {
         metadata: None,
         correlation: None,
         time: Timestamp::default(),
+        known_instances: None,
     }
 }
 

@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::failed;
-use super::failure::{Fault, fault};
+use super::failure::{Fault, fault, is_outdated};
 use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
-use crate::store::{Append, Appended, Outcome};
+use crate::store::{Append, Appended, Outcome, known_instances};
 
 /// Hands batches to `es.append_1`, on a connection of its own: one from a pool would cost a round
 /// trip before and after each call.
@@ -65,7 +65,7 @@ impl Calls {
     /// Gives the connection up after an error that may be its own.
     fn failed(&mut self, error: sqlx::Error) -> Failed {
         let fault = fault(&error);
-        let error = failed(DOING)(error);
+        let error = told(error);
         match fault {
             Fault::Connection => {
                 self.connection = None;
@@ -83,7 +83,7 @@ impl Calls {
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'es', '')";
 
 pub(super) const APPEND: &str = "
-    SELECT head, outcome, first, count, version
+    SELECT head, outcome, first, count, version, es.expect_no_newer_1($20)
     FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                      $18, $19)";
 
@@ -102,6 +102,7 @@ struct Columns<'a> {
     /// Nothing where each append has one event, to which the others say it all.
     own: Option<Own<'a>>,
     events: Events<'a>,
+    known_instances: Option<i64>,
 }
 
 /// What the rows of a batch's events say of their appends.
@@ -127,7 +128,11 @@ struct Events<'a> {
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [Append]) -> Result<Self> {
-        let mut columns = Self::default();
+        let known = known_instances(batch).map(|known| signed("instance", known));
+        let mut columns = Self {
+            known_instances: known.transpose()?,
+            ..Self::default()
+        };
         if batch.iter().any(|append| append.events.len() != 1) {
             columns.own = Some(Own::default());
         }
@@ -230,7 +235,7 @@ async fn call(
 pub(super) async fn append_in(connection: &mut PgConnection, append: &Append) -> Result<Appended> {
     let batch = std::slice::from_ref(append);
     let columns = Columns::of(batch)?;
-    let row = call_in(connection, &columns).await.map_err(failed(DOING))?;
+    let row = call_in(connection, &columns).await.map_err(told)?;
     Ok(results(&row, batch, &columns.offset)?[0])
 }
 
@@ -255,8 +260,17 @@ async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::
         .bind(own.map(|own| &own.command))
         .bind(&events.payload)
         .bind(&events.metadata)
-        .bind(own.map(|own| &own.at));
+        .bind(own.map(|own| &own.at))
+        .bind(columns.known_instances);
     call.fetch_one(connection).await
+}
+
+/// What the caller of a call that failed is told.
+fn told(error: sqlx::Error) -> Error {
+    match is_outdated(&error) {
+        true => Error::new(Kind::OtherInstances),
+        false => failed(DOING)(error),
+    }
 }
 
 fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appended>> {

@@ -40,6 +40,12 @@ pub(super) fn fault(error: &sqlx::Error) -> Fault {
     }
 }
 
+/// Whether another instance came since the versions of an append were chosen.
+pub(super) fn is_outdated(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some("ESI01")
+}
+
 /// Whether waiting for the server may mend what connecting to it failed with.
 pub(super) fn may_pass(error: &sqlx::Error) -> bool {
     let full = |error: &dyn DatabaseError| error.code().is_some_and(|code| code.starts_with("53"));

@@ -7,6 +7,7 @@ mod committer;
 mod failure;
 mod health;
 mod hosts;
+mod instances;
 mod log;
 mod notify;
 mod options;
@@ -24,6 +25,7 @@ pub use sqlx;
 pub use sqlx::PgConnection;
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use sqlx::{Connection, Postgres, Transaction};
 
@@ -35,9 +37,10 @@ use super::group::{Committer, DOING};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
-    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
-    Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
+    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -443,6 +446,42 @@ impl EventStore for PostgresStore {
             Ok(advanced)
         };
         self.pool.watch(DOING, committing).await
+    }
+
+    async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {
+        const DOING: &str = "registering an instance";
+        let mut tx = self.write(DOING).await?;
+        let registering = async {
+            let all = instances::register(&mut tx, instance).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(all)
+        };
+        self.pool.watch(DOING, registering).await
+    }
+
+    async fn keep_alive(&self, number: u64, timeout: Duration) -> Result<Option<Vec<Instance>>> {
+        const DOING: &str = "keeping an instance registered";
+        let mut tx = self.write(DOING).await?;
+        let keeping = async {
+            if !instances::keep(&mut tx, number, timeout).await? {
+                return Ok(None);
+            }
+            let all = instances::all(&mut tx).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(Some(all))
+        };
+        self.pool.watch(DOING, keeping).await
+    }
+
+    async fn deregister(&self, number: u64) -> Result<()> {
+        const DOING: &str = "deregistering an instance";
+        let mut tx = self.write(DOING).await?;
+        instances::leave(&mut tx, number).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        read!(self, "reading the instances", |db| instances::all(db))
     }
 
     async fn close(&self) {

@@ -15,6 +15,7 @@ use crate::store::Schema;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
 ];
 
 /// A database without tables of ours.

@@ -109,7 +109,7 @@ pub(super) async fn import(pool: &Pool, segment: &Segment) -> Result<Position> {
 
 /// The lock of `es.append_1`: an append waits for us, or we for it. What follows it sees all that
 /// was committed before it was granted, in READ COMMITTED.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(1163084889, 1)";
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(1163084889, 1)";
 
 pub(super) const SEAM: &str = "
     SELECT greatest(coalesce((SELECT max(e.position) FROM es.event e), 0), l.floor) FROM es.log l";

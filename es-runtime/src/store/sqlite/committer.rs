@@ -8,11 +8,11 @@ use sqlx::{Row, Sqlite, Transaction};
 use super::log::outcome_of;
 use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, hex, id_of};
 use super::{begin_immediate, failed, position, unsigned};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Position};
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
-use crate::store::{AcceptedCommand, Append, Appended, Found, plan};
+use crate::store::{AcceptedCommand, Append, Appended, Found, known_instances, plan};
 
 /// Writes batches with the one writer.
 pub(super) struct Batches {
@@ -32,7 +32,14 @@ pub(super) async fn write(
     batch: &[Append],
     wake: &Wake,
 ) -> Result<Vec<Appended>> {
-    let (found, head) = look_up(&mut tx, batch).await?;
+    let Log {
+        found,
+        head,
+        newest,
+    } = look_up(&mut tx, batch).await?;
+    if known_instances(batch).is_some_and(|known| known < newest) {
+        return Err(Error::new(Kind::OtherInstances));
+    }
     let plan = plan(batch, &found, head);
     let new = |result: &Appended| matches!(result, Appended::New(_));
     if plan.results.iter().any(new) {
@@ -60,7 +67,8 @@ pub(super) const LOOK_UP: &str = "
     SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
            max((SELECT coalesce(max(position), 0) FROM es_event),
                (SELECT floor FROM es_log WHERE id = 1)),
-           c.first_position, c.count, c.version, e.position, e.command_id
+           c.first_position, c.count, c.version, e.position, e.command_id,
+           (SELECT coalesce(max(number), 0) FROM es_instance)
     FROM json_each(?) a
     LEFT JOIN es_command c
       ON a.value->>2 AND c.stream = a.value->>0 AND c.command_id = unhex(a.value->>1)
@@ -68,11 +76,16 @@ pub(super) const LOOK_UP: &str = "
       ON NOT a.value->>2 AND e.stream = a.value->>0 AND e.version = (a.value->>3) + 1
     ORDER BY a.key";
 
-/// What the log knows of each append's stream and command, and its head.
-async fn look_up(
-    tx: &mut Transaction<'_, Sqlite>,
-    batch: &[Append],
-) -> Result<(Vec<Found>, Position)> {
+/// What a batch is decided by.
+struct Log {
+    /// What the log knows of each append's stream and command.
+    found: Vec<Found>,
+    head: Position,
+    /// The instance that came last.
+    newest: u64,
+}
+
+async fn look_up(tx: &mut Transaction<'_, Sqlite>, batch: &[Append]) -> Result<Log> {
     let mut keys = Rows::new(DOING);
     for append in batch {
         let id = hex(append.command_id);
@@ -85,13 +98,17 @@ async fn look_up(
     }
     let query = sqlx::query(LOOK_UP).bind(keys.finish()?);
     let rows = query.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
-    let mut head = Position::START;
-    let mut found = Vec::with_capacity(rows.len());
+    let mut log = Log {
+        found: Vec::with_capacity(rows.len()),
+        head: Position::START,
+        newest: 0,
+    };
     for (row, append) in rows.iter().zip(batch) {
-        head = position(row.try_get(1).map_err(failed(DOING))?)?;
-        found.push(read_found(row, append)?);
+        log.head = position(row.try_get(1).map_err(failed(DOING))?)?;
+        log.newest = unsigned("instance", row.try_get(7).map_err(failed(DOING))?)?;
+        log.found.push(read_found(row, append)?);
     }
-    Ok((found, head))
+    Ok(log)
 }
 
 fn read_found(row: &SqliteRow, append: &Append) -> Result<Found> {

@@ -4,6 +4,7 @@
 //! (`BEGIN IMMEDIATE`) and looks at the log again, so nothing is believed that was read before.
 
 mod committer;
+mod instances;
 mod log;
 #[cfg(test)]
 mod plans;
@@ -33,9 +34,10 @@ use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, LogPage, LogQuery,
-    Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange,
-    Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
+    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -484,6 +486,36 @@ impl EventStore for SqliteStore {
                 .map_err(failed("committing a consumer's effects"))?;
         }
         Ok(advanced)
+    }
+
+    async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {
+        const DOING: &str = "registering an instance";
+        let mut tx = self.write(DOING).await?;
+        let all = instances::register(&mut tx, instance).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(all)
+    }
+
+    async fn keep_alive(&self, number: u64, timeout: Duration) -> Result<Option<Vec<Instance>>> {
+        const DOING: &str = "keeping an instance registered";
+        let mut tx = self.write(DOING).await?;
+        if !instances::keep(&mut tx, number, timeout).await? {
+            return Ok(None);
+        }
+        let all = instances::all(&mut *tx).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(Some(all))
+    }
+
+    async fn deregister(&self, number: u64) -> Result<()> {
+        const DOING: &str = "deregistering an instance";
+        let mut tx = self.write(DOING).await?;
+        instances::leave(&mut tx, number).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        instances::all(&self.readers).await
     }
 
     async fn close(&self) {

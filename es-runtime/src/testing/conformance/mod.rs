@@ -20,6 +20,7 @@
 
 mod cursors;
 mod dropped;
+mod instances;
 mod log;
 mod order;
 mod reading;
@@ -123,6 +124,8 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
     reading::large_events_come_page_by_page(subject.fresh().await).await?;
+    instances::they_are_known_to_each_other(subject).await?;
+    instances::they_are_known_before_anything_is_written(subject.fresh().await, seed).await?;
     segments::imported_history_is_the_same(subject).await?;
     segments::only_what_continues_is_imported(subject).await?;
     segments::commands_are_forgotten_by_time(subject).await?;
@@ -151,6 +154,7 @@ fn append(stream: &StreamId, expected: u64, command: &str, events: usize) -> App
         metadata: Some(format!("{{\"actor\":\"{command}\"}}")),
         correlation: None,
         time: Timestamp::from_micros(1_700_000_000_000_001),
+        known_instances: None,
     }
 }
 

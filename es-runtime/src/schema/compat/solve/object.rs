@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::super::judge::pointer;
 use super::super::node::{Id, Kind, Kinds, Leaf, PatternId, Properties};
+use super::super::refs::pointer;
 use super::branch::{Branch, Say};
 use super::{Doubt, Found, Goal, Solver, too_much};
 
