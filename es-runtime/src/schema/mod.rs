@@ -47,6 +47,8 @@ mod types;
 
 pub use command::{assert_kept, command};
 pub(crate) use contract::described;
+#[cfg(feature = "testing")]
+pub(crate) use contract::payload_schemas;
 pub use contract::{Contract, Level};
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;

@@ -14,3 +14,9 @@ fn everything_is_released() {
     );
     assert!(report.findings.is_empty(), "{report}");
 }
+
+#[test]
+fn both_versions_of_the_contract_agree_with_their_schemas() {
+    use bank::accounts::contract::Accounts;
+    es_runtime::testing::laws::<Accounts>().schemas().check();
+}
