@@ -200,13 +200,6 @@ impl<E: Event> History<E> {
         Ok(Foreign::Payload(variant, into_text(payload, newest)?))
     }
 
-    /// The names of events that no variant has, and that are read, or passed over.
-    #[cfg(feature = "schema")]
-    pub(crate) fn foreign_names(&self) -> impl Iterator<Item = &'static str> {
-        let merged = self.merged.iter().map(|merged| merged.name);
-        merged.chain(self.gone.iter().map(|gone| gone.name))
-    }
-
     /// The oldest version whose readers understand an event that is no variant's.
     pub(super) fn foreign_version(&self, name: &str) -> Option<u32> {
         let merged = self

@@ -419,7 +419,7 @@ impl Family {
             name: E::NAME,
             types: E::TYPES,
             shapes: E::SHAPES,
-            foreign: E::HISTORY.foreign_names().collect(),
+            foreign: E::HISTORY.foreign_names().map(|(name, _)| name).collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),
