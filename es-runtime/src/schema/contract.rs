@@ -107,6 +107,18 @@ pub(crate) const fn described<I: IntegrationEvent + JsonSchema>() -> TypeSchema 
     }
 }
 
+/// The schemas of a version's payloads, in the order of its events.
+#[cfg(feature = "testing")]
+pub(crate) fn payload_schemas(
+    id: StreamVersion,
+    types: &'static [IntegrationType],
+    schema: TypeSchema,
+) -> Result<Vec<Value>> {
+    let stream = Stream::of(id, types, "an older version", schema)?;
+    let documents = stream.events.iter().map(|event| stream.document(event));
+    Ok(documents.collect())
+}
+
 /// One event of an integration stream.
 pub(crate) struct PublicEvent {
     /// `account-opened`.

@@ -49,6 +49,8 @@ mod types;
 pub use command::{assert_kept, command};
 pub use contract::Contract;
 pub(crate) use contract::described;
+#[cfg(feature = "testing")]
+pub(crate) use contract::payload_schemas;
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
 pub use schemars::{self, JsonSchema};

@@ -18,6 +18,12 @@ fn everything_is_released() {
     assert!(report.findings.is_empty(), "{report}");
 }
 
+#[test]
+fn both_versions_of_the_contract_agree_with_their_schemas() {
+    use bank::accounts::contract::Accounts;
+    es_runtime::testing::laws::<Accounts>().schemas().check();
+}
+
 /// The contract and the builder are two lists of the same things.
 #[tokio::test]
 async fn everything_is_described() {
