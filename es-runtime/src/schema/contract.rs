@@ -114,7 +114,7 @@ pub(crate) fn payload_schemas(
     types: &'static [IntegrationType],
     schema: TypeSchema,
 ) -> Result<Vec<Value>> {
-    let stream = Stream::of(id, types, "an older version", schema)?;
+    let stream = Stream::of(id, (types, Status::Live), "an older version", schema)?;
     let documents = stream.events.iter().map(|event| stream.document(event));
     Ok(documents.collect())
 }
