@@ -51,10 +51,14 @@ async fn the_catalogue_tells_every_version_and_its_head() -> Result<()> {
     let (bank, url) = bank().await?;
     let streams = json(get(&format!("{url}/streams")).await).await;
     let entry = |version: u32| {
-        serde_json::json!({
+        let mut entry = serde_json::json!({
             "stream": "accounts", "version": version, "status": "live", "first": 1, "head": 3,
             "events": format!("/streams/accounts/v{version}/events"),
-        })
+        });
+        if version == 1 {
+            entry["successor"] = "/streams/accounts/v2".into();
+        }
+        entry
     };
     assert_eq!(streams, serde_json::json!([entry(1), entry(2)]));
     let one = json(get(&format!("{url}/streams/accounts/v2")).await).await;

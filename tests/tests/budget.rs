@@ -33,11 +33,8 @@ fn serde(lines: &Lines) -> usize {
     lines["Serialize"] + lines["Deserialize"]
 }
 
-/// What a change in a history may emit.
-const STEP: usize = 8;
-
 /// Each kind of change, with all that it may say, and the fields that it is about.
-const STEPS: [&str; 8] = [
+const KINDS: [&str; 8] = [
     "Opened { #[event(since = 3, was = \"ccy\")] currency: String }",
     "Opened { #[event(since = 3, default = \"DKK\".to_owned())] currency: String }",
     "Opened { #[event(since = 3, from = computed)] currency: String }",
@@ -67,12 +64,12 @@ fn a_step_of_a_history_keeps_to_its_budget() {
     // A variant with a past has a row in a table, and each of its changes stands in the row.
     let past = "#[event(since = 2, was = \"account.created\")]";
     let row = lines(&format!("{past} Opened {{ currency: String }}"));
-    for step in STEPS {
+    for step in KINDS {
         let emitted = lines(&format!("{past} {step}")) - row;
         println!("{emitted:>4}  {step}");
         assert!(
-            emitted <= STEP,
-            "{emitted} lines, and {STEP} are allowed: {step}"
+            emitted <= LINES_A_STEP,
+            "{emitted} lines, and {LINES_A_STEP} are allowed: {step}"
         );
     }
 }

@@ -460,7 +460,8 @@ impl<'a> Line<'a> {
         let here = |ident: &Ident| {
             let newest = self
                 .history
-                .newest()
+                .shapes
+                .last()
                 .into_iter()
                 .flat_map(|shape| &shape.fields);
             let mut same = newest.filter(|other| other.ident.as_ref() == Some(ident));
@@ -469,7 +470,7 @@ impl<'a> Line<'a> {
         match &field.ident {
             Some(ident) if version >= self.last || here(ident) => ident.clone(),
             Some(ident) => naming::field(&field.name, ident.span()),
-            None => Ident::new("__", field.span()),
+            None => Ident::new("__", field.at.span()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Feed {
     base: String,
     client: Client,
+    /// Whether it was told that the stream is deprecated.
+    warned: bool,
 }
 
 /// What a problem of the feed tells a program.
@@ -35,7 +38,23 @@ impl Feed {
         Self {
             base,
             client: Client::new(),
+            warned: false,
         }
+    }
+
+    /// Says once, in the log, that the stream is to be left.
+    fn warn(&mut self, headers: &HeaderMap, stream: &StreamVersion) {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        if text("deprecation").is_none() || std::mem::replace(&mut self.warned, true) {
+            return;
+        }
+        let mut links = headers
+            .get_all("link")
+            .iter()
+            .filter_map(|link| link.to_str().ok());
+        let successor = links.find(|link| link.contains("successor-version"));
+        let sunset = text("sunset");
+        tracing::warn!(%stream, sunset, successor, "the stream is deprecated: move to its successor");
     }
 
     fn failed(&self, error: reqwest::Error) -> Error {
@@ -107,6 +126,7 @@ impl Source for Feed {
         if !response.status().is_success() {
             return Err(self.refused(response, stream, after).await);
         }
+        self.warn(response.headers(), stream);
         let body = response.bytes().await.map_err(|error| self.failed(error))?;
         let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
             let why = "the answer is no batch of CloudEvents".to_owned();

@@ -1,5 +1,6 @@
 //! The laws of a stream's versions, checked with made-up events.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 
@@ -25,11 +26,15 @@ use crate::integration::{Cast, Check, IntegrationEvent, IntegrationType, version
 /// 2. An older event goes up and is a valid event of the next version; a newer one comes down and
 ///    is a valid event of the version before.
 /// 3. What went up comes down as it was, unless the history declares the change as `lossy`.
+///
+/// With the feature `schema` and [`schemas`](Laws::schemas), a valid event is also one that its
+/// version's schema allows.
 pub fn laws<E: IntegrationEvent>() -> Laws<E> {
     Laws {
         seed: 0x5eed,
         cases: 100,
         samples: Vec::new(),
+        schemas: HashMap::new(),
         event: PhantomData,
     }
 }
@@ -41,7 +46,38 @@ pub struct Laws<E> {
     seed: u64,
     cases: usize,
     samples: Vec<(u32, usize, String)>,
+    /// What the payloads of a version must agree with, in the order of its events.
+    schemas: HashMap<u32, Vec<Value>>,
     event: PhantomData<fn() -> E>,
+}
+
+#[cfg(feature = "schema")]
+impl<E: IntegrationEvent + schemars::JsonSchema> Laws<E> {
+    /// Holds the events to the schemas of their versions, too: what goes up or comes down is what
+    /// the schema of the other version allows.
+    ///
+    /// # Panics
+    /// When a version has no schema: let `derive(JsonSchema)` stand below
+    /// `#[derive(IntegrationEvent)]`, where the older types see it.
+    pub fn schemas(mut self) -> Self {
+        use crate::schema::{described, payload_schemas};
+        let newest = (E::VERSION, E::TYPES, Some(described::<E>()));
+        let older = E::OLDER.iter().filter(|older| older.check.is_some());
+        let older = older.map(|older| (older.version(), older.types(), older.schema));
+        for (version, types, schema) in std::iter::once(newest).chain(older) {
+            let id = version_of::<E>(version);
+            let Some(schema) = schema else {
+                panic!(
+                    "`{id}` has no schema: let `derive(JsonSchema)` stand below `#[derive(IntegrationEvent)]`"
+                );
+            };
+            match payload_schemas(id, types, schema) {
+                Ok(schemas) => drop(self.schemas.insert(version, schemas)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self
+    }
 }
 
 impl<E: IntegrationEvent> Laws<E> {
@@ -75,7 +111,7 @@ impl<E: IntegrationEvent> Laws<E> {
     pub fn check(self) {
         let mut random = Rng::with_seed(self.seed);
         let mut broken = Broken::default();
-        let versions = versions::<E>();
+        let versions = versions::<E>(&self.schemas);
         let mut samples: Vec<Vec<Event>> = Vec::new();
         for version in &versions {
             samples.push(self.of(version, &mut random, &mut broken));
@@ -144,10 +180,34 @@ struct Version {
     lossy: &'static [&'static str],
     check: Check,
     down: Option<Cast>,
+    #[cfg_attr(not(feature = "schema"), allow(dead_code))]
+    schemas: Vec<Value>,
+}
+
+impl Version {
+    /// Why its schema does not allow an event.
+    #[cfg(feature = "schema")]
+    fn disagrees(&self, event: &Event) -> Option<String> {
+        use crate::schema::compat::{Verdict, subset};
+        let schema = self.schemas.get(event.variant)?;
+        let (_, value) = event.value();
+        match subset(&serde_json::json!({ "const": value }), schema) {
+            Verdict::Subset => None,
+            Verdict::NotSubset { path, reason, .. } | Verdict::Unsure { path, reason } => {
+                Some(format!("{reason} at `{path}`"))
+            }
+        }
+    }
+
+    #[cfg(not(feature = "schema"))]
+    fn disagrees(&self, _: &Event) -> Option<String> {
+        None
+    }
 }
 
 /// The newest version, then each older one.
-fn versions<E: IntegrationEvent>() -> Vec<Version> {
+fn versions<E: IntegrationEvent>(schemas: &HashMap<u32, Vec<Value>>) -> Vec<Version> {
+    let schemas = |version| schemas.get(&version).cloned().unwrap_or_default();
     let newest = Version {
         number: E::VERSION,
         name: version_of::<E>(E::VERSION).to_string(),
@@ -155,6 +215,7 @@ fn versions<E: IntegrationEvent>() -> Vec<Version> {
         lossy: &[],
         check: Check::of::<E>(),
         down: None,
+        schemas: schemas(E::VERSION),
     };
     let older = E::OLDER.iter().filter_map(|older| {
         Some(Version {
@@ -164,6 +225,7 @@ fn versions<E: IntegrationEvent>() -> Vec<Version> {
             lossy: older.lossy(),
             check: older.check?,
             down: older.down(),
+            schemas: schemas(older.version()),
         })
     });
     std::iter::once(newest).chain(older).collect()
@@ -212,7 +274,17 @@ impl Broken {
         let kind = &version.types[event.variant];
         let payload = &event.payload;
         match (version.check.again)(event.variant, payload) {
-            Ok(again) if again == *payload => true,
+            Ok(again) if again == *payload => match version.disagrees(event) {
+                None => true,
+                Some(why) => {
+                    self.say(
+                        version,
+                        kind,
+                        &format!("its schema does not allow it: {payload}: {why}"),
+                    );
+                    false
+                }
+            },
             Ok(again) => {
                 self.say(
                     version,

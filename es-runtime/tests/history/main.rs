@@ -5,7 +5,10 @@
 
 mod golden;
 mod property;
+mod published;
 mod releases;
+#[path = "../until/mod.rs"]
+mod until;
 
 use es_runtime::event::{Event, Position, Recorded, StoredEvent, StreamId};
 use es_runtime::store::{EventStore, LogQuery, StreamQuery};
