@@ -226,7 +226,7 @@ impl<E: Event> History<E> {
 
     /// The names that no variant has and that are read all the same, each with the newest version
     /// that is.
-    pub(crate) fn foreign_versions(&self) -> impl Iterator<Item = (&'static str, u32)> {
+    pub(crate) fn foreign_names(&self) -> impl Iterator<Item = (&'static str, u32)> {
         let merged = self.merged.iter();
         let merged = merged.map(|merged| (merged.name, merged.versions.newest()));
         let gone = self.gone.iter().map(|gone| match gone.up {
