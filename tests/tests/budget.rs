@@ -12,8 +12,11 @@ use std::path::Path;
 
 use crates::{Build, Derives, Lines, SIZES, STEPS, check_time, count, count_steps};
 
+/// Lines for an enum of so many variants.
+type Limit = fn(usize) -> usize;
+
 /// What a derive may emit for an enum of `n` variants without a history.
-const LIMITS: [(&str, fn(usize) -> usize); 3] = [
+const LIMITS: [(&str, Limit); 3] = [
     ("Event", |n| 12 * n + 80),
     ("Command", |n| 10 * n),
     ("IntegrationEvent", |n| 4 * n + 80),
