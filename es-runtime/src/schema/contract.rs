@@ -114,8 +114,7 @@ pub(crate) fn payload_schemas(
     types: &'static [IntegrationType],
     schema: TypeSchema,
 ) -> Result<Vec<Value>> {
-    let declared = (types, Status::Live);
-    let stream = Stream::of(id, declared, "an older version", schema)?;
+    let stream = Stream::of(id, (types, Status::Live), "an older version", schema)?;
     let documents = stream.events.iter().map(|event| stream.document(event));
     Ok(documents.collect())
 }
