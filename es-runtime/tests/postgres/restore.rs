@@ -51,7 +51,11 @@ async fn a_log_that_was_dumped_under_load_goes_on_in_another_cluster() {
         let mut again = append(&event.stream, 0, "", own.count());
         again.command_id = command;
         // The others are known by their events alone.
-        again.repeatable = copy.outcome(&event.stream, command).await.unwrap().is_some();
+        again.repeatable = copy
+            .outcome(&event.stream, command)
+            .await
+            .unwrap()
+            .is_some();
         let done = insist(&copy, again, &progress).await.unwrap();
         assert_eq!(done.outcome.first, event.position);
         acknowledged.push(done);
