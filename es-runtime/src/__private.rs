@@ -102,6 +102,10 @@ pub fn events<A: Aggregate<Event = E, Error = R>, E, R>(
     answer.map(IntoEvents::into_events)
 }
 
+/// What a generic enum of events has, internal or public, once. rustc prints the name.
+#[allow(non_camel_case_types)]
+pub trait InternalIsNeverPublished_ES0011 {}
+
 /// The events of an aggregate are those of the enum that names it.
 pub fn its_event<E>(event: &impl ItsEvent<E>) -> &E {
     event.itself()

@@ -1,9 +1,10 @@
-//! Crates with large enums, and what rustc counts in them.
+//! Packages outside of the workspace: crates with large enums and what rustc counts in them, and
+//! crates that are set up in another way.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
@@ -79,20 +80,40 @@ pub(crate) enum Build {
     Again,
 }
 
+/// A package outside of the workspace.
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) edition: &'static str,
+    /// What it calls `es-runtime`.
+    pub(crate) runtime: &'static str,
+}
+
+const BUDGET: Package = Package {
+    name: "budget",
+    edition: "2024",
+    runtime: "es-runtime",
+};
+
 /// Has rustc check a program, and answers what it says.
 fn check(name: &str, program: &str, build: Build) -> String {
-    let folder = package();
-    // One at a time: the package is one.
-    let lock = File::create(folder.join("lock")).expect("a file can be made");
+    check_in(&BUDGET, name, program, build)
+}
+
+pub(crate) fn check_in(package: &Package, name: &str, program: &str, build: Build) -> String {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = all.join(package.name);
+    fs::create_dir_all(folder.join("src/bin")).expect("a folder can be made");
+    // One at a time: the files are the same.
+    let lock = File::create(all.join("packages.lock")).expect("a file can be made");
     lock.lock().expect("a file can be locked");
-    manifest(&folder);
+    manifest(package, &folder);
     write(&folder.join(format!("src/bin/{name}.rs")), program);
     let output = cargo()
         .args(["rustc", "--offline", "--profile", "check", "--bin", name])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(folder.join("target"))
+        .arg(all.join("packages"))
         .args(["--", "-Zmacro-stats"])
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
@@ -117,20 +138,19 @@ fn derive(line: &str) -> Option<(String, usize)> {
     Some((name.to_owned(), lines))
 }
 
-/// The folder of a package outside of the workspace.
-fn package() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("budget");
-    fs::create_dir_all(folder.join("src/bin")).expect("a folder can be made");
-    folder
-}
-
 /// Gives the package the workspace's versions of everything.
-fn manifest(folder: &Path) {
+fn manifest(package: &Package, folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Package {
+        name,
+        edition,
+        runtime,
+    } = package;
     let manifest = format!(
-        "[package]\nname = \"budget\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\nes-runtime = {{ path = {:?}, default-features = false }}\n\
-         serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[profile.dev]\ndebug = false\n",
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n\n[workspace]\n\n\
+         [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
+         {runtime} = {{ package = \"es-runtime\", path = {:?}, default-features = false }}\n\n\
+         [profile.dev]\ndebug = false\n",
         root.join("es-runtime")
     );
     write(&folder.join("Cargo.toml"), &manifest);

@@ -19,6 +19,9 @@ const LIMITS: [(&str, usize, usize); 3] = [
     ("IntegrationEvent", 4, 80),
 ];
 
+/// And for each change of a history.
+const LINES_A_STEP: usize = 8;
+
 /// Together, of what serde emits for the same enum of 200 events, in percent.
 const SHARE: usize = 10;
 

@@ -1,6 +1,6 @@
 //! The values of options: from the tokens behind a key to what they say.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
@@ -10,6 +10,9 @@ use syn::{Attribute, Field, LitInt, LitStr, Token, Type, parenthesized};
 use super::inventory::{Kind, Spec};
 use super::split::Part;
 use crate::diag::{self, Diagnostic};
+
+/// More versions than anybody makes. A slip of the finger must not keep the compiler busy.
+const MOST: u32 = 9999;
 
 /// What an option says.
 pub(super) enum Value {
@@ -50,6 +53,12 @@ pub(crate) struct Became {
     pub(crate) at: TokenStream,
 }
 
+/// `name: "account"`, as in a struct.
+fn is_colon(rest: &TokenStream) -> bool {
+    let first = rest.clone().into_iter().next();
+    matches!(first, Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
+}
+
 /// Reads a value of the kind that the option has, and what is left behind it.
 pub(super) fn value_of(
     spec: &Spec,
@@ -71,6 +80,7 @@ pub(super) fn value_of(
         (kind, _) if kind.is_list() => return Err(wrong(part)),
         (_, Some(tokens)) if !tokens.is_empty() => tokens,
         _ if part.rest.is_empty() => return Err(wrong(key)),
+        _ if is_colon(&part.rest) => return Err(diag::colon(spec, &part.rest)),
         _ => return Err(wrong(part)),
     };
     let parsed = |input: ParseStream<'_>| {
@@ -90,6 +100,7 @@ pub(super) fn value_of(
     };
     match parsed.parse2(tokens.clone()) {
         Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
+        Ok((Value::Version(version), _)) if version > MOST => Err(wrong(tokens)),
         Ok(parsed) => Ok(parsed),
         Err(_) => Err(wrong(tokens)),
     }

@@ -4,7 +4,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::handlers::{self, Kind};
-use super::{Guard, anonymous, implement, itself};
+use super::{Guard, anonymous, implement, itself, never_both};
 use crate::diag;
 use crate::model::{Dispatch, EventEnum};
 
@@ -36,7 +36,8 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
         Dispatch::Manual(_) => TokenStream::new(),
     };
     let tracked = tracked(model);
-    anonymous(&quote!(#tracked #codecs #event #beside #evolve))
+    let never_both = never_both(input);
+    anonymous(&quote!(#tracked #codecs #event #beside #never_both #evolve))
 }
 
 /// What the impl of `Event` needs of a generic enum.

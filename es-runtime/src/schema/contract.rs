@@ -114,7 +114,7 @@ pub(crate) fn payload_schemas(
     types: &'static [IntegrationType],
     schema: TypeSchema,
 ) -> Result<Vec<Value>> {
-    let stream = Stream::of(id, types, "an older version", schema)?;
+    let stream = Stream::of(id, (types, Status::Live), "an older version", schema)?;
     let documents = stream.events.iter().map(|event| stream.document(event));
     Ok(documents.collect())
 }
@@ -443,10 +443,7 @@ impl Family {
                 .filter(|variant| !E::HISTORY.is_retired(*variant))
                 .collect(),
             shapes: E::SHAPES,
-            foreign: E::HISTORY
-                .foreign_versions()
-                .map(|(name, _)| name)
-                .collect(),
+            foreign: E::HISTORY.foreign_names().map(|(name, _)| name).collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),

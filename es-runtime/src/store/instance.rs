@@ -55,7 +55,7 @@ impl Knowledge {
             let names = event.was.iter().chain([&event.name]);
             events.extend(names.map(|name| ((*name).to_owned(), event.version)));
         }
-        let foreign = E::HISTORY.foreign_versions();
+        let foreign = E::HISTORY.foreign_names();
         events.extend(foreign.map(|(name, version)| (name.to_owned(), version)));
     }
 

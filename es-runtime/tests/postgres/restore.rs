@@ -7,7 +7,7 @@ use es_servers::Postgres;
 use fastrand::Rng;
 
 use crate::law::{Acknowledged, check};
-use crate::load::{ALL, Load, Progress, Reads, append, insist, seeded, size, stream};
+use crate::load::{ALL, Load, Progress, Reads, Writes, append, insist, seeded, size, stream};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_log_that_was_dumped_under_load_goes_on_in_another_cluster() {

@@ -37,6 +37,8 @@ const _: () = {
         const SHAPES: &'static str = "event account.opened 1 { currency: C }\n";
     }
     #[automatically_derived]
+    impl<C: Currency> __es::InternalIsNeverPublished_ES0011 for AccountEvent<C> where C: Copy {}
+    #[automatically_derived]
     impl<C: Currency> __es::Evolve for Account<C>
     where
         C: Copy,
