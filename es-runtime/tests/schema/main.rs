@@ -3,6 +3,7 @@
 mod cases;
 mod hostile;
 mod pairs;
+mod patterns;
 mod program;
 mod random;
 mod rules;

@@ -195,6 +195,14 @@ fn texts() {
         json!({"type": "string", "pattern": "\\u00e9"}),
         json!({"type": "string", "minLength": 1}),
     );
+    equal(
+        json!({"type": "string", "pattern": "(?!$)"}),
+        json!({"type": "string", "minLength": 1}),
+    );
+    equal(
+        json!({"type": "string", "pattern": "([\\s\\S]*$)+c"}),
+        json!(false),
+    );
     // Characters are counted, not bytes.
     narrower(json!({"const": "é😀"}), json!({"maxLength": 2}));
     // Ends of lines are characters that a dot does not match.

@@ -222,8 +222,10 @@ impl Languages {
         if second == EMPTY {
             return first;
         }
-        // Anything, and then what may be nothing, is anything.
-        if first == ALL && self.accepts(second, false, false) {
+        // Anything, and then what may be nothing wherever it is, is anything.
+        let places = [(false, false), (false, true), (true, false), (true, true)];
+        let is_optional = |(start, end)| self.accepts(second, start, end);
+        if first == ALL && places.into_iter().all(is_optional) {
             return ALL;
         }
         if let Term::Then(head, tail) = self.terms[first.0 as usize] {
@@ -412,8 +414,9 @@ fn rank(letter: char) -> (u8, char) {
         'A'..='Z' => 1,
         '0'..='9' => 2,
         '!'..='~' => 3,
-        ' ' => 4,
-        _ if letter.is_control() => 6,
+        // The end of a line for every engine.
+        ' ' | '\n' => 4,
+        _ if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') => 6,
         _ => 5,
     };
     (group, letter)
