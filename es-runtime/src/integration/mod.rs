@@ -15,15 +15,17 @@ pub(crate) use mapper::{AggregateMapper, Mapper};
 pub use proof::{InvalidHex, Salt, StreamHash};
 #[cfg(feature = "runtime")]
 pub(crate) use stream::IntegrationStream;
+pub(crate) use versions::Cast;
 #[cfg(feature = "testing")]
 pub(crate) use versions::Check;
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use versions::TypeSchema;
-pub(crate) use versions::{Cast, down, encoded};
 #[doc(hidden)]
 pub use versions::{Described, all_downward, all_upward, below, downward, upward};
 pub use versions::{Downcast, Older, Status, Upcast};
+#[cfg(feature = "schema")]
+pub(crate) use versions::{down, encoded};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
