@@ -1,52 +1,17 @@
-//! The versions of a public stream, as its newest enum declares them.
-//!
-//! An event's *line* is what it was from the version that it came in to the one that it left in.
-//! Those of the newest version are the enum's variants; others ended before, or were merged into
-//! one of them.
-
-use std::collections::BTreeMap;
+//! An event through the versions.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
-use syn::spanned::Spanned as _;
-use syn::{Attribute, LitStr, Type};
+use syn::{Attribute, Type};
 
-use super::RawVariant;
-use super::history::{Change, Field, History, Shape, Step};
-use super::naming::{self, Grammar, Name};
+use super::said::{Said, What, fields};
+use crate::attr::Options;
 use crate::attr::inventory::INTEGRATION_EVENT;
 use crate::attr::serde::{self, Names};
-use crate::attr::{Number, Options, Place};
 use crate::diag::{self, Errors};
-
-/// All versions but the newest one.
-pub(crate) struct Versions<'a> {
-    /// The module that the older versions are in.
-    pub(crate) module: Ident,
-    pub(crate) lines: Vec<Line<'a>>,
-    /// Those that have a type, the newest first.
-    pub(crate) older: Vec<Older>,
-    /// Retired ones, whose types nobody needs, the newest first.
-    pub(crate) gone: Vec<u32>,
-}
-
-/// An older version with a type.
-pub(crate) struct Older {
-    pub(crate) number: u32,
-    pub(crate) status: Status,
-    /// Whether it has a mapping of its own.
-    pub(crate) own: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Status {
-    Live,
-    Deprecated { from: Day, sunset: Option<Day> },
-    Retired,
-}
-
-/// Year, month and day, which there is.
-pub(crate) type Day = (u32, u32, u32);
+use crate::model::RawVariant;
+use crate::model::history::{Change, Field, History, Shape, Step};
+use crate::model::naming::{self, Grammar, Name};
 
 /// An event through the versions.
 pub(crate) struct Line<'a> {
@@ -67,196 +32,9 @@ pub(crate) struct Line<'a> {
     pub(crate) into: Option<Type>,
 }
 
-/// What an attribute says of one change, as far as the way down needs it.
-pub(crate) struct Said {
-    /// The version that it made.
-    pub(crate) since: u32,
-    /// The word `since`, to point at.
-    pub(crate) key: Ident,
-    pub(crate) what: What,
-    pub(crate) down: Option<Type>,
-    pub(crate) lossy: Option<Ident>,
-}
-
-pub(crate) enum What {
-    /// The event came in.
-    Came,
-    /// The event went; whether something may make it again on the way down.
-    Went { comes_back: bool },
-    /// Another event was merged into it.
-    Merged,
-    /// The way down needs nothing: added, renamed, moved.
-    Simple,
-    /// Fields were removed, and are filled on the way down with this; or a default of theirs.
-    Removed {
-        names: Vec<String>,
-        fill: Option<Option<TokenStream>>,
-    },
-    /// A function made other fields of them.
-    Converted,
-    /// A function made all of it.
-    Whole,
-}
-
-impl<'a> Versions<'a> {
-    pub(crate) fn read(
-        errors: &Errors,
-        options: &Options,
-        stream: &Name,
-        newest: u32,
-        lines: Vec<Line<'a>>,
-    ) -> Self {
-        let module = options.ident("history").cloned().unwrap_or_else(|| {
-            let name = naming::field(&stream.text, stream.at.span());
-            Ident::new(&format!("{}_versions", name.unraw()), name.span())
-        });
-        let mut versions = Self {
-            module,
-            lines,
-            older: Vec::new(),
-            gone: Vec::new(),
-        };
-        let retired = numbers(errors, options, "retired", newest);
-        let own = numbers(errors, options, "own", newest);
-        let deprecated = numbers(errors, options, "deprecated", newest.saturating_add(1));
-        for number in own.values().filter(|n| retired.contains_key(&n.version)) {
-            errors.push(diag::versions::retired_already(number));
-        }
-        for number in deprecated
-            .values()
-            .filter(|n| retired.contains_key(&n.version))
-        {
-            errors.push(diag::versions::retired_already(number));
-        }
-        let said: BTreeMap<u32, &Ident> = versions
-            .lines
-            .iter()
-            .flat_map(|line| &line.said)
-            .map(|said| (said.since, &said.key))
-            .collect();
-        let spoken_of = [&retired, &own, &deprecated]
-            .iter()
-            .filter_map(|numbers| numbers.keys().find(|version| **version < newest))
-            .next();
-        let beyond = said.range(newest.saturating_add(1)..).next().is_some();
-        if beyond || (said.is_empty() && spoken_of.is_none()) {
-            return versions;
-        }
-        let Some(oldest) = (1..newest).find(|version| !retired.contains_key(version)) else {
-            versions.gone = (1..newest).rev().collect();
-            return versions;
-        };
-        if let Some(missing) = (oldest + 1..=newest).find(|version| !said.contains_key(version)) {
-            let next = said.range(missing..).next();
-            let next = next.map(|(since, key)| (*since, *key));
-            errors.push(diag::versions::gap(
-                &stream.text,
-                missing,
-                next,
-                options.place(),
-            ));
-            return versions;
-        }
-        versions.gone = retired
-            .keys()
-            .rev()
-            .copied()
-            .filter(|v| *v < oldest)
-            .collect();
-        versions.older = (oldest..newest)
-            .rev()
-            .map(|number| Older {
-                number,
-                own: own.contains_key(&number),
-                status: match deprecated.get(&number) {
-                    _ if retired.contains_key(&number) => Status::Retired,
-                    Some(number) => Status::deprecated(errors, number),
-                    None => Status::Live,
-                },
-            })
-            .collect();
-        versions
-    }
-
-    /// The version that was made into this one, if it has a type.
-    pub(crate) fn before(&self, version: u32) -> Option<&Older> {
-        self.older.iter().find(|older| older.number + 1 == version)
-    }
-
-    /// The events of a version, in the order of their variants.
-    pub(crate) fn events(&self, version: u32) -> impl Iterator<Item = &Line<'a>> {
-        self.lines.iter().filter(move |line| line.is_in(version))
-    }
-}
-
-/// What is said of versions by one option, each of them older than `end`.
-fn numbers<'o>(
-    errors: &Errors,
-    options: &'o Options,
-    name: &str,
-    end: u32,
-) -> BTreeMap<u32, &'o Number> {
-    let mut numbers = BTreeMap::new();
-    for number in options.numbers(name) {
-        if number.version == 0 || number.version >= end {
-            errors.push(diag::versions::no_such_version(name, number, end));
-        } else if numbers.insert(number.version, number).is_some() {
-            errors.push(diag::versions::twice(name, number));
-        }
-    }
-    numbers
-}
-
-impl Status {
-    /// That of the newest version.
-    pub(crate) fn of(errors: &Errors, options: &Options, newest: u32) -> Self {
-        let mut deprecated = options.numbers("deprecated");
-        deprecated
-            .find(|number| number.version == newest)
-            .map_or(Self::Live, |number| Self::deprecated(errors, number))
-    }
-
-    fn deprecated(errors: &Errors, number: &Number) -> Self {
-        let read = |text: &LitStr| {
-            let day = day(&text.value());
-            if day.is_none() {
-                errors.push(diag::versions::no_day(text));
-            }
-            day
-        };
-        let from = number.from.as_ref().and_then(read);
-        let sunset = number.sunset.as_ref().and_then(read);
-        if let (Some(from), Some(sunset), Some(text)) = (from, sunset, &number.sunset)
-            && sunset < from
-        {
-            errors.push(diag::versions::sunset_first(text));
-        }
-        from.map_or(Self::Live, |from| Self::Deprecated { from, sunset })
-    }
-}
-
-/// A day of the calendar, `2027-06-30`.
-fn day(text: &str) -> Option<Day> {
-    let mut parts = text.split('-').zip([4, 2, 2]).map(|(part, length)| {
-        let digits = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| part.parse::<u32>().ok())?
-    });
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    let whole = text.len() == 10 && (1..=length).contains(&day);
-    whole.then_some((year, month, day))
-}
-
 impl<'a> Line<'a> {
     /// The line of a variant, and those of the events that were merged into it.
-    pub(super) fn of_variant(
+    pub(in crate::model) fn of_variant(
         errors: &Errors,
         raw: &RawVariant<'a>,
         names: &Names,
@@ -460,8 +238,7 @@ impl<'a> Line<'a> {
         let here = |ident: &Ident| {
             let newest = self
                 .history
-                .shapes
-                .last()
+                .newest()
                 .into_iter()
                 .flat_map(|shape| &shape.fields);
             let mut same = newest.filter(|other| other.ident.as_ref() == Some(ident));
@@ -470,7 +247,7 @@ impl<'a> Line<'a> {
         match &field.ident {
             Some(ident) if version >= self.last || here(ident) => ident.clone(),
             Some(ident) => naming::field(&field.name, ident.span()),
-            None => Ident::new("__", field.at.span()),
+            None => Ident::new("__", field.span()),
         }
     }
 
@@ -539,85 +316,4 @@ fn came(errors: &Errors, options: &Options, said: &mut Vec<Said>) -> u32 {
         lossy: None,
     });
     first
-}
-
-/// What the attributes of fields say. What cannot be read in them is told by who reads their
-/// history.
-fn fields<'f>(
-    errors: &Errors,
-    fields: impl Iterator<Item = &'f syn::Field>,
-    owner: &Ident,
-) -> Vec<Said> {
-    let silent = Errors::new();
-    let mut said = Vec::new();
-    for field in fields {
-        let owner = field.ident.as_ref().unwrap_or(owner);
-        let options = Options::read(
-            &silent,
-            &INTEGRATION_EVENT,
-            Place::Field,
-            &field.attrs,
-            owner,
-        );
-        said.extend(Said::read(errors, options.changes()));
-    }
-    silent.finish();
-    said
-}
-
-impl Said {
-    /// What attributes say of changes of a variant or a field, and of the fields that they list.
-    fn read(errors: &Errors, changes: &[Options]) -> Vec<Self> {
-        let mut said = Vec::new();
-        for options in changes {
-            let listed = ["removed", "split", "combined", "moved", "upcast"];
-            if let (Some(listed), Some(key)) = (
-                listed.iter().find_map(|name| options.listed(name)),
-                options.key("since"),
-            ) {
-                said.extend(fields(errors, listed.fields.iter(), key));
-            }
-            said.extend(Self::of(errors, options));
-        }
-        said
-    }
-
-    fn of(errors: &Errors, options: &Options) -> Option<Self> {
-        let (since, key) = options.version("since").zip(options.key("since"))?;
-        let (what, of) = if options.has("merged") {
-            (What::Merged, "merged")
-        } else if options.has("upcast") {
-            (What::Whole, "upcast")
-        } else if let Some(listed) = options.listed("removed") {
-            let name = |field: &syn::Field| {
-                let ident = field.ident.as_ref()?;
-                Some(Names::plain().name(ident, &field.attrs))
-            };
-            let names = listed.fields.iter().filter_map(name).collect();
-            let fill = options.default("default").map(Option::<&_>::cloned);
-            (What::Removed { names, fill }, "removed")
-        } else {
-            let converted = ["split", "combined", "was_type"];
-            match converted.into_iter().find(|name| options.has(name)) {
-                Some(of) => (What::Converted, of),
-                None => (What::Simple, "it"),
-            }
-        };
-        let lossy = options.key("lossy");
-        if let (What::Simple, Some(lossy)) = (&what, lossy) {
-            errors.push(diag::versions::nothing_lost(lossy));
-        }
-        let fills =
-            options.has("default") && matches!(what, What::Merged | What::Whole | What::Converted);
-        if let (true, Some(default)) = (fills, options.key("default")) {
-            errors.push(diag::history::no_meaning(default, of));
-        }
-        Some(Self {
-            since,
-            key: key.clone(),
-            what,
-            down: options.ty("down").cloned(),
-            lossy: lossy.cloned(),
-        })
-    }
 }
