@@ -18,7 +18,8 @@ use crate::model::{CommandEnum, Dispatch, EventEnum, Handled, IntegrationEnum, R
 pub(crate) fn event(model: &EventEnum<'_>, errors: &Errors) {
     let names = model.variants.iter().flat_map(|v| {
         let merged = v.merged.iter().map(|merged| &merged.name);
-        std::iter::once(&v.name).chain(&v.was).chain(merged)
+        let was = v.was.iter().filter(|was| was.text != v.name.text);
+        std::iter::once(&v.name).chain(was).chain(merged)
     });
     let gone = model.gone.iter().map(|gone| &gone.name);
     unique(errors, Named::Event, names.chain(gone));
@@ -28,6 +29,11 @@ pub(crate) fn event(model: &EventEnum<'_>, errors: &Errors) {
         model.variants.iter().map(|v| (&v.handled, &v.name)),
     );
     for variant in &model.variants {
+        let same = variant
+            .was
+            .iter()
+            .filter(|was| was.text == variant.name.text);
+        same.for_each(|was| errors.push(diag::was_and_is(&was.text, &was.at)));
         defaults(&variant.history, errors);
     }
     // An event that is read wrongly for another reason is not compared as well.

@@ -223,6 +223,12 @@ pub(crate) fn missing_comma(inventory: &Inventory, spec: &Spec, rest: &TokenStre
     Diagnostic::new("ES0021", &first, title).help(format!("`{}, …`", spec.example))
 }
 
+pub(crate) fn colon(spec: &Spec, rest: &TokenStream) -> Diagnostic {
+    let first = rest.clone().into_iter().next();
+    let title = format!("the value of the option `{}` stands behind `=`", spec.name);
+    Diagnostic::new("ES0021", &first, title).help(format!("`{}`", spec.example))
+}
+
 pub(crate) fn version_zero(spec: &Spec, at: &TokenStream) -> Diagnostic {
     Diagnostic::new("ES0022", at, "versions count from 1").help(format!("`{} = 1`", spec.name))
 }
@@ -301,6 +307,11 @@ pub(crate) fn same_name(what: Named, name: &str, at: &TokenStream) -> Diagnostic
     Diagnostic::new("ES0005", at, title).note(note)
 }
 
+pub(crate) fn was_and_is(name: &str, at: &TokenStream) -> Diagnostic {
+    let title = format!("`{name}` is what this event is stored as today");
+    Diagnostic::new("ES0005", at, title).help("remove `was`, which lists the names of before")
+}
+
 pub(crate) fn first_used_here(name: &str, at: &TokenStream) -> Diagnostic {
     Diagnostic::new("ES0005", at, format!("`{name}` is first used here"))
 }
@@ -310,8 +321,11 @@ pub(crate) fn bad_name(grammar: Grammar, name: &str, at: &TokenStream) -> Diagno
         .fix(name)
         .map(|fixed| format!(": `{fixed}`"))
         .unwrap_or_default();
-    Diagnostic::new("ES0008", at, format!("`{name}` cannot be a stored name"))
-        .help(format!("use {}{fixed}", grammar.rule()))
+    let title = match name {
+        "" => "a stored name cannot be empty".to_owned(),
+        _ => format!("`{name}` cannot be a stored name"),
+    };
+    Diagnostic::new("ES0008", at, title).help(format!("use {}{fixed}", grammar.rule()))
 }
 
 pub(crate) fn reserved_column(at: &Ident) -> Diagnostic {

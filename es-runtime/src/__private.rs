@@ -27,8 +27,9 @@ pub use crate::integration::{
 pub use crate::projection::{Column, OutOfRange, Projection, Stored};
 pub use crate::store::{ColumnDef, Row, Value};
 
-/// Whether two stored names are equal, at compile time.
-pub const fn same(a: &str, b: &str) -> bool {
+/// Whether two stored names are equal, at compile time. An aggregate that is none has no other name.
+pub const fn same(a: Option<&str>, b: &str) -> bool {
+    let Some(a) = a else { return true };
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut i = 0;
     while i < a.len() && i < b.len() && a[i] == b[i] {
@@ -36,6 +37,21 @@ pub const fn same(a: &str, b: &str) -> bool {
     }
     i == a.len() && i == b.len()
 }
+
+/// Asks at compile time what an aggregate is called: the inherent constant, which wins, is there for
+/// aggregates alone.
+pub struct Named<A: ?Sized>(PhantomData<A>);
+
+impl<A: Aggregate> Named<A> {
+    pub const NAME: Option<&'static str> = Some(A::NAME);
+}
+
+/// Answers the question for all other types.
+pub trait NoAggregate {
+    const NAME: Option<&'static str> = None;
+}
+
+impl<A: ?Sized> NoAggregate for Named<A> {}
 
 /// Asks at compile time whether `T` is an internal event: the inherent constant, which wins, is
 /// there for those alone.
@@ -78,11 +94,56 @@ pub const fn event(variant: &'static str, name: &'static str) -> EventType {
     }
 }
 
-/// What a handler answered, as `decide` does.
-pub fn events<A: Aggregate>(
-    answer: Result<impl IntoEvents<A::Event>, A::Error>,
-) -> Result<Vec<A::Event>, A::Error> {
+/// What a handler of this aggregate's answered, as `decide` does.
+pub fn events<A: Aggregate<Event = E, Error = R>, E, R>(
+    _: &A,
+    answer: Result<impl IntoEvents<E>, R>,
+) -> Result<Vec<E>, R> {
     answer.map(IntoEvents::into_events)
+}
+
+/// What a generic enum of events has, internal or public, once. rustc prints the name.
+#[allow(non_camel_case_types)]
+pub trait InternalIsNeverPublished_ES0011 {}
+
+/// The events of an aggregate are those of the enum that names it.
+pub fn its_event<E>(event: &impl ItsEvent<E>) -> &E {
+    event.itself()
+}
+
+/// The commands of an aggregate are those of the enum that names it.
+pub fn its_command<C>(command: impl ItsCommand<C>) -> C {
+    command.itself()
+}
+
+#[diagnostic::on_unimplemented(
+    message = "the events of this aggregate are `{Self}`, not `{E}` [ES0012]",
+    label = "this aggregate has other events",
+    note = "say `event = {E}` on the aggregate, or name another aggregate here"
+)]
+pub trait ItsEvent<E> {
+    fn itself(&self) -> &E;
+}
+
+impl<E> ItsEvent<E> for E {
+    fn itself(&self) -> &E {
+        self
+    }
+}
+
+#[diagnostic::on_unimplemented(
+    message = "the commands of this aggregate are `{Self}`, not `{C}` [ES0012]",
+    label = "this aggregate has other commands",
+    note = "say `command = {C}` on the aggregate, or name another aggregate here"
+)]
+pub trait ItsCommand<C> {
+    fn itself(self) -> C;
+}
+
+impl<C> ItsCommand<C> for C {
+    fn itself(self) -> C {
+        self
+    }
 }
 
 /// Nobody has it: what is asked for where an aggregate has no method for a command. `Name` is called

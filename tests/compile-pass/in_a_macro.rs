@@ -14,6 +14,14 @@ macro_rules! read_model {
     };
 }
 
+macro_rules! row {
+    ($name:ident, $($field:tt)*) => {
+        #[derive(Projection)]
+        #[projection(name = "rows", version = 1)]
+        struct $name { $($field)* }
+    };
+}
+
 macro_rules! events {
     ($name:ident of $aggregate:ty, $family:expr, $variant:ident: $ty:ty) => {
         #[derive(Clone, Debug, Serialize, Deserialize, Event)]
@@ -25,6 +33,7 @@ macro_rules! events {
 }
 
 read_model!(Balance, "balances", 3, amount: Option<i64>);
+row!(Row, amount: i64, owner: String);
 events!(AccountEvent of Account, "account", Deposited: i64);
 
 #[derive(Clone, Command)]
@@ -42,5 +51,7 @@ impl Account {
 fn main() {
     Account.evolve(&AccountEvent::Deposited(1));
     assert_eq!((Balance::VERSION, Balance { amount: None }.amount), (3, None));
+    let Row { amount, owner } = Row { amount: 1, owner: String::new() };
+    assert_eq!(Row { amount, owner }.to_row().unwrap().len(), Row::COLUMNS.len());
     assert_eq!(AccountEvent::TYPES[0].name, "account.deposited");
 }

@@ -258,10 +258,6 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn parts(&mut self, tokens: TokenStream) {
-        split(tokens).iter().for_each(|part| self.part(part));
-    }
-
     fn part(&mut self, part: &Part) {
         let inventory = self.options.inventory;
         let Some(key) = &part.key else {
@@ -292,7 +288,15 @@ impl Reader<'_> {
                 if !rest.is_empty() {
                     self.errors
                         .push(diag::missing_comma(inventory, spec, &rest));
-                    self.parts(rest);
+                    // What stands there for no reason is no option, and was told.
+                    let is_option = |part: &&Part| {
+                        let key = part.key.as_ref();
+                        key.is_some_and(|key| known.iter().any(|spec| key == spec.name))
+                    };
+                    let parts = split(rest);
+                    let behind = parts.iter().skip(1);
+                    let first = parts.first().into_iter().filter(is_option);
+                    first.chain(behind).for_each(|part| self.part(part));
                 }
             }
             Err(error) => {

@@ -1,7 +1,23 @@
 //! "Did you mean …?"
 
-/// The one of `known` that looks most like `word`, if it looks much like it.
-pub(crate) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// What other crates call an option that has another name here.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("alias", "was"),
+    ("indexed", "index"),
+    ("rename", "name"),
+    ("table", "name"),
+    ("topic", "stream"),
+];
+
+/// The one of `known` that looks most like `word`, if it looks much like it or means the same.
+pub(crate) fn closest<'a>(
+    word: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let meant = |name: &&str| SYNONYMS.contains(&(word, *name));
+    if let Some(name) = known.clone().find(|name| meant(name)) {
+        return Some(name);
+    }
     let scored = known.map(|name| (similarity(word, name), name));
     scored
         .filter(|(score, _)| *score > 0.8)
@@ -52,6 +68,8 @@ mod tests {
         assert_eq!(closest("nmae"), Some("name"));
         assert_eq!(closest("agregate"), Some("aggregate"));
         assert_eq!(closest("dispatched"), Some("dispatch"));
+        assert_eq!(closest("rename"), Some("name"));
+        assert_eq!(closest("alias"), None);
         assert_eq!(closest("since"), None);
         assert_eq!(closest(""), None);
     }

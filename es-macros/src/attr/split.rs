@@ -31,6 +31,10 @@ pub(crate) fn split(tokens: TokenStream) -> Vec<Part> {
             '<' => depth += 1,
             '>' if last != '-' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
+                // A comma behind nothing is a part by itself: there is nothing else to point at.
+                if let Some(part) = parts.last_mut().filter(|part| part.is_empty()) {
+                    part.push(token);
+                }
                 parts.push(Vec::new());
                 continue;
             }

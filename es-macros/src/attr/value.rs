@@ -1,6 +1,6 @@
 //! The values of options: from the tokens behind a key to what they say.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
@@ -50,6 +50,12 @@ pub(crate) struct Became {
     pub(crate) at: TokenStream,
 }
 
+/// `name: "account"`, as in a struct.
+fn is_colon(rest: &TokenStream) -> bool {
+    let first = rest.clone().into_iter().next();
+    matches!(first, Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
+}
+
 /// Reads a value of the kind that the option has, and what is left behind it.
 pub(super) fn value_of(
     spec: &Spec,
@@ -71,6 +77,7 @@ pub(super) fn value_of(
         (kind, _) if kind.is_list() => return Err(wrong(part)),
         (_, Some(tokens)) if !tokens.is_empty() => tokens,
         _ if part.rest.is_empty() => return Err(wrong(key)),
+        _ if is_colon(&part.rest) => return Err(diag::colon(spec, &part.rest)),
         _ => return Err(wrong(part)),
     };
     let parsed = |input: ParseStream<'_>| {

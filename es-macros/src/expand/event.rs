@@ -4,7 +4,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::handlers::{self, Kind};
-use super::{Guard, anonymous, implement, itself};
+use super::{Guard, anonymous, implement, itself, never_both};
 use crate::diag;
 use crate::model::{Dispatch, EventEnum};
 
@@ -36,7 +36,8 @@ pub(crate) fn event(model: &EventEnum<'_>) -> TokenStream {
         Dispatch::Manual(_) => TokenStream::new(),
     };
     let tracked = tracked(model);
-    anonymous(&quote!(#tracked #codecs #event #beside #evolve))
+    let never_both = never_both(input);
+    anonymous(&quote!(#tracked #codecs #event #beside #never_both #evolve))
 }
 
 /// What the impl of `Event` needs of a generic enum.
@@ -83,8 +84,15 @@ fn same_name(model: &EventEnum<'_>) -> Guard {
     };
     let name = &model.name.text;
     let text = diag::name_differs(&model.input.ident, name, aggregate);
+    // That the aggregate is none, its own impl says: one error is enough.
     let assertion = quote_spanned! {model.name.at.span()=>
-        ::core::assert!(__es::same(<#aggregate as __es::Aggregate>::NAME, #name), #text)
+        ::core::assert!(
+            {
+                use __es::NoAggregate as _;
+                __es::same(__es::Named::<#aggregate>::NAME, #name)
+            },
+            #text
+        )
     };
     Guard::new(model.input, assertion)
 }

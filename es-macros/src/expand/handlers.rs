@@ -30,13 +30,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What is handled.
-    fn value(self) -> Ident {
+    /// What is handled, placed at `span`, for the same reasons as [`this`].
+    fn value(self, input: &DeriveInput, span: Span) -> Ident {
         let name = match self {
             Self::Command => "__command",
             Self::Event => "__event",
         };
-        Ident::new(name, Span::call_site())
+        Ident::new(name, span.resolved_at(input.ident.span()))
     }
 }
 
@@ -53,12 +53,18 @@ pub(super) fn expand(
     aggregate: &Type,
     variants: &[&Handled<'_>],
 ) -> TokenStream {
-    let arms = variants.iter().map(|variant| arm(kind, input, variant));
-    let value = kind.value();
+    let arms = variants
+        .iter()
+        .map(|variant| arm(kind, input, aggregate, variant));
+    let (span, item) = (aggregate.span(), itself(input));
+    let value = kind.value(input, span);
     let body = match (kind, variants.is_empty()) {
-        (Kind::Event, true) => quote!(match *#value {}),
-        _ => quote!(match #value { #(#arms)* }),
+        (Kind::Command, true) => quote!(match #value),
+        (Kind::Event, true) => quote!(match *#value),
+        (Kind::Command, false) => quote_spanned!(span=> match __es::its_command::<#item>(#value)),
+        (Kind::Event, false) => quote_spanned!(span=> match __es::its_event::<#item>(#value)),
     };
+    let body = quote!(#body { #(#arms)* });
     let implementation = implementation(kind, input, aggregate, &body);
     let missing = (!variants.is_empty()).then(|| missing(kind, input, aggregate, variants));
     quote!(#implementation #missing)
@@ -71,19 +77,19 @@ pub(super) fn implementation(
     aggregate: &Type,
     body: &TokenStream,
 ) -> TokenStream {
-    let (item, value) = (itself(input), kind.value());
+    let value = kind.value(input, aggregate.span());
     let this = this(input, aggregate.span());
     let (name, method) = match kind {
         Kind::Command => (
             quote!(__es::Decide),
             quote_spanned! {aggregate.span()=>
-                fn decide(&#this, #value: #item)
+                fn decide(&#this, #value: Self::Command)
                     -> __es::Result<__es::Vec<Self::Event>, Self::Error>
             },
         ),
         Kind::Event => (
             quote!(__es::Evolve),
-            quote_spanned!(aggregate.span()=> fn evolve(&mut #this, #value: &#item)),
+            quote_spanned!(aggregate.span()=> fn evolve(&mut #this, #value: &Self::Event)),
         ),
     };
     let method = quote_spanned!(aggregate.span()=> #method { #body });
@@ -94,7 +100,7 @@ pub(super) fn implementation(
 ///
 /// The call stands where the variant does, its arguments where the fields do: what rustc says about
 /// the call, it says about them.
-fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
+fn arm(kind: Kind, input: &DeriveInput, aggregate: &Type, variant: &Handled<'_>) -> TokenStream {
     let (of, ident, handler) = (&input.ident, variant.ident, &variant.handler);
     let (this, locals) = (this(input, ident.span()), locals(variant));
     let (pattern, fields) = match variant.fields {
@@ -113,7 +119,8 @@ fn arm(kind: Kind, input: &DeriveInput, variant: &Handled<'_>) -> TokenStream {
     // have, before those of the fallback, which take `&mut self`.
     let call = quote_spanned!(ident.span()=> (*#this).#handler #arguments);
     let result = match kind {
-        Kind::Command => quote_spanned!(ident.span()=> __es::events::<Self>(#call)),
+        // What is wrong with the aggregate is said where it is named, once for all variants.
+        Kind::Command => quote_spanned!(aggregate.span()=> __es::events(#this, #call)),
         Kind::Event => call,
     };
     quote!(#of::#ident #pattern => #result,)

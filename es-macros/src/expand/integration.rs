@@ -3,7 +3,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 
 use super::event::bounds;
-use super::{Guard, anonymous, implement, itself, versions};
+use super::{Guard, anonymous, implement, itself, never_both, versions};
 use crate::diag;
 use crate::model::IntegrationEnum;
 use crate::model::versions::{Day, Status};
@@ -26,7 +26,8 @@ pub(crate) fn integration(model: &IntegrationEnum<'_>) -> TokenStream {
         &quote!(#facts #older),
     );
     let (module, steps) = (versions::module(model), versions::steps(model));
-    let items = anonymous(&quote!(#event #beside #steps));
+    let never_both = never_both(input);
+    let items = anonymous(&quote!(#event #beside #never_both #steps));
     quote!(#items #module)
 }
 

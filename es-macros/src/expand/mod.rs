@@ -102,6 +102,17 @@ fn mentions(tokens: &impl ToTokens, is: &mut dyn FnMut(&Ident) -> bool) -> bool 
         })
 }
 
+/// For a generic enum, whose constants are known where it is used alone: internal and public events
+/// both have this impl, so that a type that is both has it twice, which rustc tells at once.
+fn never_both(input: &DeriveInput) -> TokenStream {
+    if !is_generic(input) {
+        return TokenStream::new();
+    }
+    let name = quote!(__es::InternalIsNeverPublished_ES0011);
+    let (item, nothing) = (itself(input), TokenStream::new());
+    implement(input, &name, &item, &nothing, &nothing)
+}
+
 /// Places a constant assertion: beside the impl, where `cargo check` meets it, and for a generic
 /// type inside of its table, which is the first place where the parameters are known.
 struct Guard {

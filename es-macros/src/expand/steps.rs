@@ -302,13 +302,13 @@ fn local(ident: &Ident) -> Ident {
 }
 
 fn local_of(name: &str, field: &Field) -> Ident {
-    local(&crate::model::naming::field(name, field.span()))
+    local(&crate::model::naming::field(name, field.at.span()))
 }
 
 /// The name that a field has in the struct that it goes into or comes out of.
 fn inner(field: &Field) -> Ident {
     match &field.ident {
         Some(ident) if ident.unraw() == field.name => ident.clone(),
-        _ => crate::model::naming::field(&field.name, field.span()),
+        _ => crate::model::naming::field(&field.name, field.at.span()),
     }
 }

@@ -53,8 +53,11 @@ impl<'a> EventEnum<'a> {
         options.require(errors, needed);
         let name = options.text("name");
         let name = name.map(|name| Name::said(name).check(errors, Grammar::Family));
-        // Without a name, the variants' own mistakes are told all the same.
-        let prefix = name.as_ref().map(|name| format!("{}.", name.text));
+        // Without a name, the variants' own mistakes are told all the same; a wrong one is told once.
+        let right = name
+            .as_ref()
+            .filter(|name| Grammar::Family.accepts(&name.text));
+        let prefix = right.map(|name| format!("{}.", name.text));
         let prefix = prefix.unwrap_or_default();
         let read = |raw| EventVariant::read(input, &prefix, raw, errors);
         let variants = raw.iter().map(read).collect();

@@ -277,6 +277,25 @@ fn a_word_of_an_ide_is_no_mistake_and_the_impl_is_there() {
 }
 
 #[test]
+fn no_derive_speaks_while_somebody_types() {
+    for derive in ["event", "command", "aggregate", "projection", "integration"] {
+        for word in ["intellijRulezz", "__ra_fixup", "naintellijRulezz"] {
+            for input in [
+                format!("#[{derive}({word})] enum E {{ A }}"),
+                format!("#[{derive}(name = {word})] struct S {{ a: u8 }}"),
+                format!("enum E {{ #[{derive}({word})] A }}"),
+                format!("struct S {{ #[{derive}({word})] a: u8 }}"),
+                format!("enum E {{ A {{ {word} }} }}"),
+                format!("#[{derive}(name = \"a\", {word} = )] union U {{ a: u8 }}"),
+            ] {
+                let errors = run(derive, &input).errors;
+                assert!(errors.is_empty(), "{input}");
+            }
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "were not read")]
 fn errors_that_nobody_reads_panic() {
     drop(crate::diag::Errors::new());

@@ -103,6 +103,11 @@ pub trait Command: Clone + Send + Sync + 'static {
 /// `#[derive(Command)]` writes it: a variant `Withdraw { amount }` calls
 /// `self.withdraw(amount)`. Write it by hand where a `match` reads better
 /// (`#[command(…, dispatch = manual)]`).
+#[diagnostic::on_unimplemented(
+    message = "nothing says what `{Self}` decides",
+    label = "this aggregate takes no commands",
+    note = "derive `Command` on its commands with `aggregate = …`, or write `impl Decide`"
+)]
 pub trait Decide: Aggregate {
     /// The events, or why not. No events means: there is nothing to do.
     ///
@@ -116,6 +121,11 @@ pub trait Decide: Aggregate {
 /// `#[derive(Event)]` writes it: a variant `Withdrawn { amount }` calls
 /// `self.on_withdrawn(amount)` with a reference. Write it by hand where a `match` reads better
 /// (`#[event(…, dispatch = manual)]`).
+#[diagnostic::on_unimplemented(
+    message = "nothing says how `{Self}` changes by its events",
+    label = "this aggregate has no way from one state to the next",
+    note = "derive `Event` on its events with `aggregate = …`, or write `impl Evolve`"
+)]
 pub trait Evolve: Aggregate {
     /// Applies one event.
     fn evolve(&mut self, event: &Self::Event);

@@ -7,6 +7,7 @@ use super::document::{definition, map_refs, shape_digest};
 use super::envelope;
 use super::sampler::Sampler;
 use crate::error::Result;
+use crate::integration::Status;
 
 /// Where the document keeps its schemas.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -94,6 +95,12 @@ fn channel(contract: &Contract, stream: &Stream) -> Value {
     });
     if let Some(text) = &stream.description {
         channel["description"] = text.as_str().into();
+    }
+    if let Status::Deprecated { from, sunset } = stream.status {
+        channel["x-es-deprecated"] = from.to_string().into();
+        if let Some(sunset) = sunset {
+            channel["x-es-sunset"] = sunset.to_string().into();
+        }
     }
     channel
 }

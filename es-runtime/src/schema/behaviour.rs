@@ -113,10 +113,15 @@ impl<P: Projection> Folded<P> {
                 effects.push(effect(n, json!({ "key": key, "panics": true })));
                 continue;
             };
-            let row = row
-                .map(|row| row.to_row())
-                .transpose()
-                .map_err(misfit::<P>(&key))?;
+            let row = match row.map(|row| row.to_row()).transpose() {
+                Ok(row) => row,
+                // The projection would stop before the event, with the row as it was.
+                Err(error) => {
+                    let stops = misfit::<P>(&key)(error).code();
+                    effects.push(effect(n, json!({ "key": key, "stops": stops })));
+                    continue;
+                }
+            };
             let shown = shown::<P>(row.as_ref());
             effects.push(effect(n, json!({ "key": key, "row": shown })));
             match row {
@@ -258,16 +263,22 @@ impl<A: Evolve, I: Publish<A>> Behaviour for Mapped<A, I> {
                 continue;
             };
             *before = after;
-            for (variant, payload) in down(&self.way, encoded(published)?)? {
-                let unencodable = |error| {
+            let told = encoded(published).and_then(|events| down(&self.way, events));
+            let told = match told {
+                Ok(told) => told,
+                // The stream would stop before the event.
+                Err(error) => {
+                    effects.push(effect(n, json!({ "stops": error.code() })));
+                    continue;
+                }
+            };
+            for (variant, payload) in told {
+                let data: Value = serde_json::from_str(&payload).map_err(|error| {
                     let what = format!("an event of `{}`", self.stream);
                     Error::caused_by(Kind::Unencodable { what }, error)
-                };
-                let data: Value = serde_json::from_str(&payload).map_err(unencodable)?;
-                effects.push(effect(
-                    n,
-                    json!({ "event": self.types[variant].name, "data": data }),
-                ));
+                })?;
+                let name = self.types[variant].name;
+                effects.push(effect(n, json!({ "event": name, "data": data })));
             }
         }
         Ok(effects)

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::contract::{Contract, PublicEvent, Stream};
 use super::document::{definition, shape};
+use crate::event::Timestamp;
+use crate::integration::Status;
 
 /// The catalogue as Markdown.
 pub(super) fn catalogue(contract: &Contract) -> String {
@@ -34,6 +36,14 @@ fn version(text: &mut String, contract: &Contract, stream: &Stream, older: Optio
     text.push_str(&format!("\n### Version {}\n", id.version));
     if let Some(description) = &stream.description {
         text.push_str(&format!("\n{description}\n"));
+    }
+    if let Status::Deprecated { from, sunset } = stream.status {
+        let until = sunset.map(|sunset| format!(", and it may be gone from {}", day(sunset)));
+        let until = until.unwrap_or_default();
+        let from = day(from);
+        text.push_str(&format!(
+            "\nDeprecated since {from}{until}: read a newer version.\n"
+        ));
     }
     text.push_str(&format!(
         "\nRead it at `/streams/{}/v{}/events`.\n",
@@ -73,6 +83,11 @@ fn version(text: &mut String, contract: &Contract, stream: &Stream, older: Optio
         }
         table(text, own);
     }
+}
+
+/// `2027-06-30`.
+fn day(time: Timestamp) -> String {
+    time.to_string().chars().take(10).collect()
 }
 
 /// A field of an object.

@@ -9,6 +9,7 @@ use super::contract::{Contract, PublicEvent, Stream};
 use super::document::{digest, first_difference, pretty, shape, shape_digest};
 use super::files::{FOLDER, Files, LOCK, Texts};
 use super::frozen::{Entry, Lock};
+use super::judge::judge;
 use super::portable;
 use super::report::{Finding, Report, Severity};
 use crate::error::{Error, Kind, Result};
@@ -211,23 +212,20 @@ impl Work<'_> {
         if current {
             return;
         }
-        let before = self.report.findings.len();
-        let level = self
-            .contract
-            .levels
-            .get(&id.stream)
-            .copied()
-            .unwrap_or_default();
-        for (revision, old) in &documents {
-            let subject = format!("{id} {name}");
+        let mode = self.contract.modes.get(&id.stream).copied();
+        let findings = judge(
+            &documents,
+            &now,
+            mode.unwrap_or_default(),
+            &format!("{id} {name}"),
+        );
+        let broken = |(_, finding): &(u32, Finding)| finding.severity == Severity::Error;
+        let breaks = findings.iter().any(broken);
+        for (revision, finding) in findings {
             let file = format!("{FOLDER}/{folder}/{name}.{revision}.json");
-            let findings = super::judge::judge(old, &now, level, &subject);
-            self.report
-                .findings
-                .extend(findings.into_iter().map(|f| f.in_file(&file, None)));
+            self.found(finding.in_file(file, None));
         }
-        let broken = |finding: &Finding| finding.severity == Severity::Error;
-        if self.report.findings[before..].iter().any(broken) {
+        if breaks {
             return;
         }
         let next = last.map_or(1, |(revision, _)| revision + 1);
@@ -313,7 +311,7 @@ impl Work<'_> {
                 let subject = format!("{} {}", stream.id, event.name);
                 let document = stream.document(event);
                 let mut found = portable::surprises(&document);
-                found.extend(portable::unread(&document, variant, stream.rewrite)?);
+                found.extend(portable::disagreement(&document, variant, stream.rewrite)?);
                 for (message, help) in found {
                     let (message, level) =
                         (format!("{message}, in `{subject}`"), Severity::Warning);

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Folded, Mapped};
+use super::compat::Mode;
 use super::document::{DIALECT, Definitions, reachable};
 use super::payload::{self, Payloads, pascal};
 use crate::aggregate::{Aggregate, Evolve};
@@ -20,6 +21,8 @@ use crate::integration::{
     stream_of, version_of,
 };
 use crate::projection::Fold;
+#[cfg(feature = "runtime")]
+use crate::store::{ProjectionId, ProjectionKind};
 
 /// The description of a service: what it stores, projects and publishes.
 ///
@@ -66,28 +69,16 @@ pub struct Contract {
     pub(crate) streams: BTreeMap<StreamVersion, Stream>,
     pub(crate) families: BTreeMap<&'static str, Family>,
     pub(crate) behaviours: BTreeMap<String, Box<dyn Behaviour>>,
-    pub(crate) levels: BTreeMap<String, Level>,
+    pub(crate) modes: BTreeMap<String, Mode>,
     pub(crate) retired: BTreeSet<String>,
     mistake: Option<Error>,
-}
-
-/// What an integration stream's later events must be able to do, within one version of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Level {
-    /// Readers of today understand all events of the past, and readers of the past those of today.
-    #[default]
-    FullTransitive,
-    /// Readers of today understand all events of the past.
-    BackwardTransitive,
-    /// Readers of the past understand the events of today.
-    ForwardTransitive,
 }
 
 /// One version of an integration stream.
 pub(crate) struct Stream {
     event: TypeId,
     pub(crate) id: StreamVersion,
+    pub(crate) status: Status,
     pub(crate) description: Option<String>,
     pub(crate) events: Vec<PublicEvent>,
     pub(crate) definitions: Definitions,
@@ -123,7 +114,7 @@ pub(crate) fn payload_schemas(
     types: &'static [IntegrationType],
     schema: TypeSchema,
 ) -> Result<Vec<Value>> {
-    let stream = Stream::of(id, types, "an older version", schema)?;
+    let stream = Stream::of(id, (types, Status::Live), "an older version", schema)?;
     let documents = stream.events.iter().map(|event| stream.document(event));
     Ok(documents.collect())
 }
@@ -142,6 +133,8 @@ pub(crate) struct PublicEvent {
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) types: &'static [EventType],
+    /// The numbers of the variants that are still written: a retired event is only read.
+    pub(crate) written: Vec<usize>,
     /// The lock's line for each version of each event, as the derive sees it.
     pub(crate) shapes: &'static str,
     /// Names of events that are read as others, or passed over.
@@ -170,7 +163,7 @@ impl Contract {
             streams: BTreeMap::new(),
             families: BTreeMap::new(),
             behaviours: BTreeMap::new(),
-            levels: BTreeMap::new(),
+            modes: BTreeMap::new(),
             retired: BTreeSet::new(),
             mistake: None,
         }
@@ -287,7 +280,7 @@ impl Contract {
     pub fn stream<I: IntegrationEvent + JsonSchema>(mut self) -> Self {
         self.version_of_stream(
             stream_of::<I>(),
-            I::TYPES,
+            (I::TYPES, I::STATUS),
             std::any::type_name::<I>(),
             Some(described::<I>()),
         );
@@ -298,7 +291,8 @@ impl Contract {
                 continue;
             }
             let of = std::any::type_name::<I>();
-            self.version_of_stream(stream, older.types(), of, older.schema);
+            let declared = (older.types(), older.status());
+            self.version_of_stream(stream, declared, of, older.schema);
         }
         self
     }
@@ -306,7 +300,7 @@ impl Contract {
     fn version_of_stream(
         &mut self,
         id: StreamVersion,
-        types: &'static [IntegrationType],
+        declared: (&'static [IntegrationType], Status),
         of: &'static str,
         schema: Described,
     ) {
@@ -323,7 +317,7 @@ impl Contract {
             Some(_) => Error::new(Kind::Duplicate {
                 what: format!("the integration stream `{id}`"),
             }),
-            None => match Stream::of(id, types, of, schema) {
+            None => match Stream::of(id, declared, of, schema) {
                 Ok(stream) => {
                     self.streams.insert(stream.id.clone(), stream);
                     return;
@@ -334,10 +328,10 @@ impl Contract {
         self.mistake.get_or_insert(mistake);
     }
 
-    /// What the versions of this integration stream promise; [`Level::FullTransitive`] unless
-    /// something is said.
-    pub fn level(mut self, stream: impl Into<String>, level: Level) -> Self {
-        self.levels.insert(stream.into(), level);
+    /// What this integration stream promises within each of its versions, against everything that
+    /// was released of it; [`Mode::Full`] unless something is said.
+    pub fn mode(mut self, stream: impl Into<String>, mode: Mode) -> Self {
+        self.modes.insert(stream.into(), mode);
         self
     }
 
@@ -376,6 +370,20 @@ impl Contract {
         self.mistake.take().map_or(Ok(self), Err)
     }
 
+    /// Whether a projection or a stream is part of it.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn describes(&self, id: &ProjectionId) -> bool {
+        let mut behaviours = self
+            .behaviours
+            .values()
+            .map(|behaviour| behaviour.subject());
+        let kind = match id.kind {
+            ProjectionKind::ReadModel => "projection",
+            ProjectionKind::Stream => "mapping",
+        };
+        behaviours.any(|of| (of.kind, &of.name, of.version) == (kind, &id.name, id.version))
+    }
+
     /// `bank.account-opened.v2`.
     pub(crate) fn event_type(&self, stream: &StreamVersion, event: &str) -> String {
         let namespace = self.namespace.as_ref().unwrap_or(&self.service);
@@ -386,7 +394,7 @@ impl Contract {
 impl Stream {
     fn of(
         id: StreamVersion,
-        types: &'static [IntegrationType],
+        (types, status): (&'static [IntegrationType], Status),
         of: &'static str,
         schema: TypeSchema,
     ) -> Result<Self> {
@@ -404,6 +412,7 @@ impl Stream {
             });
         Ok(Self {
             event: (schema.ty)(),
+            status,
             events: events.collect(),
             id,
             description: written.description,
@@ -430,8 +439,14 @@ impl Family {
         Ok(Self {
             name: E::NAME,
             types: E::TYPES,
+            written: (0..E::TYPES.len())
+                .filter(|variant| !E::HISTORY.is_retired(*variant))
+                .collect(),
             shapes: E::SHAPES,
-            foreign: E::HISTORY.foreign_names().map(|(name, _)| name).collect(),
+            foreign: E::HISTORY
+                .foreign_versions()
+                .map(|(name, _)| name)
+                .collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),

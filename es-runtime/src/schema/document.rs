@@ -199,6 +199,11 @@ fn plain(schema: &mut Value, names: &mut Vec<String>) {
     }
 }
 
+/// A step of a JSON Pointer.
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The first place where two shapes differ, as a JSON Pointer, with what stands there.
 pub(crate) fn first_difference(old: &Value, new: &Value) -> Option<(String, String, String)> {
     if old == new {
@@ -206,11 +211,7 @@ pub(crate) fn first_difference(old: &Value, new: &Value) -> Option<(String, Stri
     }
     let inner = |key: &str, old: &Value, new: &Value| {
         let (path, old, new) = first_difference(old, new)?;
-        Some((
-            format!("/{}{path}", key.replace('~', "~0").replace('/', "~1")),
-            old,
-            new,
-        ))
+        Some((pointer(key) + &path, old, new))
     };
     let deeper = match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
@@ -221,7 +222,7 @@ pub(crate) fn first_difference(old: &Value, new: &Value) -> Option<(String, Stri
                     (old, new) => {
                         let text =
                             |v: Option<&Value>| v.map_or("nothing".to_owned(), Value::to_string);
-                        Some((format!("/{key}"), text(old), text(new)))
+                        Some((pointer(key), text(old), text(new)))
                     }
                 })
         }
@@ -257,4 +258,72 @@ pub(crate) fn pretty(document: &Value) -> String {
     let mut sorted = document.clone();
     sorted.sort_all_objects();
     format!("{sorted:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree, with this name of its type and these words.
+    fn tree(name: &str, words: &str, leaf: &Value) -> Value {
+        json!({
+            "title": words,
+            "description": words,
+            "allOf": [{ "$ref": format!("{DEFINITIONS}{name}") }],
+            "definitions": { name: {
+                "type": "object",
+                "description": words,
+                "required": ["left", "title"],
+                "properties": {
+                    "left": { "anyOf": [{ "$ref": format!("{DEFINITIONS}{name}") }, { "type": "null" }] },
+                    "title": leaf,
+                },
+            } },
+        })
+    }
+
+    #[test]
+    fn names_of_types_and_words_are_no_part_of_the_shape() {
+        let text = json!({ "type": "string" });
+        let one = tree("Tree", "A tree.", &text);
+        let other = tree(
+            "Node",
+            "Whatever.",
+            &json!({ "type": "string", "examples": ["a"] }),
+        );
+        assert_eq!(shape(&one), shape(&other));
+        assert_eq!(shape_digest(&one), shape_digest(&other));
+        assert_eq!(shape(&shape(&one)), shape(&one));
+        // A property that is called like a keyword stays.
+        assert!(shape(&one).to_string().contains("\"title\""));
+    }
+
+    #[test]
+    fn where_shapes_differ_first_is_told() {
+        let one = shape(&tree("Tree", "", &json!({ "type": "string" })));
+        let other = shape(&tree("Tree", "", &json!({ "type": "integer" })));
+        let (path, old, new) = first_difference(&one, &other).unwrap();
+        assert_eq!(path, "/definitions/0/properties/title/type");
+        assert_eq!((old.as_str(), new.as_str()), ("\"string\"", "\"integer\""));
+        assert_eq!(first_difference(&one, &one), None);
+        let gone = first_difference(&json!({ "a/b": 1 }), &json!({})).unwrap();
+        assert_eq!(gone, ("/a~1b".into(), "1".into(), "nothing".into()));
+    }
+
+    #[test]
+    fn what_is_referred_to_comes_along_and_nothing_else() {
+        let mut all = Definitions::new();
+        all.insert(
+            "A".into(),
+            json!({ "items": { "$ref": "#/definitions/B" } }),
+        );
+        all.insert(
+            "B".into(),
+            json!({ "items": { "$ref": "#/definitions/A" } }),
+        );
+        all.insert("C".into(), json!({}));
+        let schema = json!({ "properties": { "a": { "$ref": "#/definitions/A" } } });
+        let reached = reachable([&schema], &all);
+        assert_eq!(reached.keys().collect::<Vec<_>>(), ["A", "B"]);
+    }
 }

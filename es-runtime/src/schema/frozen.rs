@@ -21,16 +21,30 @@ impl Entry {
         }
     }
 
+    /// Reads a line; a name that is not one word stands in quotes.
     pub(crate) fn parse(line: &str) -> Option<Self> {
-        let mut words = line.trim().splitn(4, ' ');
-        let (kind, name, number) = (words.next()?, words.next()?, words.next()?);
-        let rest = words.next().unwrap_or_default();
+        let (kind, rest) = line.trim().split_once(' ')?;
+        let end = match rest.strip_prefix('"') {
+            Some(quoted) => closing_quote(quoted)? + 2,
+            None => rest.find(' ')?,
+        };
+        let (name, rest) = (&rest[..end], rest[end..].strip_prefix(' ')?);
+        let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         Some(Self::new(kind, name, number.parse().ok()?, rest))
     }
 
     pub(crate) fn words(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.rest.split(' ')
     }
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, letter)| {
+        let closes = letter == '"' && !escaped;
+        escaped = letter == '\\' && !escaped;
+        closes.then_some(at)
+    })
 }
 
 /// The file.
@@ -89,5 +103,40 @@ impl Lock {
             text.push('\n');
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written() {
+        let text = "# What was released.\n\
+            event \"an \\\"old\\\" name\" 1 (Money, u32)\n\
+            event account.closed 1 {}\n\
+            projection balances 2 118 8f3a\n";
+        let lock = Lock::read(text).unwrap();
+        assert_eq!(lock.text(), text);
+        let event = lock.of("event").next().unwrap();
+        assert_eq!(
+            (event.name.as_str(), event.number),
+            ("\"an \\\"old\\\" name\"", 1)
+        );
+        assert_eq!(event.rest, "(Money, u32)");
+    }
+
+    #[test]
+    fn what_says_nothing_is_told() {
+        for line in [
+            "event",
+            "event a",
+            "event a b",
+            "event \"a 1 {}",
+            "<<<<<<< ours",
+        ] {
+            let refused = Lock::read(&format!("shape a 1 f\n{line}\n")).unwrap_err();
+            assert_eq!(refused, (2, line.to_owned()));
+        }
     }
 }

@@ -25,7 +25,7 @@
 //! ```
 
 mod asyncapi;
-mod behave;
+
 mod behaviour;
 mod catalogue;
 mod command;
@@ -36,6 +36,7 @@ mod document;
 mod envelope;
 mod export;
 mod files;
+mod fingerprint;
 mod frozen;
 mod judge;
 mod payload;
@@ -46,10 +47,10 @@ mod samples;
 mod types;
 
 pub use command::{assert_kept, command};
+pub use contract::Contract;
 pub(crate) use contract::described;
 #[cfg(feature = "testing")]
 pub(crate) use contract::payload_schemas;
-pub use contract::{Contract, Level};
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
 pub use schemars::{self, JsonSchema};

@@ -1,7 +1,8 @@
 //! What a published schema asks of its readers that not all of them can give.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::compat::subset;
 use super::contract::Rewrite;
 use super::sampler::Sampler;
 use crate::error::Result;
@@ -74,12 +75,12 @@ pub(crate) fn surprises(document: &Value) -> Vec<(String, &'static str)> {
     found
 }
 
-/// A value that the schema allows and the type that writes it does not read: then another service in
-/// Rust that uses the type stops where others go on.
+/// Where a type and its schema differ: a value that the schema allows and the type does not read, or
+/// one that the type writes and the schema does not allow.
 ///
 /// # Errors
 /// When no sample can be made.
-pub(crate) fn unread(
+pub(crate) fn disagreement(
     document: &Value,
     variant: usize,
     rewrite: Rewrite,
@@ -87,16 +88,31 @@ pub(crate) fn unread(
     let mut sampler = Sampler::new(document, 0);
     for _ in 0..SAMPLES {
         let value = sampler.sample()?.to_string();
-        if let Err(error) = rewrite(variant, &value) {
-            let message =
-                format!("the schema allows `{value}`, which its own type does not read ({error})");
-            return Ok(Some((
-                message,
-                "say the type's rules in its schema, or give it examples, `#[schemars(example = …)]`",
-            )));
+        match rewrite(variant, &value) {
+            Err(error) => {
+                let message = format!(
+                    "the schema allows `{value}`, which its own type does not read ({error})"
+                );
+                return Ok(Some((message, SAY_IT)));
+            }
+            Ok(written) if !allows(document, &written) => {
+                let message = format!("its type writes `{written}`, which the schema forbids");
+                return Ok(Some((message, SAY_IT)));
+            }
+            Ok(_) => {}
         }
     }
     Ok(None)
+}
+
+const SAY_IT: &str =
+    "say the type's rules in its schema, or give it examples, `#[schemars(example = …)]`";
+
+/// Whether a payload is what the schema describes, as far as it is certain.
+pub(crate) fn allows(document: &Value, payload: &str) -> bool {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let this = json!({ "const": payload });
+    subset(&this, document).counterexample().is_none()
 }
 
 /// Visits a schema and all in it, with the names of the properties that lead there.
@@ -152,4 +168,50 @@ fn is_safe(object: &Map<String, Value>) -> bool {
     let bound = |keyword| object.get(keyword).and_then(Value::as_f64);
     bound("minimum").is_some_and(|low| low >= -SAFE)
         && bound("maximum").is_some_and(|high| high <= SAFE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_without_safe_bounds_and_odd_formats_are_told_with_their_place() {
+        let document = json!({
+            "properties": {
+                "safe": { "type": "integer", "format": "int64", "minimum": 0, "maximum": SAFE },
+                "small": { "type": "integer", "format": "int32" },
+                "maybe": { "type": ["integer", "null"], "format": "uint64", "minimum": 0 },
+                "list": { "type": "array", "items": { "type": "string", "format": "naive-date" } },
+                "other": { "$ref": "#/definitions/Other" },
+            },
+            "definitions": { "Other": { "oneOf": [
+                { "properties": { "deep": { "type": "integer", "format": "int64" } } },
+            ] } },
+        });
+        let found: Vec<_> = surprises(&document)
+            .into_iter()
+            .map(|(what, _)| what)
+            .collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("`naive-date` at `list.[]`"), "{found:?}");
+        assert!(found[1].contains("`Other.deep`"), "{found:?}");
+        assert!(found[2].contains("`maybe`"), "{found:?}");
+    }
+
+    #[test]
+    fn where_a_type_and_its_schema_differ_is_told() {
+        let document = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+        let small: Rewrite = |_, payload| {
+            let n: u8 = serde_json::from_str(payload)?;
+            let too_much = || serde::de::Error::custom("too much");
+            (n < 9).then(|| payload.to_owned()).ok_or_else(too_much)
+        };
+        let (message, _) = disagreement(&document, 0, small).unwrap().unwrap();
+        assert!(message.contains("(too much)"), "{message}");
+        let negative: Rewrite = |_, payload| Ok(format!("-1{payload}"));
+        let (message, _) = disagreement(&document, 0, negative).unwrap().unwrap();
+        assert!(message.contains("writes `-1"), "{message}");
+        let same: Rewrite = |_, payload| Ok(payload.to_owned());
+        assert_eq!(disagreement(&document, 0, same).unwrap(), None);
+    }
 }

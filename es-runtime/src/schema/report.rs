@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Severity {
-    /// Good to know.
-    Note,
     /// It may surprise a reader.
     Warning,
     /// It breaks what was released.
@@ -83,7 +81,6 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
-            Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };

@@ -126,8 +126,11 @@ impl Samples {
                 .iter()
                 .map(|event| (event.event_type.as_str(), event.schema_version))
                 .collect();
-            let new = |t: &crate::event::EventType| !known.contains(&(t.name, t.version));
-            if family.types.iter().any(new) {
+            let is_new = |variant: &usize| {
+                let event = &family.types[*variant];
+                !known.contains(&(event.name, event.version))
+            };
+            if family.written.iter().any(is_new) {
                 self.add(family)?;
             }
         }
@@ -161,14 +164,14 @@ impl Samples {
         let mut plans: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for stream in 0..ids.len() {
             let plan = if stream < WALKS {
-                (0..family.types.len()).rev().collect()
+                family.written.iter().rev().copied().collect()
             } else {
                 let count = 2 + dice.below(RANDOM_EVENTS - 1);
-                let any = |_| pick(&mut dice, family.types.len());
+                let any = |_| *dice.one_of(&family.written);
                 let mut plan: Vec<_> = (0..count).map(any).collect();
                 // Lives begin with the first event, by custom.
                 if dice.chance(4) {
-                    plan.push(0);
+                    plan.extend(family.written.first());
                 }
                 plan
             };
@@ -193,10 +196,6 @@ impl Samples {
         let mut streams = self.events.iter().map(|event| &event.stream);
         streams.any(|stream| stream.aggregate() == family && stream.id() == id)
     }
-}
-
-fn pick(dice: &mut Dice, count: usize) -> usize {
-    usize::try_from(dice.below(count as u64)).unwrap_or_default()
 }
 
 /// An event as this binary would store it.

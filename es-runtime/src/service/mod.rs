@@ -220,6 +220,14 @@ impl Service {
         self.inner.workers.status()
     }
 
+    /// Those projections and streams of this service that the contract does not describe: nobody
+    /// would notice what becomes of them. It belongs into a test of the service.
+    #[cfg(feature = "schema")]
+    pub fn undescribed(&self, contract: &crate::schema::Contract) -> Vec<ProjectionId> {
+        let ids = self.status().into_iter().map(|(id, _)| id);
+        ids.filter(|id| !contract.describes(id)).collect()
+    }
+
     /// Where the feed listens, if the service serves one.
     #[cfg(feature = "feed")]
     pub fn feed_address(&self) -> Option<std::net::SocketAddr> {

@@ -209,6 +209,8 @@ pub struct StreamCursor {
 ///    an older one after a newer one. It may be gone at any time.
 /// 6. History that is imported continues the log and its streams without a gap, and is known as if
 ///    it had been appended here; else it is refused, and nothing of it is written.
+/// 7. An append that knows of the instances up to a number is refused once one with a higher number
+///    has registered: each registration comes wholly before an append or wholly after it.
 ///
 /// Every method may be called from several tasks, and from several processes where the store is
 /// shared between them. A future that is dropped leaves either all of its effect or none.

@@ -27,16 +27,29 @@ pub(crate) mod first {
     }
 
     #[derive(Clone, Debug, Default, Aggregate)]
-    #[aggregate(name = "account", event = AccountEvent, command = Never, error = std::fmt::Error)]
+    #[aggregate(name = "account", event = AccountEvent, command = AccountCommand, error = std::fmt::Error)]
     pub(crate) struct Account {
         pub(crate) balance: i64,
     }
 
     #[derive(Clone, Command)]
     #[command(aggregate = Account)]
-    pub(crate) enum Never {}
+    #[cfg_attr(not(feature = "feed"), expect(dead_code))]
+    pub(crate) enum AccountCommand {
+        Open { owner: String },
+        Deposit { amount: i32 },
+    }
 
     impl Account {
+        fn open(&self, owner: String) -> Result<AccountEvent, std::fmt::Error> {
+            Ok(AccountEvent::Opened { owner })
+        }
+
+        fn deposit(&self, amount: i32) -> Result<AccountEvent, std::fmt::Error> {
+            let text = "cash".to_owned();
+            Ok(AccountEvent::Deposited(Payment { amount, text }))
+        }
+
         fn on_opened(&mut self, _: &str) {}
 
         fn on_deposited(&mut self, payment: &Payment) {
@@ -316,6 +329,198 @@ macro_rules! internal {
 internal! { nested, amount: i32, #[serde(default)] message: String }
 // A released payload cannot be read any more.
 internal! { unreadable, amount: u8, text: String }
+
+/// Both versions of the stream from one enum.
+pub(crate) mod history {
+    use super::*;
+
+    /// What happens to accounts.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
+    #[integration(
+        stream = "accounts",
+        version = 2,
+        deprecated(1, from = "2026-12-01", sunset = "2027-06-30")
+    )]
+    pub(crate) enum Accounts {
+        /// An account was opened.
+        AccountOpened { owner: String },
+        /// Money moved.
+        BalanceChanged {
+            /// What is left.
+            #[integration(since = 2, was = "balance")]
+            left: i64,
+        },
+    }
+
+    impl Publish<Account> for Accounts {
+        fn publish(event: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
+            match &event.data {
+                AccountEvent::Opened { owner } => Some(Self::AccountOpened {
+                    owner: owner.clone(),
+                }),
+                AccountEvent::Deposited(_) => Some(Self::BalanceChanged {
+                    left: after.balance,
+                }),
+                AccountEvent::Closed => None,
+            }
+        }
+    }
+
+    pub(crate) fn contract() -> Contract {
+        whole::<first::Balance, Accounts>()
+    }
+}
+
+/// A schema that promises more than the mapping keeps.
+pub(crate) mod lying {
+    use super::*;
+
+    /// What happens to accounts.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[cfg_attr(feature = "schema", derive(JsonSchema))]
+    #[integration(stream = "accounts", version = 1)]
+    pub(crate) enum Accounts {
+        /// Money moved.
+        BalanceChanged {
+            /// What is left.
+            #[schemars(range(min = 0, max = 1_000_000))]
+            balance: i64,
+        },
+    }
+
+    impl Publish<Account> for Accounts {
+        fn publish(_: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
+            Self::BalanceChanged {
+                balance: after.balance,
+            }
+        }
+    }
+
+    pub(crate) fn contract() -> Contract {
+        whole::<first::Balance, Accounts>()
+    }
+}
+
+/// A history whose older version has no schema: the derive is not told of it.
+pub(crate) mod undescribed {
+    use super::*;
+
+    #[rustfmt::skip]
+    #[derive(JsonSchema)]
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[integration(stream = "accounts", version = 2)]
+    pub(crate) enum Accounts {
+        AccountOpened { #[integration(since = 2, was = "name")] owner: String },
+    }
+
+    pub(crate) fn contract() -> Contract {
+        Contract::service("bank").stream::<Accounts>()
+    }
+}
+
+/// A family of its own, whose event gets a currency in version 2.
+macro_rules! wallets {
+    ($(#[$doc:meta])* $name:ident, $($opened:tt)*) => {
+        $(#[$doc])*
+        pub(crate) mod $name {
+            use super::*;
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Event)]
+            #[event(name = "wallet", dispatch = manual)]
+            pub(crate) enum WalletEvent {
+                Opened { $($opened)* },
+                Emptied,
+            }
+
+            /// What is known of a wallet, as text.
+            #[derive(Projection)]
+            #[projection(name = "wallets", version = 1)]
+            pub(crate) struct Wallet {
+                what: String,
+            }
+
+            impl Fold<WalletEvent> for Wallet {
+                fn fold(_: Option<Self>, event: &Recorded<WalletEvent>) -> Option<Self> {
+                    let what = match &event.data {
+                        WalletEvent::Opened { owner, .. } if owner.is_empty() => return None,
+                        opened @ WalletEvent::Opened { .. } => format!("{opened:?}"),
+                        WalletEvent::Emptied => return None,
+                    };
+                    Some(Self { what: what.replace(r#", currency: "DKK""#, "") })
+                }
+            }
+
+            pub(crate) fn contract() -> Contract {
+                Contract::service("bank").project::<WalletEvent, Wallet>()
+            }
+        }
+    };
+}
+
+wallets! { wallets, owner: String }
+wallets! {
+    /// Wallets of the past had crowns, which nobody says.
+    crowns,
+    owner: String, #[event(since = 2, default = "DKK".to_owned())] currency: String
+}
+wallets! {
+    /// Somebody thinks that they had euros.
+    euros,
+    owner: String, #[event(since = 2, default = "EUR".to_owned())] currency: String
+}
+
+/// The stream without its mapping, with other fields of its first event.
+macro_rules! public {
+    ($(#[$doc:meta])* $name:ident, $($opened:tt)*) => {
+        $(#[$doc])*
+        pub(crate) mod $name {
+            use super::*;
+
+            /// What happens to accounts.
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+            #[cfg_attr(feature = "schema", derive(JsonSchema))]
+            #[integration(stream = "accounts", version = 1)]
+            pub(crate) enum Accounts {
+                /// An account was opened.
+                AccountOpened { $($opened)* },
+                /// Money moved.
+                BalanceChanged {
+                    /// What is left.
+                    balance: i64,
+                },
+            }
+
+            pub(crate) fn contract() -> Contract {
+                Contract::service("bank")
+                    .namespace("dk.example.bank")
+                    .aggregate::<Account>()
+                    .stream::<Accounts>()
+            }
+        }
+    };
+}
+
+public! {
+    /// The public contract grows by what old readers ignore.
+    compatible,
+    owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nickname: Option<String>
+}
+public! {
+    /// A name that was there once comes back as something else.
+    reused,
+    owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nickname: Option<u8>
+}
+public! {
+    /// Who relies on an owner finds none.
+    looser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>
+}
 
 /// The public contract says something else, and one event is gone.
 pub(crate) mod incompatible {

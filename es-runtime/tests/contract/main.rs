@@ -5,5 +5,7 @@
 
 mod documents;
 mod domain;
+#[cfg(feature = "feed")]
+mod feed;
 mod released;
 mod repository;

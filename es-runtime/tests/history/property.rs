@@ -185,7 +185,7 @@ fn what_goes_down_comes_up_again() {
             stored.payload = older.payload;
             assert_eq!(
                 read::<v4::AccountEvent>(&stored),
-                [event.clone()],
+                std::slice::from_ref(&event),
                 "{stored:?}"
             );
         }

@@ -6,3 +6,4 @@ mod pairs;
 mod program;
 mod random;
 mod rules;
+mod writers;

@@ -566,11 +566,50 @@ fn references() {
 }
 
 #[test]
+fn what_others_have_not_looked_at() {
+    let closed = |schema: Value| {
+        let mut schema = schema;
+        schema["unevaluatedProperties"] = false.into();
+        schema
+    };
+    equal(
+        closed(json!({"allOf": [{"properties": {"a": true}}], "properties": {"b": true}})),
+        json!({"properties": {"a": true, "b": true}, "additionalProperties": false}),
+    );
+    equal(
+        closed(
+            json!({"type": "object", "anyOf": [{"properties": {"a": true}, "required": ["a"]}, {"properties": {"b": true}, "required": ["b"]}]}),
+        ),
+        json!({"type": "object", "properties": {"a": true, "b": true}, "additionalProperties": false, "minProperties": 1}),
+    );
+    equal(
+        closed(
+            json!({"type": "object", "if": {"required": ["a"]}, "then": {"properties": {"a": true}}, "else": {"properties": {"b": true}}}),
+        ),
+        json!({"type": "object", "properties": {"a": true, "b": true}, "additionalProperties": false, "maxProperties": 1}),
+    );
+    equal(
+        closed(
+            json!({"type": "object", "$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": true}}}}),
+        ),
+        json!({"type": "object", "properties": {"a": true}, "additionalProperties": false}),
+    );
+    equal(
+        json!({"type": "array", "oneOf": [{"prefixItems": [true, {"type": "null"}], "minItems": 2}, {"maxItems": 0}], "unevaluatedItems": false}),
+        json!({"type": "array", "anyOf": [{"maxItems": 0}, {"items": [true, {"type": "null"}], "minItems": 2, "maxItems": 2}]}),
+    );
+    equal(
+        json!({"$dynamicRef": "#node", "$defs": {"n": {"$dynamicAnchor": "node", "type": "integer"}}}),
+        json!({"type": "integer"}),
+    );
+}
+
+#[test]
 fn what_is_not_followed_says_so() {
     unsure(
-        json!({"type": "object"}),
-        json!({"allOf": [{"properties": {"a": true}}], "unevaluatedProperties": false}),
-        "unevaluatedProperties",
+        json!({"type": "array", "contains": {"type": "null"}}),
+        json!({"allOf": [{"contains": {"type": "null"}}], "unevaluatedItems": false}),
+        "unevaluatedItems",
     );
     equal(
         json!({"type": "object", "properties": {"a": true}, "unevaluatedProperties": false}),

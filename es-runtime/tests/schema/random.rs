@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 const ROUNDS: usize = 1500;
 
-fn seeded() -> Rng {
+pub(crate) fn seeded() -> Rng {
     let seed = std::env::var("ES_TEST_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
@@ -17,7 +17,7 @@ fn seeded() -> Rng {
     Rng::with_seed(seed)
 }
 
-fn pick<'a, T>(random: &mut Rng, from: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(random: &mut Rng, from: &'a [T]) -> &'a T {
     &from[random.usize(..from.len())]
 }
 
@@ -272,6 +272,103 @@ fn no_answer_is_refuted() {
         "the schemas are too plain"
     );
     assert!(unsure < ROUNDS / 20, "too many are unsure");
+}
+
+/// The same schema in words of 2020-12, with some that there are only there.
+fn modern(random: &mut Rng, schema: &Value) -> Value {
+    let Value::Object(members) = schema else {
+        return match schema {
+            Value::Array(list) => list.iter().map(|schema| modern(random, schema)).collect(),
+            other => other.clone(),
+        };
+    };
+    let mut new = Map::new();
+    for (word, value) in members {
+        let tuple = members.get("items").is_some_and(Value::is_array);
+        let (word, value) = match word.as_str() {
+            "items" if tuple => ("prefixItems", modern(random, value)),
+            "additionalItems" if tuple => ("items", modern(random, value)),
+            "additionalItems" => continue,
+            "dependencies" => ("dependentRequired", value.clone()),
+            "enum" | "const" | "required" | "type" => (word.as_str(), value.clone()),
+            "properties" | "patternProperties" | "definitions" => {
+                let members = value.as_object().unwrap().iter();
+                let members = members.map(|(name, schema)| (name.clone(), modern(random, schema)));
+                (word.as_str(), members.collect::<Map<_, _>>().into())
+            }
+            _ => (word.as_str(), modern(random, value)),
+        };
+        new.insert(word.to_owned(), value);
+    }
+    if new.contains_key("contains") && random.bool() {
+        new.insert("minContains".to_owned(), random.u32(..3).into());
+        new.insert("maxContains".to_owned(), random.u32(1..3).into());
+    }
+    let looks = ["allOf", "anyOf", "oneOf", "if", "properties", "prefixItems"];
+    if looks.iter().any(|word| new.contains_key(*word)) && random.bool() {
+        let rest = self::schema(random, 0);
+        let word = *pick(random, &["unevaluatedProperties", "unevaluatedItems"]);
+        new.insert(
+            word.to_owned(),
+            if random.bool() { false.into() } else { rest },
+        );
+    }
+    if random.u32(..10) == 0 {
+        let needed = self::schema(random, 1);
+        let needed = modern(random, &needed);
+        new.insert(
+            "dependentSchemas".to_owned(),
+            json!({*pick(random, &NAMES): needed}),
+        );
+    }
+    new.into()
+}
+
+#[test]
+fn no_answer_on_modern_schemas_is_refuted() {
+    let mut random = seeded();
+    let (mut yes, mut no, mut unsure) = (0, 0, 0);
+    for _ in 0..ROUNDS / 3 {
+        let old = document(&mut random);
+        let changed = changed(&mut random, &old);
+        let mut dated = |schema: &Value| {
+            let mut schema = modern(&mut random, schema);
+            schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+            schema
+        };
+        let (sub, sup) = (dated(&old), dated(&changed));
+        let valid = |schema: &Value, instance: &Value| {
+            let validator = jsonschema::draft202012::new(schema).unwrap();
+            validator.is_valid(instance)
+        };
+        match subset(&sub, &sup) {
+            Verdict::Subset => {
+                yes += 1;
+                let mut instances: Vec<Value> = (0..20).map(|_| instance(&mut random, 2)).collect();
+                let some = subset(&sub, &json!(false));
+                instances.extend(some.counterexample().cloned());
+                for instance in instances {
+                    let refuted = valid(&sub, &instance) && !valid(&sup, &instance);
+                    assert!(!refuted, "{instance}\n  is {sub}\n  and not {sup}");
+                }
+            }
+            Verdict::NotSubset {
+                counterexample: Some(instance),
+                ..
+            } => {
+                no += 1;
+                assert!(valid(&sub, &instance), "{instance}\n  is not {sub}");
+                assert!(!valid(&sup, &instance), "{instance}\n  is {sup}");
+            }
+            _ => unsure += 1,
+        }
+    }
+    println!("{yes} are, {no} are not, {unsure} are unsure");
+    assert!(
+        yes > ROUNDS / 60 && no > ROUNDS / 30,
+        "the schemas are too plain"
+    );
+    assert!(unsure < ROUNDS / 10, "too many are unsure");
 }
 
 /// A validator of its own, as short as it can be: what it says is what the standard says.

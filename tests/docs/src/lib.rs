@@ -30,8 +30,10 @@ documents! {
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
+    GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
     GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
+    GuideSchemas: "../../../docs/guides/schemas.md",
     GuideStores: "../../../docs/guides/stores.md",
     GuideSqlite: "../../../docs/guides/sqlite.md",
     GuidePostgresql: "../../../docs/guides/postgresql.md",
@@ -41,4 +43,5 @@ documents! {
     ReferenceEnvelope: "../../../docs/reference/envelope.md",
     ReferenceFeed: "../../../docs/reference/feed.md",
     ReferenceMetadata: "../../../docs/reference/metadata.md",
+    ReferenceSchemas: "../../../docs/reference/schemas.md",
 }

@@ -4,7 +4,7 @@
 mod change;
 mod walk;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens as _;
 use syn::{Attribute, Fields, Type};
 
@@ -158,10 +158,6 @@ impl History {
             .max()
             .unwrap_or(1)
     }
-
-    pub(crate) fn newest(&self) -> Option<&Shape> {
-        self.shapes.last()
-    }
 }
 
 impl Shape {
@@ -218,10 +214,5 @@ impl Field {
             Some(path) => format!("{ty} by {}", canonical(&path)),
             None => ty,
         }
-    }
-
-    pub(crate) fn span(&self) -> Span {
-        use syn::spanned::Spanned as _;
-        self.at.span()
     }
 }

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Type};
 
 use super::said::{Said, What, fields};
@@ -238,7 +239,8 @@ impl<'a> Line<'a> {
         let here = |ident: &Ident| {
             let newest = self
                 .history
-                .newest()
+                .shapes
+                .last()
                 .into_iter()
                 .flat_map(|shape| &shape.fields);
             let mut same = newest.filter(|other| other.ident.as_ref() == Some(ident));
@@ -247,7 +249,7 @@ impl<'a> Line<'a> {
         match &field.ident {
             Some(ident) if version >= self.last || here(ident) => ident.clone(),
             Some(ident) => naming::field(&field.name, ident.span()),
-            None => Ident::new("__", field.span()),
+            None => Ident::new("__", field.at.span()),
         }
     }
 

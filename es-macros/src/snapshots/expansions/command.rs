@@ -31,15 +31,15 @@ const _: () = {
     impl __es::Decide for Account {
         fn decide(
             &self,
-            __command: AccountCommand,
+            __command: Self::Command,
         ) -> __es::Result<__es::Vec<Self::Event>, Self::Error> {
-            match __command {
+            match __es::its_command::<AccountCommand>(__command) {
                 AccountCommand::Withdraw {
                     amount: __0,
                     r#type: __1,
-                } => __es::events::<Self>((*self).withdraw(__0, __1)),
-                AccountCommand::Move(__0) => __es::events::<Self>((*self).r#move(__0)),
-                AccountCommand::Close {} => __es::events::<Self>((*self).close()),
+                } => __es::events(self, (*self).withdraw(__0, __1)),
+                AccountCommand::Move(__0) => __es::events(self, (*self).r#move(__0)),
+                AccountCommand::Close {} => __es::events(self, (*self).close()),
             }
         }
     }

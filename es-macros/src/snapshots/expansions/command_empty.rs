@@ -20,7 +20,10 @@ const _: () = {
     }
     #[automatically_derived]
     impl __es::Decide for Account {
-        fn decide(&self, __command: Never) -> __es::Result<__es::Vec<Self::Event>, Self::Error> {
+        fn decide(
+            &self,
+            __command: Self::Command,
+        ) -> __es::Result<__es::Vec<Self::Event>, Self::Error> {
             match __command {}
         }
     }

@@ -35,13 +35,16 @@ const _: () = {
         const SHAPES: &'static str = "event account.opened 1 { owner: String }\nevent account.deposited 1 { amount: Money, reference: String }\nevent account.limit-raised 1 (Money, u32)\nevent account.closed 1 {}\n";
     }
     const _: () = ::core::assert!(
-        __es::same(<Account as __es::Aggregate>::NAME, "account"),
+        {
+            use __es::NoAggregate as _;
+            __es::same(__es::Named::<Account>::NAME, "account")
+        },
         "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account` has another name; both must be the same"
     );
     #[automatically_derived]
     impl __es::Evolve for Account {
-        fn evolve(&mut self, __event: &AccountEvent) {
-            match __event {
+        fn evolve(&mut self, __event: &Self::Event) {
+            match __es::its_event::<AccountEvent>(__event) {
                 AccountEvent::Opened { owner: __0 } => (*self).on_opened(__0),
                 AccountEvent::Deposited {
                     amount: __0,

@@ -26,7 +26,10 @@ const _: () = {
         const NAME: &'static str = "account";
         const TYPES: &'static [__es::EventType] = {
             ::core::assert!(
-                __es::same(<Account<C> as __es::Aggregate>::NAME, "account"),
+                {
+                    use __es::NoAggregate as _;
+                    __es::same(__es::Named::<Account<C>>::NAME, "account")
+                },
                 "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account<C>` has another name; both must be the same"
             );
             &[__es::event("Opened", "account.opened")]
@@ -34,12 +37,14 @@ const _: () = {
         const SHAPES: &'static str = "event account.opened 1 { currency: C }\n";
     }
     #[automatically_derived]
+    impl<C: Currency> __es::InternalIsNeverPublished_ES0011 for AccountEvent<C> where C: Copy {}
+    #[automatically_derived]
     impl<C: Currency> __es::Evolve for Account<C>
     where
         C: Copy,
     {
-        fn evolve(&mut self, __event: &AccountEvent<C>) {
-            match __event {
+        fn evolve(&mut self, __event: &Self::Event) {
+            match __es::its_event::<AccountEvent<C>>(__event) {
                 AccountEvent::Opened { currency: __0 } => (*self).on_opened(__0),
             }
         }

@@ -19,7 +19,10 @@ const _: () = {
         const SHAPES: &'static str = "event account.opened 1 {}\n";
     }
     const _: () = ::core::assert!(
-        __es::same(<Account as __es::Aggregate>::NAME, "account"),
+        {
+            use __es::NoAggregate as _;
+            __es::same(__es::Named::<Account>::NAME, "account")
+        },
         "[ES0012] the events of `AccountEvent` are stored as `account.…`, but `Account` has another name; both must be the same"
     );
 };

@@ -19,7 +19,7 @@ const _: () = {
     }
     #[automatically_derived]
     impl __es::Evolve for Account {
-        fn evolve(&mut self, __event: &AccountEvent) {
+        fn evolve(&mut self, __event: &Self::Event) {
             ::core::unreachable!()
         }
     }

@@ -38,4 +38,6 @@ const _: () = {
             }]
         };
     }
+    #[automatically_derived]
+    impl<T> __es::InternalIsNeverPublished_ES0011 for Accounts<T> {}
 };

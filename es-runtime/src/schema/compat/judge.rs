@@ -1,6 +1,6 @@
 //! Is an instance valid, and if it is not, why? What no solver believes without asking here.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -189,8 +189,8 @@ impl<'a> Judge<'a> {
             Leaf::MinItems(least) => Truth::is(length >= *least),
             Leaf::MaxItems(most) => Truth::is(length <= *most),
             Leaf::Unique => {
-                let mut seen = BTreeSet::new();
-                Truth::is(items.iter().all(|item| seen.insert(item.to_string())))
+                let mut seen = HashSet::new();
+                Truth::is(items.iter().all(|item| seen.insert(item)))
             }
             Leaf::Items(first, rest) => {
                 let like = |number: usize| first.get(number).copied().unwrap_or(*rest);

@@ -7,7 +7,6 @@
 
 mod changes;
 mod check;
-mod close;
 mod judge;
 mod node;
 mod number;

@@ -1,6 +1,6 @@
 //! Where a `$ref` leads, within one document.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -45,6 +45,8 @@ pub(super) struct Refs<'a> {
     named: HashMap<String, Place>,
     /// The schemas that name themselves, and so are what their references start from.
     bases: HashMap<Place, String>,
+    /// A dynamic reference may lead to more than one place.
+    dynamic: bool,
 }
 
 impl<'a> Refs<'a> {
@@ -53,7 +55,9 @@ impl<'a> Refs<'a> {
             document,
             named: HashMap::new(),
             bases: HashMap::new(),
+            dynamic: false,
         };
+        let mut anchors = HashSet::new();
         refs.bases.insert(Place::root(), String::new());
         let mut todo = vec![(Place::root(), document, String::new())];
         while let Some((place, at, base)) = todo.pop() {
@@ -70,6 +74,7 @@ impl<'a> Refs<'a> {
                 }
                 for word in ["$anchor", "$dynamicAnchor"] {
                     if let Some(anchor) = text(word) {
+                        refs.dynamic |= word == "$dynamicAnchor" && !anchors.insert(anchor);
                         let anchor = join(&base, &format!("#{anchor}"));
                         refs.named.entry(anchor).or_insert_with(|| place.clone());
                     }
@@ -92,7 +97,12 @@ impl<'a> Refs<'a> {
                 _ => {}
             }
         }
+        refs.dynamic |= refs.bases.len() > 1;
         refs
+    }
+
+    pub(super) fn is_dynamic(&self) -> bool {
+        self.dynamic
     }
 
     pub(super) fn document(&self) -> &'a Value {

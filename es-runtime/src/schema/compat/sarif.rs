@@ -42,7 +42,7 @@ fn result(finding: &Finding, file: &str) -> Value {
     };
     let mut text = finding.reason.clone();
     if let Some(event) = &finding.counterexample {
-        text.push_str(&format!(" For example: {event}"));
+        text.push_str(&format!("; for example {event}"));
     }
     json!({
         "ruleId": finding.rule,

@@ -31,9 +31,9 @@ const NOTHING: Language = Language(0);
 const EMPTY: Language = Language(1);
 const ALL: Language = Language(2);
 /// States of one search.
-const FURTHEST: usize = 100_000;
+const FURTHEST: usize = 30_000;
 /// Terms of one walk through the derivatives; past them, a language is given up.
-const MOST_TERMS: usize = 200_000;
+const MOST_TERMS: usize = 60_000;
 
 pub(in super::super) struct Languages {
     terms: Vec<Term>,

@@ -19,7 +19,7 @@ use super::node::{ANY, Id, Kind, NEVER, Nodes};
 use branch::Branch;
 
 /// Branches and parts of all goals.
-const STEPS: u32 = 60_000;
+const STEPS: u32 = 40_000;
 /// Goals within goals and decisions within decisions.
 const DEEPEST: u32 = 400;
 

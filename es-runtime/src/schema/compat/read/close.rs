@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::refs::{Place, Refs};
+use super::super::refs::{Place, Refs};
 
 /// The properties that are declared.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]

@@ -1,10 +1,15 @@
-//! What projections and mappings do with the sample, against what they did when they were released.
+//! Fingerprints: what projections and mappings do with the sample, against what they did when they were
+//! released.
+
+use serde_json::Value;
 
 use super::behaviour::{Behaviour, Effect, Subject};
 use super::compare::Work;
+use super::contract::Stream;
 use super::document::digest;
 use super::files::FOLDER;
 use super::frozen::Entry;
+use super::portable::allows;
 use super::report::Finding;
 use super::samples::Samples;
 use crate::error::Result;
@@ -93,6 +98,7 @@ impl Work<'_> {
     fn behaviour(&mut self, behaviour: &dyn Behaviour, samples: &Samples) -> Result<()> {
         let (subject, form) = (behaviour.subject(), behaviour.form());
         let effects = behaviour.effects(samples)?;
+        self.keeps_its_schema(&subject, &effects, samples);
         let path = path(&subject);
         let fingerprints = self.fingerprints(&subject);
         let changed = |(len, hash): &(usize, String)| fingerprint(&form, &effects, *len) != *hash;
@@ -117,6 +123,38 @@ impl Work<'_> {
         }
         self.write(path, text(&form, &effects));
         Ok(())
+    }
+
+    /// Whether what a mapping tells of the sample is what the stream's schemas say: also what came
+    /// down to an older version.
+    fn keeps_its_schema(&mut self, subject: &Subject, effects: &[Effect], samples: &Samples) {
+        let is = |stream: &&Stream| {
+            (&stream.id.stream, stream.id.version) == (&subject.name, subject.version)
+        };
+        let mapping = subject.kind == "mapping";
+        let Some(stream) = self.contract.streams.values().find(is).filter(|_| mapping) else {
+            return;
+        };
+        for event in &stream.events {
+            let document = stream.document(event);
+            let forbidden = effects.iter().find(|effect| {
+                let told: Value = serde_json::from_str(&effect.line).unwrap_or_default();
+                told["event"] == event.name && !allows(&document, &told["data"].to_string())
+            });
+            if let Some(effect) = forbidden {
+                let message = format!(
+                    "`{subject}` tells what the schema of `{}` forbids",
+                    event.name
+                );
+                let help = "say the type's rules in its schema, as it is written";
+                let finding = Finding::error("ES0169", subject, message, help);
+                let made = samples
+                    .line(effect.event)
+                    .map(|line| format!("event: {line}"));
+                let told = format!("told:  {}", effect.line);
+                self.found(finding.showing(made.into_iter().chain([told])));
+            }
+        }
     }
 
     /// The released fingerprints, each with the number of events that it speaks of.
@@ -179,7 +217,7 @@ impl Work<'_> {
         let finding = finding.in_file(format!("{FOLDER}/{path}"), Some(n + 1));
         let mut details = Vec::new();
         let event = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let line: Value = serde_json::from_str(line).ok()?;
             usize::try_from(line["sample"].as_u64()?).ok()
         };
         if let Some(event) = event(released[n]).and_then(|n| samples.line(n)) {
