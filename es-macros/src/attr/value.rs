@@ -11,6 +11,9 @@ use super::inventory::{Kind, Spec};
 use super::split::Part;
 use crate::diag::{self, Diagnostic};
 
+/// More versions than anybody makes. A slip of the finger must not keep the compiler busy.
+const MOST: u32 = 9999;
+
 /// What an option says.
 pub(super) enum Value {
     Text(LitStr),
@@ -97,6 +100,7 @@ pub(super) fn value_of(
     };
     match parsed.parse2(tokens.clone()) {
         Ok((Value::Version(0), _)) => Err(diag::version_zero(spec, tokens)),
+        Ok((Value::Version(version), _)) if version > MOST => Err(wrong(tokens)),
         Ok(parsed) => Ok(parsed),
         Err(_) => Err(wrong(tokens)),
     }

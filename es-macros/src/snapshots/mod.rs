@@ -338,6 +338,36 @@ fn no_input_makes_a_derive_panic() {
         "fn f() {}",
         "",
     ];
+    let changes = [
+        "since = 2",
+        "since = 4294967295, default",
+        "since = 2, default = <",
+        "since = 2, was = \"\"",
+        "since = 2, was_type = T<, with = f",
+        "since = 2, was_type = u8, with = f, down = g",
+        "since = 2, removed()",
+        "since = 2, removed(a: u8, a: u8)",
+        "since = 2, split(a: u8 => b, b), with = f",
+        "since = 2, split(=>), with = f",
+        "since = 2, split(b: u8 => b), with = f",
+        "since = 3, moved(a: u8, b: u8 => b)",
+        "since = 2, moved(b: u8 => \"a b\", b)",
+        "since = 2, upcast(), with = f",
+        "since = 2, upcast(#[event(since = 9, default)] u8), with = f",
+        "since = 2, merged = \"a\", fields(), with = f",
+        "since = 2, removed(#[event(since = 1, was = \"b\")] #[event()] #[event] a: u8)",
+        "split = \"a\", fields(#[event(since = 2, default)] a: u8), with = f",
+        "dropped = \"a\"",
+        "retired",
+    ];
+    for (one, two) in changes.iter().flat_map(|one| changes.map(|two| (one, two))) {
+        let input = format!(
+            "#[event(name = \"a\", dispatch = manual)] #[event({one})] \
+             enum E {{ #[event({one})] #[event({two})] V {{ #[event({one})] #[event({two})] b: u8 }}, \
+             #[event({two})] W(#[event({one})] u8), X }}"
+        );
+        let _ = TokenStream::from(run("event", &input));
+    }
     for derive in ["event", "command", "aggregate", "projection", "integration"] {
         for (attribute, item) in attributes.iter().flat_map(|a| items.map(|item| (a, item))) {
             let output = run(

@@ -285,7 +285,7 @@ impl fmt::Display for Kind {
             ),
             Self::Undecodable(at) => write!(
                 f,
-                "the payload of `{}` does not decode, at version {} of `{}`: give the changed field a default",
+                "the payload of `{}` does not decode, at version {} of `{}`: say in the event's history what changed",
                 at.0, at.2, at.1
             ),
             Self::NewerEvent { at, needs, known } => write!(

@@ -14,6 +14,7 @@ mod payload;
 mod recorded;
 #[cfg(feature = "testing")]
 mod sample;
+mod steps;
 mod stored;
 mod time;
 

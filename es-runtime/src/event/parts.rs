@@ -22,6 +22,14 @@ impl<E> Parts<E> {
         Self(Form::Many(events.into_iter()))
     }
 
+    /// The one event, if there is one, as a rule; or what there is.
+    pub(crate) fn single(self) -> Result<E, Self> {
+        match self.0 {
+            Form::One(Some(event)) => Ok(event),
+            other => Err(Self(other)),
+        }
+    }
+
     /// Each of them made into something else, by its number.
     pub(crate) fn with_each<T>(self, mut make: impl FnMut(u32, E) -> T) -> Parts<T> {
         Parts(match self.0 {

@@ -101,16 +101,22 @@ impl<E: Event> Recorded<E> {
             None => Metadata::new(),
         };
         let stream: StreamId = stored.stream.parse()?;
-        Ok(parts.with_each(|part, data| Self {
+        let recorded = |part, data, stream, metadata| Self {
             data,
             position: stored.position,
-            stream: stream.clone(),
+            stream,
             version: stored.version,
             part,
             time: stored.time,
             command_id: stored.command_id,
-            metadata: metadata.clone(),
-        }))
+            metadata,
+        };
+        Ok(match parts.single() {
+            Ok(data) => Parts::one(recorded(0, data, stream, metadata)),
+            Err(parts) => {
+                parts.with_each(|part, data| recorded(part, data, stream.clone(), metadata.clone()))
+            }
+        })
     }
 }
 

@@ -443,10 +443,7 @@ impl Family {
                 .filter(|variant| !E::HISTORY.is_retired(*variant))
                 .collect(),
             shapes: E::SHAPES,
-            foreign: E::HISTORY
-                .foreign_versions()
-                .map(|(name, _)| name)
-                .collect(),
+            foreign: E::HISTORY.foreign_names().map(|(name, _)| name).collect(),
             payloads: documents.collect(),
             ids: (1..=IDS).map(|n| n.to_string()).collect(),
             decode: |stored| Recorded::<E>::decode(stored).map(drop),
