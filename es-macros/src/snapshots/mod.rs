@@ -227,6 +227,39 @@ expansions! {
     versions: integration,
 }
 
+// ── Histories in proportion ─────────────────────────────────────────────────────────────────────
+
+/// Lines of the code for a stream with so many events, each with a field that came in each version.
+fn lines_of_a_history(events: usize, versions: usize) -> usize {
+    let fields: String = (2..=versions)
+        .map(|version| format!("#[integration(since = {version}, default)] field{version}: u8, "))
+        .collect();
+    let variants: String = (0..events)
+        .map(|event| format!("Event{event} {{ first: u8, {fields} }}, "))
+        .collect();
+    let input = format!(
+        "#[integration(stream = \"accounts\", version = {versions})] enum Accounts {{ {variants} }}"
+    );
+    let output = run("integration", &input);
+    assert!(output.errors.is_empty(), "{:?}", output.errors);
+    rustfmt(&output.code.to_string()).lines().count()
+}
+
+/// A version takes a type, two tables and two steps, whatever the number of the others is.
+#[test]
+fn what_a_history_emits_is_in_proportion_to_its_events_and_versions() {
+    let [of_2, of_3, of_4] = [2, 3, 4].map(|versions| lines_of_a_history(20, versions));
+    let [third, fourth] = [of_3 - of_2, of_4 - of_3];
+    // One field more in each of its variants: in its type, and in the two steps.
+    assert!(fourth - third <= 20 * 9, "{third} and then {fourth} lines");
+    assert!(
+        third <= 20 * 26 + 40,
+        "{third} lines for a version of 20 events"
+    );
+    let [of_20, of_40, of_80] = [20, 40, 80].map(|events| lines_of_a_history(events, 3));
+    assert_eq!((of_80 - of_40), 2 * (of_40 - of_20), "linear in the events");
+}
+
 // ── What no file shows ──────────────────────────────────────────────────────────────────────────
 
 #[test]
