@@ -49,6 +49,35 @@ fn deep_nesting_ends() {
 }
 
 #[test]
+fn what_is_left_over_in_branches_of_branches_ends() {
+    let wrap = |inner: Value| {
+        json!({
+            "anyOf": [
+                inner.clone(),
+                {"properties": {"a": true}},
+                {"not": inner.clone()},
+                {"if": inner, "then": {"properties": {"b": true}}},
+            ],
+            "unevaluatedProperties": {"type": "integer"},
+        })
+    };
+    for depth in [2, 4, 7] {
+        let left = nested(
+            depth,
+            json!({"properties": {"c": {"type": "integer"}}}),
+            wrap,
+        );
+        let right = nested(
+            depth,
+            json!({"properties": {"c": {"type": "number"}}}),
+            wrap,
+        );
+        answer(&left, &right);
+        answer(&right, &left);
+    }
+}
+
+#[test]
 fn long_lists_end() {
     let words = |from: usize, to: usize| json!({"enum": (from..to).map(|n| format!("word-{n}")).collect::<Vec<_>>()});
     assert!(answer(&words(0, 5000), &words(0, 5001)).is_subset());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 const ROUNDS: usize = 1500;
 
 pub(crate) fn seeded() -> Rng {
-    let seed = std::env::var("ES_TEST_SEED")
+    let seed = std::env::var("ES_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));

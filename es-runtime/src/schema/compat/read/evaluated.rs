@@ -14,6 +14,9 @@ use super::Reader;
 /// More cases are not followed.
 const MOST: usize = 64;
 const DEEPEST: u32 = 12;
+/// Schemas that are followed in a document, however often the same one is: branches in branches are
+/// very many.
+const FOLLOWED: usize = 2_000;
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Parts {
@@ -101,7 +104,9 @@ impl Reader<'_> {
         parts: Parts,
         depth: u32,
     ) -> Option<Vec<Case>> {
+        self.followed += 1;
         if depth > DEEPEST
+            || self.followed > FOLLOWED
             || schema.contains_key("$dynamicRef")
             || schema.contains_key("$recursiveRef")
         {

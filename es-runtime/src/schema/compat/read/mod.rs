@@ -19,6 +19,8 @@ use close::{Declared, survey};
 const DEEPEST: usize = 100;
 /// Statements of one document; further ones are not looked into.
 const MOST: usize = 100_000;
+/// Schemas that are read, however often the same one is.
+const STEPS: usize = 100_000;
 
 /// How a document is meant.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -49,6 +51,8 @@ pub(super) fn read(nodes: &mut Nodes, document: &Value, meant: As) -> Id {
         closes: meant == As::Writer,
         referred: HashMap::new(),
         depth: 0,
+        steps: 0,
+        followed: 0,
     };
     reader.referred(&Place::root())
 }
@@ -65,6 +69,10 @@ struct Reader<'a> {
     inherited: Option<Rc<Declared>>,
     referred: HashMap<Key, Referred>,
     depth: usize,
+    /// Schemas that were read.
+    steps: usize,
+    /// Schemas that were followed for what they have looked at.
+    followed: usize,
 }
 
 /// A place, and how it is read there.
@@ -132,7 +140,8 @@ impl Reader<'_> {
         if self.depth >= DEEPEST {
             return self.unknown("it is nested too deeply", &Value::Null);
         }
-        if self.nodes.len() > MOST {
+        self.steps += 1;
+        if self.nodes.len() > MOST || self.steps > STEPS {
             return self.unknown("the schema is too large", &Value::Null);
         }
         self.depth += 1;
