@@ -9,7 +9,8 @@ use crate::model::history::Field;
 // ── One change ──────────────────────────────────────────────────────────────────────────────────
 
 pub(crate) fn since_one(key: &Ident) -> Diagnostic {
-    let title = "`since = 1` says nothing: every field of the first version is there from the start";
+    let title =
+        "`since = 1` says nothing: every field of the first version is there from the start";
     Diagnostic::new("ES0003", key, title).help("remove the attribute")
 }
 
