@@ -42,7 +42,7 @@ fn pattern(random: &mut Rng, depth: u32) -> String {
 
 fn text(random: &mut Rng) -> String {
     (0..random.usize(..6))
-        .map(|_| *pick(random, &['a', 'b', 'c', '1', '-', '.', '√']))
+        .map(|_| *pick(random, &['a', 'b', 'c', '1', '-', '.', '√', '\n']))
         .collect()
 }
 
@@ -52,11 +52,6 @@ fn patterns_match_what_they_match_elsewhere() {
     let (mut yes, mut no) = (0, 0);
     for _ in 0..ROUNDS {
         let (left, right) = (pattern(&mut random, 2), pattern(&mut random, 2));
-        // Nothing but dots is read as a length, line ends or not.
-        let is_dots = |pattern: &str| !pattern.contains(|next| "abc[\\^$".contains(next));
-        if is_dots(&left) || is_dots(&right) {
-            continue;
-        }
         let schema = |pattern: &str| json!({"type": "string", "pattern": pattern});
         let valid =
             |pattern: &str, text: &Value| jsonschema::draft7::is_valid(&schema(pattern), text);

@@ -60,8 +60,7 @@ impl Languages {
 
     /// The texts in which the pattern matches somewhere, or why it is not followed.
     pub(in super::super) fn pattern(&mut self, pattern: &str) -> Result<Language, &'static str> {
-        let mut ast = parse::parse(pattern)?;
-        parse::read_dots(&mut ast);
+        let ast = parse::parse(pattern)?;
         let found = self.compile(&ast, ALL);
         Ok(self.then(ALL, found))
     }

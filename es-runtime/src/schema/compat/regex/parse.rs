@@ -40,30 +40,6 @@ pub(super) fn parse(pattern: &str) -> Result<Ast, &'static str> {
     }
 }
 
-/// Nothing but dots asks for a length, and its author did not think of the ends of lines: `.+` is not
-/// empty. Anything else is read to the letter.
-pub(super) fn read_dots(ast: &mut Ast) {
-    fn is_dots(ast: &Ast) -> bool {
-        match ast {
-            Ast::Set(set) => *set == dot(),
-            Ast::Sequence(parts) => parts.iter().all(is_dots),
-            Ast::Repeat(inner, ..) => is_dots(inner),
-            Ast::Either(_) | Ast::Begin | Ast::End | Ast::Ahead(..) => false,
-        }
-    }
-    fn widen(ast: &mut Ast) {
-        match ast {
-            Ast::Set(set) => *set = any(),
-            Ast::Sequence(parts) => parts.iter_mut().for_each(widen),
-            Ast::Repeat(inner, ..) => widen(inner),
-            Ast::Either(_) | Ast::Begin | Ast::End | Ast::Ahead(..) => {}
-        }
-    }
-    if is_dots(ast) {
-        widen(ast);
-    }
-}
-
 struct Parser<'a> {
     rest: Peekable<Chars<'a>>,
     depth: usize,
