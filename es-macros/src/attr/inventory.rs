@@ -61,6 +61,8 @@ pub(crate) enum Kind {
     Default,
     /// `with = parse`: a path to a function.
     Function,
+    /// `index(owner, currency)`: names of fields.
+    Columns,
     /// `removed(note: String)`: fields as they were, with their own history.
     Fields,
     /// `split(name: String => first, last)`: fields as they were, and what became of them.
@@ -286,9 +288,14 @@ pub(crate) const PROJECTION: Inventory = Inventory {
     item: &[
         one("name", Kind::Text, r#"name = "balances""#),
         one("version", Kind::Version, "version = 1"),
+        many("index", Kind::Columns, "index(owner, currency)"),
+        many("unique", Kind::Columns, "unique(owner, currency)"),
     ],
     variant: &[],
-    field: &[one("index", Kind::Flag, "index")],
+    field: &[
+        one("index", Kind::Flag, "index"),
+        one("unique", Kind::Flag, "unique"),
+    ],
     history: NONE,
 };
 

@@ -2,10 +2,13 @@
 
 mod builder;
 mod cache;
+mod current;
 mod execute;
 mod instances;
 mod load;
+mod page_token;
 mod retention;
+mod selection;
 mod snapshots;
 mod supervise;
 mod versions;
@@ -13,7 +16,10 @@ mod view;
 mod writer;
 
 pub use builder::Builder;
+pub use current::Current;
 pub use execute::{Execute, Receipt};
+pub use page_token::PageToken;
+pub use selection::{RangePage, RowRange, Selection};
 pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 
@@ -81,6 +87,8 @@ struct Inner {
     caches: Typed,
     /// A [`Snapshotter`] for each aggregate that has snapshots.
     snapshotters: Typed,
+    /// A [`ReadModel`](crate::projection::ReadModel) for each type of rows.
+    read_models: Typed,
     workers: Workers,
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.

@@ -9,8 +9,8 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
     LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Replay, Row, RowChange, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    Replay, Row, RowChange, RowQuery, Schema, Segment, Select, Snapshot, StoreHealth, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -262,13 +262,20 @@ impl EventStore for Store {
         to!(self.read_rows(table, keys).await)
     }
 
-    async fn scan_rows(
+    async fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        to!(self.scan_rows(table, after, limit).await)
+        keys: Vec<String>,
+    ) -> Result<(Vec<(String, Row)>, Position)> {
+        to!(self.read_rows_at(table, keys).await)
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        to!(self.query_rows(table, query).await)
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        to!(self.count_rows(table, select).await)
     }
 
     async fn advance_stream(

@@ -4,20 +4,20 @@
 
 mod instances;
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::instances::Instances;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::tx::{Inner, Tx};
+use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Instance,
     LogPage, LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState,
-    PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    PublishedEvent, Row, RowChange, RowQuery, Segment, Select, Snapshot, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
     health::{Durability, StoreHealth},
     known_instances, life, plan,
 };
@@ -189,6 +189,31 @@ impl State {
         StreamPage::pick(query, events.iter().map(|&i| &self.log[i]))
     }
 
+    /// Writes rows if the cursor stands where the mover believes, or refuses them all.
+    fn advance_rows(
+        &mut self,
+        advance: &Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        let Changes { rows: new, gone } = Changes::new(changes);
+        if self.known(&advance.projection)?.cursor == advance.from {
+            let rows = self.rows.entry(table.into()).or_default();
+            let changed: HashSet<_> = new.iter().map(|(key, _)| key).chain(&gone).collect();
+            let others = rows.iter().filter(|(key, _)| !changed.contains(key));
+            check(table, others.map(|(key, row)| (&**key, row)), &new)?;
+        }
+        let advanced = self.advance(advance)?;
+        if advanced == Advanced::Moved {
+            let rows = self.rows.entry(table.into()).or_default();
+            for key in gone {
+                rows.remove(&key);
+            }
+            rows.extend(new);
+        }
+        Ok(advanced)
+    }
+
     /// Moves the cursor if it stands where the mover believes.
     fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
         let state = self.known(&advance.projection)?;
@@ -201,6 +226,19 @@ impl State {
 
     fn prepare(&mut self, projection: ProjectionId) -> ProjectionState {
         *self.projections.entry(projection).or_insert(life::NEW)
+    }
+
+    fn rows_of(&self, table: &Table) -> impl Iterator<Item = (&str, &Row)> {
+        let rows = self.rows.get(&table.into()).into_iter().flatten();
+        rows.map(|(key, row)| (&**key, row))
+    }
+
+    fn rows_of_keys(&self, table: &Table, keys: Vec<String>) -> Vec<(String, Row)> {
+        let Some(rows) = self.rows.get(&table.into()) else {
+            return Vec::new();
+        };
+        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
+        keys.into_iter().filter_map(row).collect()
     }
 
     fn live_version(&self, projection: &ProjectionId) -> Option<ProjectionId> {
@@ -431,42 +469,36 @@ impl EventStore for MemoryStore {
         table: &Table,
         changes: Vec<RowChange>,
     ) -> Result<Advanced> {
-        let mut state = self.state();
-        let advanced = state.advance(&advance)?;
-        if advanced == Advanced::Moved {
-            let rows = state.rows.entry(table.into()).or_default();
-            for change in changes {
-                match change.row {
-                    Some(row) => drop(rows.insert(change.key, row)),
-                    None => drop(rows.remove(&change.key)),
-                }
-            }
-        }
-        Ok(advanced)
+        self.state().advance_rows(&advance, table, changes)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
-        Ok(keys.into_iter().filter_map(row).collect())
+        Ok(self.state().rows_of_keys(table, keys))
     }
 
-    async fn scan_rows(
+    async fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
+        keys: Vec<String>,
+    ) -> Result<(Vec<(String, Row)>, Position)> {
+        let mut state = self.state();
+        let cursor = state.known(&table.into())?.cursor;
+        Ok((state.rows_of_keys(table, keys), cursor))
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
         let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
-        Ok(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+        let picked = query.pick(state.rows_of(table));
+        let row = |(key, row): (&str, &Row)| (key.to_owned(), row.clone());
+        Ok(picked.into_iter().map(row).collect())
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        let state = self.state();
+        Ok(state
+            .rows_of(table)
+            .filter(|(_, row)| select.has(row))
+            .count() as u64)
     }
 
     async fn advance_stream(

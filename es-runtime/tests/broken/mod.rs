@@ -13,8 +13,8 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
     LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Tx,
+    Row, RowChange, RowQuery, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -131,11 +131,11 @@ impl BrokenStore {
         self.aside.lock().await.restarted = Some(LogIdentity::random());
         if self.fault == Fault::ForgottenCursor {
             for (projection, state) in self.kept.projections().await.unwrap() {
-                let (name, version, columns) = ("", 0, &[][..]);
                 let nothing = Table {
-                    name,
-                    version,
-                    columns,
+                    name: "",
+                    version: 0,
+                    columns: &[],
+                    indexes: &[],
                 };
                 let (from, to) = (state.cursor, Position::START);
                 let back = Advance {
@@ -493,6 +493,6 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
-        finish_building promote read_rows scan_rows advance_stream read_published published_head
+        finish_building promote read_rows read_rows_at query_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -98,6 +98,7 @@ async fn the_servers_defaults_do_not_matter() {
         name: "balances",
         version: 1,
         columns: &[],
+        indexes: &[],
     };
     store.prepare_table(&table).await.unwrap();
     let durable = "SELECT count(*) FROM seen WHERE setting = 'on'";

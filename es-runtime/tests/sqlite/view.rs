@@ -12,7 +12,6 @@ const AMOUNT: ColumnDef = ColumnDef {
     name: "amount",
     kind: ColumnKind::Integer,
     nullable: false,
-    index: true,
 };
 
 const RATE: ColumnDef = ColumnDef {
@@ -31,6 +30,7 @@ fn balances(version: u32) -> Table {
         name: "balances",
         version,
         columns,
+        indexes: &[],
     }
 }
 

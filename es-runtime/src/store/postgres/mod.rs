@@ -13,6 +13,7 @@ mod notify;
 mod options;
 mod pool;
 mod projections;
+mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
@@ -39,8 +40,8 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
     LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    Row, RowChange, RowQuery, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -355,19 +356,30 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::rows(
+        read!(self, "reading rows", |db| read_rows::of_keys(
             db, table, &keys
         ))
     }
 
-    async fn scan_rows(
+    async fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::scan(
-            db, table, after, limit
+        keys: Vec<String>,
+    ) -> Result<(Vec<(String, Row)>, Position)> {
+        read!(self, "reading rows", |db| read_rows::of_keys_at(
+            db, table, &keys
+        ))
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read!(self, "reading rows", |db| read_rows::query(
+            db, table, query
+        ))
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read!(self, "counting rows", |db| read_rows::count(
+            db, table, select
         ))
     }
 

@@ -9,6 +9,7 @@ mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
+mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -36,8 +37,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
     LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    Row, RowChange, RowQuery, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -409,16 +410,23 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        projections::rows(&self.readers, table, keys).await
+        read_rows::of_keys(&self.readers, table, keys).await
     }
 
-    async fn scan_rows(
+    async fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        projections::scan(&self.readers, table, after, limit).await
+        keys: Vec<String>,
+    ) -> Result<(Vec<(String, Row)>, Position)> {
+        read_rows::of_keys_at(&self.readers, table, keys).await
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read_rows::query(&self.readers, table, query).await
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read_rows::count(&self.readers, table, select).await
     }
 
     async fn advance_stream(
