@@ -1,15 +1,21 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::ops::Range;
+
 use super::driver::Work;
 use super::fold::{Folding, Page, Rows};
 use super::{Fold, OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, StoredEventRef, StoredEvents};
-use crate::store::{Advance, Advanced, EventStore, ProjectionId, ProjectionState, RowChange};
+use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents};
+use crate::store::{
+    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, RowChange,
+};
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
+    /// The keys that this part folds.
+    slices: Range<u16>,
 }
 
 /// Adds what a stored event is today.
@@ -26,6 +32,7 @@ impl<P: Projection> ReadModel<P> {
     pub(crate) fn new() -> Self {
         Self {
             sources: Vec::new(),
+            slices: 0..SLICES,
         }
     }
 
@@ -64,7 +71,7 @@ impl<P: Projection> ReadModel<P> {
                 (source.decode)(event, &mut events)?;
             }
         }
-        Ok(Page::new(events))
+        Ok(Page::new(events, &self.slices))
     }
 }
 
@@ -79,8 +86,23 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         (&P::TABLE).into()
     }
 
+    fn another(&self) -> Option<Self> {
+        let source = |source: &Source<P>| Source {
+            aggregate: source.aggregate,
+            decode: source.decode,
+        };
+        Some(Self {
+            sources: self.sources.iter().map(source).collect(),
+            slices: self.slices.clone(),
+        })
+    }
+
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+        self.slices = slices.clone();
     }
 
     async fn apply(
