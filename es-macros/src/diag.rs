@@ -166,6 +166,7 @@ pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     let wanted = match spec.kind {
         Kind::Text | Kind::File => "a string".to_owned(),
         Kind::Version => "a whole number from 1".to_owned(),
+        Kind::Parts => "a whole number from 1 to 1024".to_owned(),
         Kind::Type => "a type, without quotes".to_owned(),
         Kind::Word(word) => format!("the word `{word}`"),
         Kind::Flag => "no value".to_owned(),

@@ -48,8 +48,8 @@ pub use error::{Error, Result};
 pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 #[cfg(feature = "runtime")]
 pub use service::{
-    Builder, Current, Execute, PageToken, RangePage, Receipt, RowRange, Selection, Service,
-    SnapshotStats, Snapshots, View,
+    Builder, Current, Execute, PageToken, Promote, RangePage, Receipt, RowRange, Selection,
+    Service, SnapshotStats, Snapshots, View,
 };
 #[cfg(feature = "runtime")]
 pub use store::Store;

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     File,
     /// `version = 2`: counts from 1.
     Version,
+    /// `slices = 8`: of 1,024 at most.
+    Parts,
     /// `aggregate = Account`: a path, for everything that is Rust.
     Type,
     /// `dispatch = manual`: this one word.
@@ -288,6 +290,7 @@ pub(crate) const PROJECTION: Inventory = Inventory {
     item: &[
         one("name", Kind::Text, r#"name = "balances""#),
         one("version", Kind::Version, "version = 1"),
+        one("slices", Kind::Parts, "slices = 8"),
         many("index", Kind::Columns, "index(owner, currency)"),
         many("unique", Kind::Columns, "unique(owner, currency)"),
     ],

@@ -150,6 +150,16 @@ impl Options {
         })
     }
 
+    pub(crate) fn parts(&self, name: &str) -> Option<u16> {
+        self.values(name).find_map(|value| {
+            if let Value::Parts(n) = value {
+                Some(*n)
+            } else {
+                None
+            }
+        })
+    }
+
     /// A type, or the path of a function.
     pub(crate) fn ty(&self, name: &str) -> Option<&Type> {
         self.values(name).find_map(|value| {

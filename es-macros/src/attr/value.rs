@@ -15,6 +15,7 @@ use crate::diag::{self, Diagnostic};
 pub(super) enum Value {
     Text(LitStr),
     Version(u32),
+    Parts(u16),
     /// A type, or the path of a function.
     Type(Box<Type>),
     Default(Option<TokenStream>),
@@ -93,6 +94,10 @@ pub(super) fn value_of(
         let value = match spec.kind {
             Kind::Text | Kind::File => Value::Text(input.parse::<LitStr>()?),
             Kind::Version => Value::Version(input.parse::<LitInt>()?.base10_parse()?),
+            Kind::Parts => match input.parse::<LitInt>()?.base10_parse()? {
+                parts @ 1..=1024 => Value::Parts(parts),
+                _ => return Err(input.error("another number")),
+            },
             Kind::Type | Kind::Function => Value::Type(input.parse()?),
             Kind::Word(word) if Ident::parse(input)? == word => Value::Present,
             Kind::Fields => Value::Listed(Listed::parse(input, false)?),

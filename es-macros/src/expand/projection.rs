@@ -12,6 +12,7 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
         input,
         name,
         version,
+        slices,
         columns,
         indexes,
     } = model;
@@ -42,10 +43,15 @@ pub(crate) fn projection(model: &ReadModel<'_>) -> TokenStream {
             #field: #stored::from_stored(__es::Stored::from_value(#local)?)?
         }
     });
+    let slices = slices.map(|n| {
+        let n = Literal::u16_unsuffixed(n);
+        quote!(const SLICES: u16 = #n;)
+    });
     let indexed = (!indexes.is_empty()).then(|| table_of_indexes(indexes));
     let body = quote! {
         const NAME: &'static str = #name;
         const VERSION: u32 = #version;
+        #slices
         const COLUMNS: &'static [__es::ColumnDef] = &[#(#table),*];
         #indexed
         fn to_row(&self) -> __es::Result<__es::Row, __es::OutOfRange> {

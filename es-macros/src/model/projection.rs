@@ -13,6 +13,8 @@ pub(crate) struct ReadModel<'a> {
     pub(crate) input: &'a DeriveInput,
     pub(crate) name: Name,
     pub(crate) version: u32,
+    /// The parts that its keys are divided in, if it says so.
+    pub(crate) slices: Option<u16>,
     pub(crate) columns: Vec<Column<'a>>,
     pub(crate) indexes: Vec<Index>,
 }
@@ -60,6 +62,7 @@ impl<'a> ReadModel<'a> {
             input,
             name,
             version: options.version("version")?,
+            slices: options.parts("slices"),
             columns,
             indexes,
         })

@@ -1,9 +1,10 @@
 //! Keyed folds, pure: rows and events in, changes out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::Projection;
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Recorded, SLICES, slice_of};
 
 /// What an event does to the rows of a read model.
 ///
@@ -76,12 +77,19 @@ pub(crate) struct Page<P> {
 }
 
 impl<P> Page<P> {
-    pub(crate) fn new(events: impl IntoIterator<Item = Box<dyn Folding<P>>>) -> Self {
+    /// The events, as far as they touch keys in these slices.
+    pub(crate) fn new(
+        events: impl IntoIterator<Item = Box<dyn Folding<P>>>,
+        slices: &Range<u16>,
+    ) -> Self {
+        let all = *slices == (0..SLICES);
+        let keys = |event: Box<dyn Folding<P>>| {
+            let mut keys = event.keys();
+            keys.retain(|key| all || slices.contains(&slice_of(key)));
+            (keys, event)
+        };
         Self {
-            events: events
-                .into_iter()
-                .map(|event| (event.keys(), event))
-                .collect(),
+            events: events.into_iter().map(keys).collect(),
         }
     }
 

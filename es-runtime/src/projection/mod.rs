@@ -17,7 +17,7 @@ pub use column::{Column, OutOfRange, Stored};
 #[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]
-pub(crate) use driver::{Work, run};
+pub(crate) use driver::{Part, Work, run};
 pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
@@ -58,6 +58,9 @@ pub trait Projection: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The projection's version, from 1.
     const VERSION: u32;
+    /// The parts that the keys are divided in, so that several instances share the work: 1 unless
+    /// something is said. It counts when the version is built first, and never changes after that.
+    const SLICES: u16 = 1;
     /// The columns, in the order of the fields.
     const COLUMNS: &'static [ColumnDef];
     /// The indexes, in the order in which they are declared: the type's, then the fields'.
@@ -68,6 +71,7 @@ pub trait Projection: Sized + Send + Sync + 'static {
         version: Self::VERSION,
         columns: Self::COLUMNS,
         indexes: Self::INDEXES,
+        slices: Self::SLICES,
     };
 
     /// The fields as values, in the order of the columns.

@@ -1,15 +1,21 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::ops::Range;
+
 use super::driver::Work;
 use super::fold::{Folding, Page, Rows};
 use super::{Fold, OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, StoredEventRef, StoredEvents};
-use crate::store::{Advance, Advanced, EventStore, ProjectionId, ProjectionState, RowChange};
+use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents};
+use crate::store::{
+    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, RowChange,
+};
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
+    /// The keys that this part folds.
+    slices: Range<u16>,
 }
 
 // Also where `P` is not: nothing of it is held.
@@ -17,7 +23,8 @@ impl<P> Clone for ReadModel<P> {
     fn clone(&self) -> Self {
         let source = |source: &Source<P>| Source { ..*source };
         let sources = self.sources.iter().map(source).collect();
-        Self { sources }
+        let slices = self.slices.clone();
+        Self { sources, slices }
     }
 }
 
@@ -35,6 +42,7 @@ impl<P: Projection> ReadModel<P> {
     pub(crate) fn new() -> Self {
         Self {
             sources: Vec::new(),
+            slices: 0..SLICES,
         }
     }
 
@@ -76,7 +84,7 @@ impl<P: Projection> ReadModel<P> {
         for event in page.iter() {
             self.decode_one(event, &mut events)?;
         }
-        Ok(Page::new(events))
+        Ok(Page::new(events, &self.slices))
     }
 
     /// Adds what an event is today, if it concerns this read model.
@@ -103,8 +111,16 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         (&P::TABLE).into()
     }
 
+    fn another(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+        self.slices = slices.clone();
     }
 
     async fn apply(

@@ -11,6 +11,9 @@ use crate::store::{EventStore, LogPage, LogQuery};
 /// Events that are folded for one read, at most.
 const MOST: usize = 10_000;
 
+/// Rows with what they reflect.
+type Standing<P> = BTreeMap<String, (Position, Option<P>)>;
+
 impl<P: Projection> ReadModel<P> {
     /// The rows of these keys as they are after all that the log holds now. Nothing is written.
     ///
@@ -22,12 +25,21 @@ impl<P: Projection> ReadModel<P> {
         keys: Vec<String>,
     ) -> Result<BTreeMap<String, P>> {
         let head = store.head().await?;
-        let mut rows: BTreeMap<_, _> = keys.iter().map(|key| (key.clone(), None)).collect();
-        let (found, cursor) = store.read_rows_at(&P::TABLE, keys).await?;
-        for (key, row) in found {
-            let row = P::from_row(row).map_err(misfit::<P>(&key))?;
-            rows.insert(key, Some(row));
+        let found = store.read_rows_at(&P::TABLE, keys.clone()).await?;
+        // Where each of them stands: what is behind that is not in it yet.
+        let stands = |key: String| {
+            let cursor = found.cursor(&key);
+            (key, (cursor, None))
+        };
+        let mut rows: Standing<P> = keys.into_iter().map(stands).collect();
+        for (key, row) in found.rows {
+            let typed = P::from_row(row).map_err(misfit::<P>(&key))?;
+            if let Some((_, row)) = rows.get_mut(&key) {
+                *row = Some(typed);
+            }
         }
+        let cursor = rows.values().map(|(cursor, _)| *cursor).min();
+        let cursor = cursor.unwrap_or(head);
         let (mut at, mut behind) = (cursor, 0);
         while at < head {
             let page = self.missing(store, at).await?;
@@ -43,7 +55,7 @@ impl<P: Projection> ReadModel<P> {
             self.fold_onto(&mut rows, &page)?;
             at = page.seen;
         }
-        let there = |(key, row): (String, Option<P>)| Some((key, row?));
+        let there = |(key, (_, row)): (String, (Position, Option<P>))| Some((key, row?));
         Ok(rows.into_iter().filter_map(there).collect())
     }
 
@@ -54,13 +66,16 @@ impl<P: Projection> ReadModel<P> {
     }
 
     /// Folds what the page holds of these rows into them.
-    fn fold_onto(&self, rows: &mut BTreeMap<String, Option<P>>, page: &LogPage) -> Result<()> {
+    fn fold_onto(&self, rows: &mut Standing<P>, page: &LogPage) -> Result<()> {
         let mut decoded = Decoded::new();
         for event in page.events.iter() {
+            let position = event.position;
             self.decode_one(event, &mut decoded)?;
             for event in decoded.drain(..) {
                 for key in event.keys() {
-                    if let Some(row) = rows.get_mut(&key) {
+                    if let Some((cursor, row)) = rows.get_mut(&key)
+                        && *cursor < position
+                    {
                         *row = event.fold(row.take());
                     }
                 }

@@ -1,9 +1,10 @@
 //! What is asked of the rows of a read model: which of them, in which order, from where on.
 
 use std::cmp::Ordering;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use super::{IndexDef, Row, Value};
+use crate::event::{Position, slice_of};
 
 /// Which rows of a read model are read, and from where on.
 ///
@@ -50,6 +51,25 @@ pub struct RowPlace {
     pub values: Row,
     /// Its key.
     pub key: String,
+}
+
+/// Rows of a read model, and where the parts of its keys stood at that moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowsAt {
+    /// The rows with their keys.
+    pub rows: Vec<(String, Row)>,
+    /// The last position of the log that the rows of each part reflect.
+    pub cursors: Vec<(Range<u16>, Position)>,
+}
+
+impl RowsAt {
+    /// The last position of the log that the row of this key reflects, or that it has none.
+    pub fn cursor(&self, key: &str) -> Position {
+        let slice = slice_of(key);
+        let mut cursors = self.cursors.iter();
+        let part = cursors.find(|(slices, _)| slices.contains(&slice));
+        part.map_or(Position::START, |(_, cursor)| *cursor)
+    }
 }
 
 impl RowQuery {

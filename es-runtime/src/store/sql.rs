@@ -3,13 +3,15 @@
 //! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
 //! in tables; columns are quoted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, Select, Table, Value,
+    ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, RowsAt, Select, Table, Value,
 };
+use crate::event::Position;
 
 /// How a database spells what the others spell otherwise.
 pub(crate) struct Dialect {
@@ -89,13 +91,14 @@ pub(crate) fn select(table: &Table) -> String {
     )
 }
 
-/// The rows whose key is `among` some, and behind their columns where the projection stands: at
-/// one moment, since it is one statement. Kind, name and version come first; without a row there is
-/// one of nothing.
+/// The rows whose key is `among` some, each beside each part of the projection and where it stands:
+/// as they are at one moment, since it is one statement. Kind, name and version come first; where no
+/// key has a row there is one of nothing.
 pub(crate) fn select_at(table: &Table, cursors: &str, among: &str) -> String {
     let columns = table.columns.iter().map(|c| format!(", t.\"{}\"", c.name));
     format!(
-        "SELECT t.\"key\"{}, c.position FROM {cursors} c LEFT JOIN \"{}\" t ON t.\"key\" {among}
+        "SELECT t.\"key\"{}, c.slice_from, c.slice_to, c.position
+         FROM {cursors} c LEFT JOIN \"{}\" t ON t.\"key\" {among}
          WHERE c.kind = $1 AND c.name = $2 AND c.version = $3",
         columns.collect::<String>(),
         table.sql_name()
@@ -273,12 +276,18 @@ pub(crate) fn kind(projection: &ProjectionId) -> &'static str {
     }
 }
 
-/// The rows that [`select_at`] found, and the cursor; without one, nobody prepared the read model.
-pub(crate) fn rows_at<'r, R>(
-    table: &Table,
-    rows: &'r [R],
-) -> sqlx::Result<(Vec<(String, Row)>, i64)>
+/// What a kept word of [`kind`] means.
+pub(crate) fn kind_of(word: &str) -> ProjectionKind {
+    match word {
+        "stream" => ProjectionKind::Stream,
+        _ => ProjectionKind::ReadModel,
+    }
+}
+
+/// The rows that [`select_at`] found, and the parts with their cursors.
+pub(crate) fn rows_at<'r, R>(table: &Table, rows: &'r [R]) -> sqlx::Result<RowsAt>
 where
+    i32: Cell<'r, R>,
     R: sqlx::Row,
     usize: sqlx::ColumnIndex<R>,
     i64: Cell<'r, R>,
@@ -287,15 +296,23 @@ where
     String: Cell<'r, R>,
     Vec<u8>: Cell<'r, R>,
 {
-    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-    let cursor = first.try_get(table.columns.len() + 1)?;
-    let mut found = Vec::with_capacity(rows.len());
+    let behind = table.columns.len() + 1;
+    let (mut found, mut cursors) = (BTreeMap::new(), BTreeMap::new());
     for row in rows {
         if row.try_get::<Option<String>, _>(0)?.is_some() {
-            found.push(row_of(table, row)?);
+            found.extend([row_of(table, row)?]);
         }
+        let (from, to): (i32, i32) = (row.try_get(behind)?, row.try_get(behind + 1)?);
+        let position: i64 = row.try_get(behind + 2)?;
+        let misfit = |error| sqlx::Error::Decode(Box::new(error));
+        let slices = from.try_into().map_err(misfit)?..to.try_into().map_err(misfit)?;
+        let position = Position::new(position.try_into().map_err(misfit)?);
+        cursors.insert(from, (slices, position));
     }
-    Ok((found, cursor))
+    Ok(RowsAt {
+        rows: found.into_iter().collect(),
+        cursors: cursors.into_values().collect(),
+    })
 }
 
 /// A row that [`select`] found.

@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+#[cfg(feature = "runtime")]
+use crate::error::{Error, Kind};
+
 /// A read model's table: its name, its columns and their types. The key is a column of its own,
 /// `key`, text and unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Table {
     pub columns: &'static [ColumnDef],
     /// What else the rows are found by, and what only one of them may hold.
     pub indexes: &'static [IndexDef],
+    /// The parts that the keys of a new version are divided in, each with a cursor of its own.
+    pub slices: u16,
 }
 
 /// One column of a [`Table`].
@@ -105,6 +110,13 @@ impl Table {
         let columns = self.columns;
         index.columns.iter().map(|place| columns[*place].name)
     }
+}
+
+/// Nobody made the table, or it is gone.
+#[cfg(feature = "runtime")]
+pub(crate) fn not_prepared(table: &Table) -> Error {
+    let what = format!("the read model `{table}`");
+    Error::new(Kind::Unregistered { what })
 }
 
 impl Value {

@@ -96,6 +96,7 @@ async fn sessions_are_shared_and_none_is_relied_on() {
         version: 1,
         columns: &[],
         indexes: &[],
+        slices: 1,
     };
     stores[0].prepare_table(&table).await.unwrap();
     let weak = "SELECT count(*) FROM seen WHERE setting <> 'on'";

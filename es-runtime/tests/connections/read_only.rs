@@ -46,6 +46,7 @@ async fn a_standby_is_read_from_and_never_written_to() {
         version: 1,
         columns: &[],
         indexes: &[],
+        slices: 1,
     };
     let errors = [
         reader.append(append("2")).await.unwrap_err(),

@@ -8,14 +8,13 @@ use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
 use super::failed;
 use super::projections::DIALECT;
-use super::types::{position, signed, unsigned};
+use super::types::{signed, unsigned};
 use crate::error::Result;
-use crate::event::Position;
 use crate::store::sql::{
     Statement, count_rows, kind, row_of, rows_at, select, select_at, select_holders, select_rows,
 };
 use crate::store::unique::{check, claimed};
-use crate::store::{ProjectionId, Row, RowQuery, Select, Table, Value};
+use crate::store::{ProjectionId, Row, RowQuery, RowsAt, Select, Table, Value, not_prepared};
 
 const DOING: &str = "reading a read model";
 
@@ -36,7 +35,7 @@ pub(super) async fn of_keys_at(
     connection: &mut PgConnection,
     table: &Table,
     keys: &[String],
-) -> Result<(Vec<(String, Row)>, Position)> {
+) -> Result<RowsAt> {
     let projection = ProjectionId::from(table);
     let version: i32 = signed("version", projection.version)?;
     let select = select_at(table, "es.cursor", "= ANY($4)");
@@ -48,8 +47,11 @@ pub(super) async fn of_keys_at(
         .fetch_all(connection)
         .await;
     let rows = rows.map_err(failed(DOING))?;
-    let (rows, cursor) = rows_at(table, &rows).map_err(failed(DOING))?;
-    Ok((rows, position(cursor)?))
+    let rows = rows_at(table, &rows).map_err(failed(DOING))?;
+    match rows.cursors.is_empty() {
+        true => Err(not_prepared(table)),
+        false => Ok(rows),
+    }
 }
 
 pub(super) async fn query(

@@ -7,14 +7,13 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteExecutor};
 
 use super::projections::DIALECT;
-use super::{failed, position, unsigned};
+use super::{failed, unsigned};
 use crate::error::Result;
-use crate::event::Position;
 use crate::store::sql::{
     Statement, count_rows, kind, row_of, rows_at, select, select_at, select_holders, select_rows,
 };
 use crate::store::unique::{check, claimed};
-use crate::store::{ProjectionId, Row, RowQuery, Select, Table, Value};
+use crate::store::{ProjectionId, Row, RowQuery, RowsAt, Select, Table, Value, not_prepared};
 
 const DOING: &str = "reading a read model";
 
@@ -37,7 +36,7 @@ pub(super) async fn of_keys_at(
     readers: &SqlitePool,
     table: &Table,
     keys: Vec<String>,
-) -> Result<(Vec<(String, Row)>, Position)> {
+) -> Result<RowsAt> {
     let projection = ProjectionId::from(table);
     let rows = sqlx::query(AssertSqlSafe(select_keys_at(table)))
         .bind(kind(&projection))
@@ -47,8 +46,11 @@ pub(super) async fn of_keys_at(
         .fetch_all(readers)
         .await;
     let rows = rows.map_err(failed(DOING))?;
-    let (rows, cursor) = rows_at(table, &rows).map_err(failed(DOING))?;
-    Ok((rows, position(cursor)?))
+    let rows = rows_at(table, &rows).map_err(failed(DOING))?;
+    match rows.cursors.is_empty() {
+        true => Err(not_prepared(table)),
+        false => Ok(rows),
+    }
 }
 
 pub(super) fn select_keys_at(table: &Table) -> String {

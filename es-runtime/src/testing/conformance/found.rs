@@ -42,6 +42,7 @@ const ALONE: [&[usize]; 7] = [&[0], &[1], &[2], &[3], &[4], &[5], &[6]];
 const FOUND: Table = Table {
     name: "found",
     version: 1,
+    slices: 1,
     columns: COLUMNS,
     indexes: &[
         index(ALONE[0], false),
@@ -246,6 +247,7 @@ fn lexicographic(a: &[&Value], b: &[&Value]) -> Ordering {
 const UNIQUE: Table = Table {
     name: "unique_things",
     version: 1,
+    slices: 1,
     columns: &[
         column("owner", ColumnKind::Text, false),
         column("currency", ColumnKind::Text, true),
@@ -293,9 +295,9 @@ pub(super) async fn what_is_unique_stays_unique<S: EventStore>(store: S, seed: u
                 .unwrap_or(Value::Null),
             random
                 .bool()
-                .then(|| Value::Integer(random.i64(..12)))
+                .then(|| Value::Integer(random.i64(0..12)))
                 .unwrap_or(Value::Null),
-            Value::Integer(random.i64(..3)),
+            Value::Integer(random.i64(0..3)),
         ]
     };
     let (mut rows, mut at, mut refusals, mut swaps) = (Rows::new(), 0, 0, 0);
