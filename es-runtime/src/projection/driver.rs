@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::runner::{Runner, Step};
+use super::runner::{LOOK, Runner, Step};
 use crate::error::Result;
 use crate::event::{Position, StoredEvents};
 use crate::runtime::Stop;
@@ -229,7 +229,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
                     return Ok(Step::Claim);
                 }
                 wait_or_stop(store.wait_for_append(after), &mut self.stop).await;
-                Ok(self.runner.waited())
+                Ok(self.runner.waited(self.claimed.elapsed() >= LOOK))
             }
             Step::Rest { time } => {
                 wait_or_stop(tokio::time::sleep(time), &mut self.stop).await;
