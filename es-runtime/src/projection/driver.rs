@@ -108,6 +108,9 @@ pub(crate) trait Work<S: EventStore>: Sized + Send + 'static {
     /// Makes it known to the store and answers where it stands.
     fn prepare(&mut self, store: &S) -> impl Future<Output = Result<ProjectionState>> + Send;
 
+    /// Makes what is still missing before the version is complete.
+    fn complete(&mut self, store: &S) -> impl Future<Output = Result<()>> + Send;
+
     /// The store told all that must be known before the next page: what was kept in memory counts
     /// no more.
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed);
@@ -218,6 +221,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             Step::Wait { after } => {
                 self.show(Health::Working);
                 if self.status.borrow().phase == Phase::Building {
+                    self.work.complete(store).await?;
                     let (id, by) = (self.work.id(), &self.part.owner);
                     let lineage = store.change(&id, &Change::Complete, by).await?;
                     let phase = lineage.versions.get(&id.version).map(|state| state.phase);

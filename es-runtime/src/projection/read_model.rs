@@ -119,6 +119,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         store.prepare_table(&P::TABLE).await
     }
 
+    async fn complete(&mut self, store: &S) -> Result<()> {
+        store.complete_table(&P::TABLE).await
+    }
+
     fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
         self.slices = slices.clone();
     }
