@@ -59,11 +59,7 @@ async fn own_news_need_no_poll(store: impl EventStore) {
         version: 1,
     };
     let (from, to) = (Position::START, Position::new(1));
-    let advance = Advance {
-        projection: (&stream).into(),
-        from,
-        to,
-    };
+    let advance = Advance::new(&stream, from, to);
     let published = PublishedEvent {
         position: to,
         source: to,

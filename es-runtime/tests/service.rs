@@ -246,7 +246,11 @@ async fn a_version_that_comes_later_is_filled_from_the_first_event() -> Result<(
             amounts
         );
         assert_eq!(store.published_head(&accounts(2)).await?.position.get(), 33);
-        new.promote::<v2::Balance>().await?;
+        let refused = new.promote::<v2::Balance>().await.unwrap_err();
+        assert!(refused.is_refused(), "{refused}");
+        new.promote::<v2::Balance>()
+            .forced("compared above")
+            .await?;
         let states = store.projections().await?;
         let live = states
             .iter()
@@ -557,10 +561,14 @@ async fn the_status_follows_a_promotion() -> Result<()> {
         .start()
         .await?;
     bank.caught_up().await?;
-    bank.promote::<v2::Balance>().await?;
+    bank.promote::<v2::Balance>().forced("for a test").await?;
     assert_eq!(phase_of(&bank, &v2::Balance::TABLE), Phase::Live);
-    assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Shadow);
+    assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Deprecated);
+    // One that was live needs no proof to become it again.
     bank.promote::<v1::Balance>().await?;
     assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Live);
+    bank.roll_back::<v1::Balance>("for a test").await?;
+    assert_eq!(phase_of(&bank, &v2::Balance::TABLE), Phase::Live);
+    assert_eq!(phase_of(&bank, &v1::Balance::TABLE), Phase::Shadow);
     Ok(())
 }

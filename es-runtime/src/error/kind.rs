@@ -86,8 +86,9 @@ pub(crate) enum Kind {
     Unregistered {
         what: String,
     },
-    NotPromotable {
+    LifeRefused {
         projection: String,
+        what: &'static str,
         why: String,
     },
     Duplicate {
@@ -232,7 +233,7 @@ impl Kind {
             Self::Deadline { .. } => "ES0122",
             Self::Stopped { .. } => "ES0123",
             Self::Unregistered { .. } => "ES0124",
-            Self::NotPromotable { .. } => "ES0125",
+            Self::LifeRefused { .. } => "ES0125",
             Self::Duplicate { .. } => "ES0126",
             Self::Listen { .. } => "ES0127",
             Self::Feed { .. } => "ES0130",
@@ -359,9 +360,11 @@ impl fmt::Display for Kind {
                     "{what} is not part of this service: add it to the builder"
                 )
             }
-            Self::NotPromotable { projection, why } => {
-                write!(f, "`{projection}` cannot become the live version: {why}")
-            }
+            Self::LifeRefused {
+                projection,
+                what,
+                why,
+            } => write!(f, "cannot {what} `{projection}`: {why}"),
             Self::Duplicate { what } => {
                 write!(
                     f,

@@ -145,6 +145,12 @@ impl Error {
         matches!(self.kind(), Kind::Building { .. })
     }
 
+    /// The rules do not allow this change in the life of a projection version; the text has the
+    /// reason, and nothing was changed.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.kind(), Kind::LifeRefused { .. })
+    }
+
     /// What was waited for did not come in time.
     pub fn is_deadline(&self) -> bool {
         matches!(self.kind(), Kind::Deadline { .. })

@@ -96,9 +96,14 @@ impl StreamId {
 
     /// The top ten bits of the name's SHA-256: which of 1,024 slices the stream belongs to.
     pub fn slice(&self) -> u16 {
-        let digest = Sha256::digest(self.text.as_bytes());
-        u16::from_be_bytes([digest[0], digest[1]]) >> 6
+        slice_of(&self.text)
     }
+}
+
+/// The top ten bits of the text's SHA-256.
+pub(crate) fn slice_of(text: &str) -> u16 {
+    let digest = Sha256::digest(text.as_bytes());
+    u16::from_be_bytes([digest[0], digest[1]]) >> 6
 }
 
 // Equal, ordered and hashed as its text, by which maps may then be asked.

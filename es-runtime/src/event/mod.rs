@@ -20,6 +20,7 @@ mod time;
 
 pub(crate) use codec::{decode, encode};
 pub use history::{History, OlderEvent};
+pub(crate) use id::slice_of;
 pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, StreamId};
 pub use metadata::{CommandRecord, Metadata};
 pub use parts::Parts;

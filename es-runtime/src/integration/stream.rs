@@ -1,5 +1,6 @@
 //! The work of an integration stream: map, number, chain, and write with the cursor.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -10,8 +11,8 @@ use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEventRef, Store
 use crate::integration::{Salt, envelope};
 use crate::projection::Work;
 use crate::store::{
-    Advance, Advanced, EventStore, ProjectionId, ProjectionState, PublishedEvent, StreamCursor,
-    StreamQuery, StreamVersion,
+    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, PublishedEvent,
+    StreamCursor, StreamQuery, StreamVersion,
 };
 
 /// Events of one aggregate's past that are read at once to find its state.
@@ -140,6 +141,15 @@ fn public_metadata(event: StoredEventRef<'_>, log: LogIdentity) -> Result<Option
 impl<S: EventStore> Work<S> for IntegrationStream {
     fn id(&self) -> ProjectionId {
         (&self.stream).into()
+    }
+
+    /// Positions are dense: one writer alone.
+    fn another(&self) -> Option<Self> {
+        None
+    }
+
+    fn claimed(&mut self, _: &Range<u16>, _: &Claimed) {
+        self.head = None;
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {

@@ -1,14 +1,23 @@
 //! Drives a runner: reads the log, applies pages, waits, and shows how it goes.
 
 use std::future::Future;
+use std::ops::Range;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::runner::{Runner, Step};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Position, StoredEvents};
 use crate::runtime::Stop;
-use crate::store::{Advance, Advanced, EventStore, LogQuery, Phase, ProjectionId, ProjectionState};
+use crate::store::{
+    Advance, Advanced, Change, Claim, Claimed, EventStore, LogQuery, Phase, ProjectionId,
+    ProjectionState,
+};
+
+/// How long a part that is complete waits for the others.
+const BEHIND: Duration = Duration::from_millis(50);
 
 /// How a projection or an integration stream is doing.
 #[derive(Clone, Debug)]
@@ -33,6 +42,13 @@ pub enum Health {
         /// What failed.
         reason: String,
     },
+    /// Somebody stopped it; it goes on when somebody resumes it.
+    Paused {
+        /// Why.
+        reason: String,
+    },
+    /// Another instance works on it.
+    Elsewhere,
     /// It has stopped and needs somebody to look: nothing was skipped.
     Stopped {
         /// Why.
@@ -42,31 +58,59 @@ pub enum Health {
     Finished,
 }
 
+impl Health {
+    /// The one that needs a person sooner.
+    pub(crate) fn worse(self, other: Self) -> Self {
+        let rank = |health: &Self| match health {
+            Self::Stopped { .. } => 5,
+            Self::Retrying { .. } => 4,
+            Self::Paused { .. } => 3,
+            Self::Finished => 2,
+            Self::Working => 1,
+            Self::Elsewhere => 0,
+        };
+        if rank(&other) > rank(&self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
 impl Status {
     /// Whether it is complete and has come as far as `position`.
     pub(crate) fn reflects(&self, position: Position) -> bool {
-        self.cursor >= position && self.phase != Phase::Building
+        self.cursor >= position && self.phase.is_complete()
     }
 
     /// Whether it will not move any more.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.health, Health::Stopped { .. } | Health::Finished)
     }
-    pub(crate) fn new(state: ProjectionState) -> Self {
+
+    /// Nothing was done yet.
+    pub(crate) fn new(phase: Phase, cursor: Position) -> Self {
         Self {
-            phase: state.phase,
-            cursor: state.cursor,
+            phase,
+            cursor,
             health: Health::Working,
         }
     }
 }
 
 /// What one projection makes of a page of the log.
-pub(crate) trait Work<S: EventStore>: Send + 'static {
+pub(crate) trait Work<S: EventStore>: Sized + Send + 'static {
     fn id(&self) -> ProjectionId;
+
+    /// The same for another part; nothing where it cannot be divided.
+    fn another(&self) -> Option<Self>;
 
     /// Makes it known to the store and answers where it stands.
     fn prepare(&mut self, store: &S) -> impl Future<Output = Result<ProjectionState>> + Send;
+
+    /// The store told all that must be known before the next page: what was kept in memory counts
+    /// no more.
+    fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed);
 
     /// Writes what the page makes and moves the cursor, in one transaction.
     fn apply(
@@ -77,6 +121,17 @@ pub(crate) trait Work<S: EventStore>: Send + 'static {
     ) -> impl Future<Output = Result<Advanced>> + Send;
 }
 
+/// One part of a projection, and who works on it here.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// Its slices of keys.
+    pub slices: Range<u16>,
+    /// This instance, as the others see it.
+    pub owner: String,
+    /// How long the part is this instance's without being claimed again.
+    pub lease: Duration,
+}
+
 /// Runs until `stop` says so, or until it cannot go on.
 ///
 /// A page that is being applied is finished first.
@@ -85,96 +140,165 @@ pub(crate) trait Work<S: EventStore>: Send + 'static {
 /// Why it cannot go on: nothing was skipped, and it continues there when it is started again.
 pub(crate) async fn run<S: EventStore, W: Work<S>>(
     store: S,
-    mut work: W,
+    work: W,
+    part: Part,
     status: watch::Sender<Status>,
-    mut stop: Stop,
+    stop: Stop,
 ) -> Result<()> {
     let id = work.id();
-    let mut runner = Runner::at(status.borrow().cursor);
-    let mut page = StoredEvents::new();
-    let mut step = runner.next();
-    while !stop.is_asked() {
-        let taken = take(
-            &store,
-            &mut work,
-            &mut runner,
-            &status,
-            step,
-            &mut page,
-            &mut stop,
-        )
-        .await;
-        step = match taken {
+    let mut driver = Driver {
+        store,
+        work,
+        part,
+        status,
+        stop,
+        runner: Runner::new(),
+        page: StoredEvents::new(),
+        claimed: Instant::now(),
+    };
+    let mut step = Step::Claim;
+    while !driver.stop.is_asked() && step != Step::End {
+        step = match driver.take(step).await {
             Ok(next) => next,
             Err(error) => {
                 let reason = error.to_string();
-                let next = runner.failed(error)?;
-                tracing::warn!(projection = %id, %reason, "failed; trying again");
-                status.send_modify(|status| status.health = Health::Retrying { reason });
-                next
+                match driver.runner.failed(error) {
+                    Ok(next) => {
+                        tracing::warn!(projection = %id, %reason, "failed; trying again");
+                        let health = Health::Retrying { reason };
+                        driver.status.send_modify(|status| status.health = health);
+                        next
+                    }
+                    Err(error) => {
+                        driver.note(&reason).await;
+                        return Err(error);
+                    }
+                }
             }
         };
     }
     Ok(())
 }
 
-/// Takes one step and answers the next.
-async fn take<S: EventStore, W: Work<S>>(
-    store: &S,
-    work: &mut W,
-    runner: &mut Runner,
-    status: &watch::Sender<Status>,
-    step: Step,
-    page: &mut StoredEvents,
-    stop: &mut Stop,
-) -> Result<Step> {
-    match step {
-        Step::Read { after, limit } => {
-            let query = LogQuery::after(after).limit(limit);
-            *page = store.read_log(&query).await?.events;
-            runner.read(page)
-        }
-        Step::Apply { from, to } => {
-            let advance = Advance {
-                projection: work.id(),
-                from,
-                to,
-            };
-            let advanced = work.apply(store, advance, page).await?;
-            let next = runner.applied(to, advanced);
-            show(status, runner.cursor());
-            Ok(next)
-        }
-        Step::Wait { after } => {
-            show(status, after);
-            if status.borrow().phase == Phase::Building {
-                let phase = store.finish_building(&work.id()).await?;
-                tracing::info!(projection = %work.id(), position = %after, ?phase, "built");
-                status.send_modify(|status| status.phase = phase);
+struct Driver<S, W> {
+    store: S,
+    work: W,
+    part: Part,
+    status: watch::Sender<Status>,
+    stop: Stop,
+    runner: Runner,
+    page: StoredEvents,
+    /// When the part was claimed last.
+    claimed: Instant,
+}
+
+impl<S: EventStore, W: Work<S>> Driver<S, W> {
+    /// Takes one step and answers the next.
+    async fn take(&mut self, step: Step) -> Result<Step> {
+        let store = &self.store;
+        // Claimed anew before somebody else may take it.
+        let step = match step {
+            Step::Read { .. } if self.claimed.elapsed() > self.part.lease / 2 => Step::Claim,
+            step => step,
+        };
+        match step {
+            Step::Claim => self.claim().await,
+            Step::Read { after, limit } => {
+                let query = LogQuery::after(after).limit(limit);
+                self.page = store.read_log(&query).await?.events;
+                self.runner.read(&self.page)
             }
-            wait_or_stop(store.wait_for_append(after), stop).await;
-            Ok(runner.next())
-        }
-        Step::Reload => reload(store, work.id(), runner).await,
-        Step::Retry { after } => {
-            wait_or_stop(tokio::time::sleep(after), stop).await;
-            reload(store, work.id(), runner).await
+            Step::Apply { from, to } => {
+                let advance = self.advance(from, to);
+                let advanced = self.work.apply(store, advance, &self.page).await?;
+                let next = self.runner.applied(to, advanced);
+                self.show(Health::Working);
+                Ok(next)
+            }
+            Step::Wait { after } => {
+                self.show(Health::Working);
+                if self.status.borrow().phase == Phase::Building {
+                    let (id, by) = (self.work.id(), &self.part.owner);
+                    let lineage = store.change(&id, &Change::Complete, by).await?;
+                    let phase = lineage.versions.get(&id.version).map(|state| state.phase);
+                    if phase == Some(Phase::Building) {
+                        // Another part is behind.
+                        return Ok(Step::Rest { time: BEHIND });
+                    }
+                    tracing::info!(projection = %id, position = %after, ?phase, "built");
+                    return Ok(Step::Claim);
+                }
+                wait_or_stop(store.wait_for_append(after), &mut self.stop).await;
+                Ok(self.runner.waited())
+            }
+            Step::Rest { time } => {
+                wait_or_stop(tokio::time::sleep(time), &mut self.stop).await;
+                Ok(Step::Claim)
+            }
+            Step::End => Ok(Step::End),
         }
     }
-}
 
-async fn reload<S: EventStore>(store: &S, id: ProjectionId, runner: &mut Runner) -> Result<Step> {
-    let state = store.projection(&id).await?;
-    let gone = || Error::database("reading a projection's cursor", "it is gone");
-    Ok(runner.reloaded(state.ok_or_else(gone)?.cursor))
-}
+    async fn claim(&mut self) -> Result<Step> {
+        let claim = Claim {
+            projection: self.work.id(),
+            slice: self.part.slices.start,
+            owner: self.part.owner.clone(),
+            lease: self.part.lease,
+        };
+        let asked = Instant::now();
+        let claimed = self.store.claim(&claim).await?;
+        self.claimed = asked;
+        let version = claim.projection.version;
+        let next = self.runner.claimed(version, &claimed);
+        self.work.claimed(&self.part.slices, &claimed);
+        let Some(state) = claimed.lineage.versions.get(&version) else {
+            return Ok(next);
+        };
+        let health = match &state.paused {
+            Some(paused) => Health::Paused {
+                reason: paused.reason.clone(),
+            },
+            None if claimed.owned => Health::Working,
+            None => Health::Elsewhere,
+        };
+        let phase = state.phase;
+        self.status.send_if_modified(|status| {
+            let changed = status.phase != phase;
+            status.phase = phase;
+            changed
+        });
+        self.show(health);
+        Ok(next)
+    }
 
-fn show(status: &watch::Sender<Status>, cursor: Position) {
-    status.send_if_modified(|status| {
-        let news = status.cursor != cursor || status.health != Health::Working;
-        (status.cursor, status.health) = (cursor, Health::Working);
-        news
-    });
+    fn advance(&self, from: Position, to: Position) -> Advance {
+        Advance {
+            projection: self.work.id(),
+            slice: self.part.slices.start,
+            epoch: self.runner.epoch(),
+            from,
+            to,
+        }
+    }
+
+    /// Tells everybody why it stands still; if that fails, this process still knows.
+    async fn note(&mut self, reason: &str) {
+        let at = self.runner.cursor();
+        let noted = self.store.note_failure(&self.advance(at, at), reason).await;
+        if let Err(error) = noted {
+            tracing::warn!(projection = %self.work.id(), %error, "the others do not hear why");
+        }
+    }
+
+    fn show(&self, health: Health) {
+        let cursor = self.runner.cursor();
+        self.status.send_if_modified(|status| {
+            let news = status.cursor != cursor || status.health != health;
+            (status.cursor, status.health) = (cursor, health);
+            news
+        });
+    }
 }
 
 async fn wait_or_stop(wait: impl Future<Output = ()>, stop: &mut Stop) {

@@ -1,8 +1,9 @@
 //! Rows kept in memory between pages, so that most pages read none.
 //!
-//! Whoever writes rows moves the cursor in the same transaction, and moves it from where it stands.
-//! So the rows are what the table holds as long as it was this instance that moved the cursor last;
-//! else, and when nobody knows what became of a page, they are dropped.
+//! Whoever writes rows moves the cursor in the same transaction, from where it stands, or raises the
+//! version's epoch. So the rows are what the table holds as long as it was this instance that moved
+//! the cursor last, and the epoch is the same; else, and when nobody knows what became of a page,
+//! they are dropped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,15 +13,15 @@ use super::{OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
-use crate::store::{Row, RowChange, Value};
+use crate::store::{Advance, Row, RowChange, Value};
 
 /// The rows of the keys that were touched last.
 ///
 /// Two generations instead of a list in order of use: what is touched moves to the young one; when
 /// that is full, the old one is dropped.
 pub(super) struct Kept<P> {
-    /// The cursor that the rows belong to; nothing while a page is under way.
-    at: Option<Position>,
+    /// The epoch and the cursor that the rows belong to; nothing while a page is under way.
+    at: Option<(u64, Position)>,
     young: HashMap<String, Known<P>>,
     old: HashMap<String, Known<P>>,
     /// Whether every row of the table is here: a key that is not has none.
@@ -57,13 +58,15 @@ impl<P: Projection> Kept<P> {
         }
     }
 
-    /// Begins a page after the cursor `from`. Whatever becomes of it, the rows are believed again
-    /// only when it [`moved`](Self::moved).
-    pub(super) fn begin(&mut self, from: Position) {
-        let ours = self.at.take() == Some(from) || without("rows are kept by the cursor");
+    /// Begins a page. Whatever becomes of it, the rows are believed again only when the cursor
+    /// [`moved`](Self::moved).
+    pub(super) fn begin(&mut self, advance: &Advance) {
+        let Advance { epoch, from, .. } = *advance;
+        let at = self.at.take();
+        let ours = at == Some((epoch, from)) || without("rows are kept by the cursor");
         if !ours {
             *self = Self::new(self.most * 2);
-            // Into the table of a cursor that never moved nobody wrote.
+            // A cursor that never moved has no rows.
             self.complete = from == Position::START;
         }
     }
@@ -150,9 +153,9 @@ impl<P: Projection> Kept<P> {
         Ok(changes)
     }
 
-    /// The page was committed, and with it the cursor moved to `to`.
-    pub(super) fn moved(&mut self, to: Position) {
-        self.at = Some(to);
+    /// The page was committed, and with it the cursor moved.
+    pub(super) fn moved(&mut self, advance: &Advance) {
+        self.at = Some((advance.epoch, advance.to));
         if self.weight > self.most {
             let dropped = mem::replace(&mut self.old, mem::take(&mut self.young));
             self.complete &= dropped.is_empty();
@@ -227,6 +230,11 @@ mod tests {
         }
     }
 
+    fn advance(from: u64, to: u64) -> Advance {
+        let (from, to) = (Position::new(from), Position::new(to));
+        Advance::new(&Touched::TABLE, from, to)
+    }
+
     const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
         ColumnDef {
             name,
@@ -272,7 +280,7 @@ mod tests {
 
         /// Works on a page of the log, whose `n`th event has the number `n + 1`, up to the write.
         fn work(&mut self, log: &[String], to: u64, table: &Table) -> Vec<RowChange> {
-            self.kept.begin(Position::new(self.cursor));
+            self.kept.begin(&advance(self.cursor, to));
             let page = (self.cursor..to).map(|n| (n + 1, &log[usize::try_from(n).unwrap()]));
             let missing = self.kept.missing(page.clone().map(|(_, key)| key.as_str()));
             self.read += missing.len();
@@ -339,7 +347,7 @@ mod tests {
                         one.cursor = table.cursor;
                     }
                     _ if table.commit(from, to, changes) => {
-                        one.kept.moved(Position::new(to));
+                        one.kept.moved(&advance(from, to));
                         one.cursor = to;
                     }
                     _ => one.cursor = table.cursor,
@@ -367,7 +375,7 @@ mod tests {
             for to in (10..=1000).step_by(10) {
                 let changes = one.work(&log, to, &table);
                 assert!(table.commit(one.cursor, to, changes));
-                one.kept.moved(Position::new(to));
+                one.kept.moved(&advance(one.cursor, to));
                 one.cursor = to;
             }
             assert!(one.kept.weight <= bytes / 2 || bytes == 0);

@@ -16,7 +16,7 @@ pub use column::{Column, OutOfRange, Stored};
 #[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]
-pub(crate) use driver::{Work, run};
+pub(crate) use driver::{Part, Work, run};
 pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
@@ -55,6 +55,9 @@ pub trait Projection: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The projection's version, from 1.
     const VERSION: u32;
+    /// The parts that the keys are divided in, so that several instances share the work: 1 unless
+    /// something is said. It counts when the version is built first, and never changes after that.
+    const SLICES: u16 = 1;
     /// The columns, in the order of the fields.
     const COLUMNS: &'static [ColumnDef];
     /// The table of this version.
@@ -62,6 +65,7 @@ pub trait Projection: Sized + Send + Sync + 'static {
         name: Self::NAME,
         version: Self::VERSION,
         columns: Self::COLUMNS,
+        slices: Self::SLICES,
     };
 
     /// The fields as values, in the order of the columns.

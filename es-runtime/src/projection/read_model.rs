@@ -1,5 +1,7 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::ops::Range;
+
 use tokio::task::yield_now;
 
 use super::driver::Work;
@@ -7,10 +9,10 @@ use super::fold::Folding;
 use super::kept::Kept;
 use super::{Fold, Projection};
 use crate::error::Result;
-use crate::event::{Event, Recorded, StoredEventRef, StoredEvents};
-use crate::store::{Advance, Advanced, EventStore, ProjectionId, ProjectionState};
+use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
+use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
 
-/// Bytes of rows that are kept in memory for each read model.
+/// Bytes of rows that are kept in memory for a read model, shared by its parts.
 const KEPT: usize = 64 << 20;
 /// Events that are decoded or folded before other tasks have their turn.
 const AT_ONCE: usize = 256;
@@ -18,12 +20,14 @@ const AT_ONCE: usize = 256;
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
+    /// The keys that this part folds.
+    slices: Range<u16>,
     kept: Kept<P>,
 }
 
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
-/// Events with the keys that each touches.
+/// Events, each with the keys that it touches.
 type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// A family of events: those of one aggregate's streams.
@@ -36,6 +40,7 @@ impl<P: Projection> ReadModel<P> {
     pub(crate) fn new() -> Self {
         Self {
             sources: Vec::new(),
+            slices: 0..SLICES,
             kept: Kept::new(KEPT),
         }
     }
@@ -68,7 +73,8 @@ impl<P: Projection> ReadModel<P> {
             .find(|source| source.aggregate == aggregate)
     }
 
-    /// Decodes the events of the page that concern this read model: all of its families' streams.
+    /// Decodes the events of the page that concern this read model: all of its families' streams,
+    /// with those of their keys that are this part's.
     async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(page.len());
         for (n, event) in page.iter().enumerate() {
@@ -76,6 +82,11 @@ impl<P: Projection> ReadModel<P> {
                 (source.decode)(event, &mut events)?;
             }
             breathe(n).await;
+        }
+        if self.slices != (0..SLICES) {
+            for (keys, _) in &mut events {
+                keys.retain(|key| self.slices.contains(&slice_of(key)));
+            }
         }
         Ok(events)
     }
@@ -93,8 +104,27 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         (&P::TABLE).into()
     }
 
+    fn another(&self) -> Option<Self> {
+        let source = |source: &Source<P>| Source {
+            aggregate: source.aggregate,
+            decode: source.decode,
+        };
+        Some(Self {
+            sources: self.sources.iter().map(source).collect(),
+            slices: self.slices.clone(),
+            kept: Kept::new(KEPT),
+        })
+    }
+
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+        if self.slices != *slices {
+            self.slices = slices.clone();
+            self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
+        }
     }
 
     async fn apply(
@@ -104,7 +134,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         page: &StoredEvents,
     ) -> Result<Advanced> {
         let events = self.decode(page).await?;
-        self.kept.begin(advance.from);
+        self.kept.begin(&advance);
         let keys = events.iter().flat_map(|(keys, _)| keys);
         let missing = self.kept.missing(keys.map(String::as_str));
         if !missing.is_empty() {
@@ -117,10 +147,12 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
             }
             breathe(n).await;
         }
-        let (to, changes) = (advance.to, self.kept.changes()?);
-        let advanced = store.advance_rows(advance, &P::TABLE, changes).await?;
+        let changes = self.kept.changes()?;
+        let advanced = store
+            .advance_rows(advance.clone(), &P::TABLE, changes)
+            .await?;
         if advanced == Advanced::Moved {
-            self.kept.moved(to);
+            self.kept.moved(&advance);
         }
         Ok(advanced)
     }

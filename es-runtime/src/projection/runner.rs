@@ -4,39 +4,54 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, StoredEvents};
-use crate::store::Advanced;
+use crate::store::{Advanced, Claimed, Phase};
 
 /// Events in one transaction.
 const PAGE: usize = 1000;
 /// The longest pause between two attempts.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// One projection's cursor and how its work goes.
+/// How long somebody else may stand still before it is looked at again.
+const LOOK: Duration = Duration::from_millis(500);
+/// As [`LOOK`], where it goes on in a moment.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// The cursor of one part of a projection, and how its work goes.
 #[derive(Debug)]
 pub(crate) struct Runner {
     cursor: Position,
+    epoch: u64,
+    /// Where it must not go on.
+    hold: Option<Position>,
+    /// Whether it looked at the claim since there was nothing to read.
+    looked: bool,
     failures: u32,
 }
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// Take the part, and ask for all that must be known.
+    Claim,
     /// Read the log after the cursor.
     Read { after: Position, limit: usize },
     /// Apply the page that was read, and move the cursor with it.
     Apply { from: Position, to: Position },
     /// There is nothing more: wait for the log to grow.
     Wait { after: Position },
-    /// Another instance moved the cursor: ask the store where it stands.
-    Reload,
-    /// Pause, then ask the store where the cursor stands: the last attempt may have succeeded.
-    Retry { after: Duration },
+    /// Nothing is to be done here for so long; then take the part.
+    Rest { time: Duration },
+    /// It is retired: there is nothing to do for ever.
+    End,
 }
 
 impl Runner {
-    pub(crate) fn at(cursor: Position) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            cursor,
+            cursor: Position::START,
+            epoch: 0,
+            hold: None,
+            looked: true,
             failures: 0,
         }
     }
@@ -45,10 +60,33 @@ impl Runner {
         self.cursor
     }
 
-    pub(crate) fn next(&self) -> Step {
-        Step::Read {
-            after: self.cursor,
-            limit: PAGE,
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The store told all that must be known; `version` is the one that this runs.
+    pub(crate) fn claimed(&mut self, version: u32, claimed: &Claimed) -> Step {
+        let Some(state) = claimed.lineage.versions.get(&version) else {
+            return Step::Rest { time: LOOK };
+        };
+        (self.cursor, self.epoch) = (claimed.cursor, state.epoch);
+        self.hold = state.hold.map(|hold| hold.at);
+        if state.phase == Phase::Retired {
+            return Step::End;
+        }
+        if !claimed.owned || state.paused.is_some() {
+            return Step::Rest { time: LOOK };
+        }
+        self.read_on()
+    }
+
+    fn read_on(&self) -> Step {
+        let after = self.cursor;
+        let room = self.hold.map(|hold| hold.get().saturating_sub(after.get()));
+        let room = room.map(|room| usize::try_from(room).unwrap_or(PAGE));
+        match room.unwrap_or(PAGE).min(PAGE) {
+            0 => Step::Rest { time: GLANCE },
+            limit => Step::Read { after, limit },
         }
     }
 
@@ -57,7 +95,7 @@ impl Runner {
     /// # Errors
     /// When it does not continue where the cursor stands: positions are dense, so an event is
     /// missing, and nothing may be read on.
-    pub(crate) fn read(&self, page: &StoredEvents) -> Result<Step> {
+    pub(crate) fn read(&mut self, page: &StoredEvents) -> Result<Step> {
         let mut to = self.cursor;
         for event in page.iter() {
             if event.position != to.next() {
@@ -67,11 +105,22 @@ impl Runner {
             to = event.position;
         }
         let from = self.cursor;
-        Ok(if from == to {
-            Step::Wait { after: from }
+        if from != to {
+            self.looked = false;
+            return Ok(Step::Apply { from, to });
+        }
+        // Before it waits again, it looks whether somebody changed something.
+        self.looked = !self.looked;
+        Ok(if self.looked {
+            Step::Claim
         } else {
-            Step::Apply { from, to }
+            Step::Wait { after: from }
         })
+    }
+
+    /// It waited for the log to grow.
+    pub(crate) fn waited(&self) -> Step {
+        self.read_on()
     }
 
     /// A page was applied, or another instance was faster.
@@ -80,19 +129,14 @@ impl Runner {
         match advanced {
             Advanced::Moved => {
                 self.cursor = to;
-                self.next()
+                self.read_on()
             }
-            Advanced::Fenced => Step::Reload,
+            Advanced::Fenced => Step::Claim,
         }
     }
 
-    /// The store told where the cursor stands.
-    pub(crate) fn reloaded(&mut self, cursor: Position) -> Step {
-        self.cursor = cursor;
-        self.next()
-    }
-
-    /// Something failed.
+    /// Something failed: after a pause it asks where the cursor stands, since the last attempt may
+    /// have succeeded.
     ///
     /// # Errors
     /// The same error when trying again cannot help: the projection stops, visibly.
@@ -100,10 +144,10 @@ impl Runner {
         if !error.is_transient() {
             return Err(error);
         }
-        let after = Duration::from_millis(20).saturating_mul(1 << self.failures.min(16));
+        let time = Duration::from_millis(20).saturating_mul(1 << self.failures.min(16));
         self.failures += 1;
-        Ok(Step::Retry {
-            after: after.min(SLOWEST),
+        Ok(Step::Rest {
+            time: time.min(SLOWEST),
         })
     }
 }
@@ -112,6 +156,7 @@ impl Runner {
 mod tests {
     use super::*;
     use crate::event::{StoredEvent, Timestamp};
+    use crate::store::{Hold, Lineage, Noted, ProjectionState, life};
 
     fn page(positions: impl IntoIterator<Item = u64>) -> StoredEvents {
         let event = |n| StoredEvent {
@@ -130,25 +175,47 @@ mod tests {
         events.iter().collect()
     }
 
+    fn claimed(owned: bool, cursor: u64, change: impl FnOnce(&mut ProjectionState)) -> Claimed {
+        let mut lineage = Lineage::default();
+        let at = life::Occasion {
+            now: Timestamp::default(),
+            head: Position::START,
+        };
+        life::prepare(&mut lineage, 1, 1, &at);
+        change(lineage.versions.get_mut(&1).unwrap());
+        Claimed {
+            owned,
+            cursor: Position::new(cursor),
+            lineage,
+        }
+    }
+
+    fn at(cursor: u64) -> Runner {
+        let mut runner = Runner::new();
+        runner.claimed(1, &claimed(true, cursor, |_| {}));
+        runner
+    }
+
     #[test]
     fn a_page_moves_the_cursor_and_an_empty_one_waits() {
-        let mut runner = Runner::at(Position::new(4));
+        let mut runner = at(4);
         let (from, to) = (Position::new(4), Position::new(7));
         assert_eq!(runner.read(&page(5..=7)).unwrap(), Step::Apply { from, to });
+        let after = to;
         let next = runner.applied(to, Advanced::Moved);
-        assert_eq!(
-            next,
-            Step::Read {
-                after: to,
-                limit: PAGE
-            }
-        );
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after: to });
+        assert_eq!(next, Step::Read { after, limit: PAGE });
+        // It looks at what it must know once, and waits then.
+        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
+        let next = runner.claimed(1, &claimed(true, 7, |_| {}));
+        assert_eq!(next, Step::Read { after, limit: PAGE });
+        assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after });
+        assert_eq!(runner.waited(), Step::Read { after, limit: PAGE });
+        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
     }
 
     #[test]
     fn a_missing_event_stops_it_before_anything_is_applied() {
-        let runner = Runner::at(Position::new(4));
+        let mut runner = at(4);
         for broken in [page([6]), page([5, 7]), page([4]), page([6, 5])] {
             assert_eq!(runner.read(&broken).unwrap_err().code(), "ES0113");
         }
@@ -156,36 +223,57 @@ mod tests {
 
     #[test]
     fn a_faster_instance_makes_it_ask_where_it_stands() {
-        let mut runner = Runner::at(Position::START);
-        assert_eq!(
-            runner.applied(Position::new(3), Advanced::Fenced),
-            Step::Reload
-        );
+        let mut runner = at(0);
+        let fenced = runner.applied(Position::new(3), Advanced::Fenced);
+        assert_eq!(fenced, Step::Claim);
         assert_eq!(runner.cursor(), Position::START);
-        runner.reloaded(Position::new(9));
-        assert_eq!(runner.cursor(), Position::new(9));
+        runner.claimed(1, &claimed(true, 9, |state| state.epoch = 4));
+        assert_eq!((runner.cursor(), runner.epoch()), (Position::new(9), 4));
+    }
+
+    #[test]
+    fn it_rests_where_it_has_nothing_to_do() {
+        let mut runner = Runner::new();
+        let others = claimed(false, 3, |_| {});
+        assert_eq!(runner.claimed(1, &others), Step::Rest { time: LOOK });
+        let (reason, at) = ("for a reason".to_owned(), Timestamp::default());
+        let paused = claimed(true, 3, |s| s.paused = Some(Noted { reason, at }));
+        assert_eq!(runner.claimed(1, &paused), Step::Rest { time: LOOK });
+        let retired = claimed(false, 0, |s| s.phase = Phase::Retired);
+        assert_eq!(runner.claimed(1, &retired), Step::End);
+    }
+
+    #[test]
+    fn it_goes_as_far_as_it_is_held_and_no_further() {
+        let hold = |s: &mut ProjectionState| {
+            s.hold = Some(Hold {
+                at: Position::new(5),
+                until: Timestamp::default(),
+            });
+        };
+        let mut runner = Runner::new();
+        let after = Position::new(3);
+        let next = runner.claimed(1, &claimed(true, 3, hold));
+        assert_eq!(next, Step::Read { after, limit: 2 });
+        let next = runner.applied(Position::new(5), Advanced::Moved);
+        assert_eq!(next, Step::Rest { time: GLANCE });
     }
 
     #[test]
     fn the_database_is_given_time_and_a_broken_event_is_not() {
-        let mut runner = Runner::at(Position::START);
+        let mut runner = at(0);
         let mut last = Duration::ZERO;
         for _ in 0..40 {
-            let Ok(Step::Retry { after }) = runner.failed(Error::database("reading", "away"))
-            else {
+            let Ok(Step::Rest { time }) = runner.failed(Error::database("reading", "away")) else {
                 panic!("a lost database is no reason to stop");
             };
-            assert!(after >= last && after <= SLOWEST);
-            last = after;
+            assert!(time >= last && time <= SLOWEST);
+            last = time;
         }
-        let unknown = Error::new(Kind::BrokenOrder {
-            after: last_position(),
-            found: last_position(),
+        let broken = Error::new(Kind::BrokenOrder {
+            after: Position::new(1),
+            found: Position::new(1),
         });
-        assert_eq!(runner.failed(unknown).unwrap_err().code(), "ES0113");
-    }
-
-    fn last_position() -> Position {
-        Position::new(1)
+        assert_eq!(runner.failed(broken).unwrap_err().code(), "ES0113");
     }
 }

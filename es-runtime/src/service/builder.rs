@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
 use super::instances::{Heartbeat, Instances, Presence};
+use super::sightings::{Reads, Sightings};
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
 use super::versions::{Judge, Versions};
@@ -35,6 +36,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     keep_commands: Option<Duration>,
     heartbeat: Heartbeat,
+    lease: Duration,
     knows: Knowledge,
     judges: Vec<Judge>,
     aggregates: HashMap<&'static str, TypeId>,
@@ -94,6 +96,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             keep_commands: None,
             heartbeat: Heartbeat::default(),
+            lease: Duration::from_secs(5),
             knows: Knowledge::new(),
             judges: Vec::new(),
             aggregates: HashMap::new(),
@@ -146,6 +149,14 @@ impl Builder {
     /// heartbeats long.
     pub fn heartbeat(mut self, every: Duration, timeout: Duration) -> Self {
         self.heartbeat = Heartbeat { every, timeout };
+        self
+    }
+
+    /// How long another instance waits before it takes over the projections of one that died. Five
+    /// seconds unless something is said. It saves work alone: two that believe to be in charge
+    /// never both write.
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.lease = time;
         self
     }
 
@@ -317,7 +328,7 @@ impl Builder {
             Err(error) if error.is_read_only() => None,
             Err(error) => return Err(error),
         };
-        let mut workers = Workers::new();
+        let mut workers = Workers::new(worker_name(&self.name), self.lease);
         let (queue, mut snapshotters) = (Arc::new(Queue::default()), HashMap::new());
         for draft in self.snapshotters.into_values() {
             let snapshotter = (draft.make)(draft.policy, self.clock.clone(), queue.clone())?;
@@ -359,6 +370,20 @@ impl Builder {
             let work = IntegrationStream::new(stream, types, mappers, namespace, clock);
             workers.start(&store, work).await?;
         }
+        let reads = Arc::new(Reads::default());
+        if presence.is_some() {
+            let sightings = Sightings {
+                store: store.clone(),
+                who: workers.owner().to_owned(),
+                run: workers.ids(),
+                reads: reads.clone(),
+            };
+            // Before anybody can be told that nobody runs them.
+            sightings.tell().await?;
+            workers.add(tokio::spawn(
+                sightings.run(self.heartbeat.every, workers.stop()),
+            ));
+        }
         #[cfg(feature = "feed")]
         let feed = match self.serve {
             Some(address) => {
@@ -380,6 +405,7 @@ impl Builder {
                 caches: self.caches,
                 snapshotters,
                 workers,
+                reads,
                 instances,
                 presence,
                 #[cfg(feature = "feed")]
@@ -387,4 +413,11 @@ impl Builder {
             }),
         })
     }
+}
+
+/// This instance, as others see it at its work: no two have the same name.
+fn worker_name(service: &str) -> String {
+    let mut random = uuid::Uuid::new_v4().simple().to_string();
+    random.truncate(8);
+    format!("{service}-{}-{random}", std::process::id())
 }

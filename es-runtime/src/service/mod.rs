@@ -5,7 +5,9 @@ mod cache;
 mod execute;
 mod instances;
 mod load;
+mod promote;
 mod retention;
+mod sightings;
 mod snapshots;
 mod supervise;
 mod versions;
@@ -14,6 +16,7 @@ mod writer;
 
 pub use builder::Builder;
 pub use execute::{Execute, Receipt};
+pub use promote::Promote;
 pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 
@@ -24,13 +27,14 @@ use std::sync::Arc;
 use self::cache::Cache;
 use self::instances::{Instances, Presence};
 use self::load::Loader;
+use self::sightings::Reads;
 use self::snapshots::Snapshotter;
 use self::supervise::Workers;
 use crate::aggregate::{Aggregate, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{EventStore, Outdated, ProjectionId, Store};
+use crate::store::{Change, EventStore, Outdated, ProjectionId, Store};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -82,6 +86,7 @@ struct Inner {
     /// A [`Snapshotter`] for each aggregate that has snapshots.
     snapshotters: Typed,
     workers: Workers,
+    reads: Arc<Reads>,
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
@@ -203,15 +208,35 @@ impl Service {
     }
 
     /// Makes this version of a read model the live one: what its name without a version stands
-    /// for. The version that was live goes on beside it, so that promoting it is the way back.
+    /// for. The version that was live goes on beside it: [`roll_back`](Self::roll_back) is the way
+    /// back. Await what it answers; before that, a reason may force it.
+    ///
+    /// The law: the view, the phases, and who reacts to which event change in one transaction.
     ///
     /// # Errors
-    /// When the version is still being built.
-    pub async fn promote<P: Projection>(&self) -> Result<()> {
-        self.inner.store.promote(&P::TABLE).await?;
-        self.inner
-            .workers
-            .note(&self.inner.store.projections().await?);
+    /// [`is_refused`](crate::Error::is_refused) while the version is being built, stands still or is
+    /// far behind, and unless a comparison of the last quarter of an hour found no difference to the
+    /// live version that was not declared.
+    pub fn promote<P: Projection>(&self) -> Promote<'_> {
+        Promote::new(self, (&P::TABLE).into())
+    }
+
+    /// Makes the version that was live before this one live again. This one waits beside it.
+    ///
+    /// # Errors
+    /// [`is_refused`](crate::Error::is_refused) when this version is not live, or none from before
+    /// is kept up to date.
+    pub async fn roll_back<P: Projection>(&self, reason: impl Into<String>) -> Result<()> {
+        let reason = reason.into();
+        self.change(&(&P::TABLE).into(), &Change::RollBack { reason })
+            .await
+    }
+
+    /// Changes a life in the name of this instance.
+    async fn change(&self, id: &ProjectionId, change: &Change) -> Result<()> {
+        let by = self.inner.workers.owner();
+        let lineage = self.inner.store.change(id, change, by).await?;
+        self.inner.workers.note(id, &lineage);
         Ok(())
     }
 
@@ -248,7 +273,7 @@ impl Service {
     /// # Errors
     /// The reason of a projection or stream that had stopped before.
     pub async fn shutdown(&self) -> Result<()> {
-        let stopped = self.inner.workers.shutdown().await;
+        let stopped = self.inner.workers.shutdown(&self.inner.store).await;
         // Until here, what others write is what this instance can read.
         if let Some(presence) = &self.inner.presence {
             presence.end().await;

@@ -1,6 +1,7 @@
 //! The workers of a service: started, watched, stopped.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,27 +10,38 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
-use crate::projection::{Health, Status, Work, run};
+use crate::projection::{Health, Part, Status, Work, run};
 use crate::runtime::{Stop, panic_message};
-use crate::store::{ProjectionId, ProjectionState, Store};
+use crate::store::{EventStore, Lineage, Phase, ProjectionId, ProjectionState, Store};
 
 /// How often a version that another process keeps up to date is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The tasks of a service.
 pub(super) struct Workers {
+    /// This instance, as others see it at its work.
+    owner: String,
+    lease: Duration,
     stop: watch::Sender<bool>,
-    projections: BTreeMap<ProjectionId, watch::Sender<Status>>,
+    /// The parts of each projection.
+    projections: BTreeMap<ProjectionId, Vec<watch::Sender<Status>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Workers {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(owner: String, lease: Duration) -> Self {
         Self {
+            owner,
+            lease,
             stop: watch::Sender::new(false),
             projections: BTreeMap::new(),
             tasks: Mutex::default(),
         }
+    }
+
+    /// This instance, as others see it at its work.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Tells a task when to stop.
@@ -45,13 +57,43 @@ impl Workers {
             .push(task);
     }
 
-    /// Prepares a projection and starts its task.
+    /// Prepares a projection and starts a task for each of its parts.
     pub(super) async fn start<W: Work<Store>>(&mut self, store: &Store, mut work: W) -> Result<()> {
         let id = work.id();
-        let status = watch::Sender::new(Status::new(work.prepare(store).await?));
-        let work = run(store.clone(), work, status.clone(), self.stop());
-        self.projections.insert(id.clone(), status.clone());
-        // A task of its own around the work, so that a panic in a fold becomes a reason, too.
+        let state = work.prepare(store).await?;
+        let mut parts = Vec::new();
+        let mut work = Some(work);
+        for slice in &state.slices {
+            let Some(own) = work.take() else { break };
+            work = own.another();
+            let status = watch::Sender::new(Status::new(state.phase, slice.cursor));
+            parts.push(status.clone());
+            let part = Part {
+                slices: slice.slices.clone(),
+                owner: self.owner.clone(),
+                lease: self.lease,
+            };
+            self.watch(
+                id.clone(),
+                run(store.clone(), own, part, status.clone(), self.stop()),
+                status,
+            );
+        }
+        if parts.is_empty() {
+            tracing::warn!(projection = %id, "is retired: its code can be removed");
+            let mut status = Status::new(state.phase, state.cursor);
+            status.health = Health::Finished;
+            parts.push(watch::Sender::new(status));
+        }
+        self.projections.insert(id, parts);
+        Ok(())
+    }
+
+    /// Runs the work in a task of its own, so that a panic in a fold becomes a reason, too.
+    fn watch<F>(&self, id: ProjectionId, work: F, status: watch::Sender<Status>)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
         let work = tokio::spawn(work);
         self.add(tokio::spawn(async move {
             let health = match work.await {
@@ -68,26 +110,28 @@ impl Workers {
             }
             status.send_modify(|status| status.health = health);
         }));
-        Ok(())
     }
 
     pub(super) fn status(&self) -> Vec<(ProjectionId, Status)> {
-        let status = |(id, status): (&ProjectionId, &watch::Sender<Status>)| {
-            (id.clone(), status.borrow().clone())
-        };
-        self.projections.iter().map(status).collect()
+        let status = |(id, parts): (&ProjectionId, &Parts)| Some((id.clone(), whole(parts)?));
+        self.projections.iter().filter_map(status).collect()
+    }
+
+    /// The versions whose code this instance has.
+    pub(super) fn ids(&self) -> Vec<ProjectionId> {
+        self.projections.keys().cloned().collect()
     }
 
     /// Whether a projection of this process is known to be complete and to have come this far.
     pub(super) fn reflects(&self, id: &ProjectionId, position: Position) -> bool {
-        self.projections
-            .get(id)
-            .is_some_and(|status| status.borrow().reflects(position))
+        let parts = self.projections.get(id);
+        parts.is_some_and(|parts| parts.iter().all(|part| part.borrow().reflects(position)))
     }
 
     /// Returns when the projection may have moved on from `state`, or has stopped.
-    pub(super) async fn moved(&self, id: &ProjectionId, state: ProjectionState) {
-        let Some(status) = self.projections.get(id) else {
+    pub(super) async fn moved(&self, id: &ProjectionId, state: &ProjectionState) {
+        let slowest = self.projections.get(id).into_iter().flatten();
+        let Some(status) = slowest.min_by_key(|part| part.borrow().cursor) else {
             return tokio::time::sleep(POLL).await;
         };
         let news = |status: &Status| {
@@ -101,44 +145,49 @@ impl Workers {
 
     /// Fails with the reason if the projection will not move any more.
     pub(super) fn working(&self, id: &ProjectionId) -> Result<()> {
-        let reason = match self
-            .projections
-            .get(id)
-            .map(|status| status.borrow().health.clone())
-        {
-            Some(Health::Stopped { reason }) => reason,
-            Some(Health::Finished) => "the service was shut down".to_owned(),
-            _ => return Ok(()),
-        };
-        Err(Error::new(Kind::Stopped {
-            worker: id.to_string(),
-            reason,
-        }))
+        let parts = self.projections.get(id).into_iter().flatten();
+        for part in parts {
+            let reason = match part.borrow().health.clone() {
+                Health::Stopped { reason } => reason,
+                Health::Finished => "the service was shut down".to_owned(),
+                _ => continue,
+            };
+            let worker = id.to_string();
+            return Err(Error::new(Kind::Stopped { worker, reason }));
+        }
+        Ok(())
     }
 
-    /// Notes what the store says of the phases, after a promotion changed them.
-    pub(super) fn note(&self, states: &[(ProjectionId, ProjectionState)]) {
-        for (id, state) in states {
-            if let Some(status) = self.projections.get(id) {
-                status.send_modify(|status| status.phase = state.phase);
+    /// Notes what the store says of the phases, after somebody changed them.
+    pub(super) fn note(&self, id: &ProjectionId, lineage: &Lineage) {
+        for (version, state) in &lineage.versions {
+            let id = ProjectionId {
+                version: *version,
+                ..id.clone()
+            };
+            for part in self.projections.get(&id).into_iter().flatten() {
+                part.send_modify(|status| status.phase = state.phase);
             }
         }
     }
 
     /// Waits until every projection is complete and has come as far as `position`.
     pub(super) async fn reached(&self, position: Position) -> Result<()> {
-        for (id, status) in &self.projections {
-            let there = |status: &Status| status.reflects(position);
-            let ended = |status: &Status| status.has_ended() || there(status);
-            status.subscribe().wait_for(ended).await.ok();
-            if !there(&status.borrow()) {
-                self.working(id)?;
+        for (id, parts) in &self.projections {
+            for part in parts {
+                let there =
+                    |status: &Status| status.reflects(position) || status.phase == Phase::Retired;
+                let ended = |status: &Status| status.has_ended() || there(status);
+                part.subscribe().wait_for(ended).await.ok();
+                if !there(&part.borrow()) {
+                    self.working(id)?;
+                }
             }
         }
         Ok(())
     }
 
-    pub(super) async fn shutdown(&self) -> Result<()> {
+    pub(super) async fn shutdown(&self, store: &Store) -> Result<()> {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
@@ -149,11 +198,32 @@ impl Workers {
                 );
             }
         }
-        let failed = |status: &Status| status.health != Health::Finished;
+        if !self.projections.is_empty()
+            && let Err(error) = store.release(&self.owner).await
+        {
+            tracing::warn!(%error, "others wait until this instance's leases end");
+        }
+        let failed = |part: &watch::Sender<Status>| part.borrow().health != Health::Finished;
         let failed = self
             .projections
             .iter()
-            .find(|(_, status)| failed(&status.borrow()));
+            .find(|(_, parts)| parts.iter().any(failed));
         failed.map_or(Ok(()), |(id, _)| self.working(id))
     }
+}
+
+type Parts = Vec<watch::Sender<Status>>;
+
+/// All parts as one: as far as the slowest has come, as well as the worst of them does.
+fn whole(parts: &Parts) -> Option<Status> {
+    let parts = parts.iter().map(|part| part.borrow().clone());
+    parts.reduce(|one, other| {
+        let health = one.health.worse(other.health);
+        let cursor = one.cursor.min(other.cursor);
+        Status {
+            cursor,
+            health,
+            ..one
+        }
+    })
 }

@@ -7,6 +7,7 @@ use super::Service;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{OutOfRange, Projection};
+use crate::store::life::refused;
 use crate::store::{EventStore, Phase, ProjectionId, Row};
 
 /// One version of a read model, to read.
@@ -86,6 +87,7 @@ impl<'s, P: Projection> View<'s, P> {
         let store = &self.service.inner.store;
         let id = ProjectionId::from(&P::TABLE);
         let workers = &self.service.inner.workers;
+        self.service.inner.reads.add(&id);
         if workers.reflects(&id, self.after) {
             return Ok(());
         }
@@ -95,6 +97,10 @@ impl<'s, P: Projection> View<'s, P> {
                 let what = format!("the read model `{id}`");
                 return Err(Error::new(Kind::Unregistered { what }));
             };
+            if state.phase == Phase::Retired {
+                let why = "it is retired, and its rows are gone; read a newer version".to_owned();
+                return Err(refused(&id, "read", why));
+            }
             if state.phase == Phase::Building && self.after == Position::START {
                 let (projection, cursor) = (id.to_string(), state.cursor);
                 let head = store.head().await?;
@@ -104,10 +110,10 @@ impl<'s, P: Projection> View<'s, P> {
                     head,
                 }));
             }
-            if state.cursor >= self.after && state.phase != Phase::Building {
+            if state.cursor >= self.after && state.phase.is_complete() {
                 return Ok(());
             }
-            let moved = workers.moved(&id, state);
+            let moved = workers.moved(&id, &state);
             if tokio::time::timeout_at(deadline, moved).await.is_err() {
                 let (projection, wanted) = (id.to_string(), self.after);
                 let cursor = state.cursor;

@@ -7,10 +7,10 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
-    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Replay, Row, RowChange, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, Schema, Segment,
+    Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -241,12 +241,37 @@ impl EventStore for Store {
         to!(self.projections().await)
     }
 
-    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
-        to!(self.finish_building(projection).await)
+    async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
+        to!(self.change(id, change, by).await)
     }
 
-    async fn promote(&self, table: &Table) -> Result<()> {
-        to!(self.promote(table).await)
+    async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
+        to!(self.life(id).await)
+    }
+
+    async fn remove_rows(&self, id: &ProjectionId) -> Result<()> {
+        to!(self.remove_rows(id).await)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        to!(self.claim(claim).await)
+    }
+
+    async fn release(&self, owner: &str) -> Result<()> {
+        to!(self.release(owner).await)
+    }
+
+    async fn note_failure(&self, stands: &Advance, reason: &str) -> Result<()> {
+        to!(self.note_failure(stands, reason).await)
+    }
+
+    async fn note_seen(
+        &self,
+        who: &str,
+        run: &[ProjectionId],
+        read: &[ProjectionId],
+    ) -> Result<()> {
+        to!(self.note_seen(who, run, read).await)
     }
 
     async fn advance_rows(

@@ -1,37 +1,543 @@
-//! The life of a projection version, pure: the rules that every store applies.
+//! The life of a projection version, pure: the rules that every store applies in one transaction.
+//!
+//! ```text
+//! draft ─▶ building ─▶ shadow ─▶ live ─▶ deprecated ─▶ retired
+//!              │          ▲        ▲          │
+//!              └─▶ live   └────────┴──────────┘ rolled back, promoted again
+//! ```
 
-use super::{Phase, ProjectionId, ProjectionKind, ProjectionState, Table};
-use crate::error::{Error, Kind, Result};
-use crate::event::Position;
+use std::time::Duration;
 
-/// A projection that nobody has worked on yet.
-pub(crate) const NEW: ProjectionState = ProjectionState {
-    phase: Phase::Building,
-    cursor: Position::START,
+use super::Table;
+use super::projection::{
+    Change, Comparison, Handover, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
+    ProjectionKind, ProjectionState, Sighting, SliceState,
 };
+use crate::error::{Error, Kind, Result};
+use crate::event::{Position, SLICES, Timestamp};
 
-/// The phase after history is worked through; `live` tells whether some version of it is live.
-pub(crate) fn complete(phase: Phase, kind: ProjectionKind, live: bool) -> Phase {
-    match (phase, kind) {
-        (Phase::Building, ProjectionKind::ReadModel) if live => Phase::Shadow,
-        (Phase::Building, _) => Phase::Live,
-        (done, _) => done,
+/// How far behind a version may be to count as one that follows, in events.
+const NEAR: u64 = 1000;
+
+/// Who changes something, and when by the database's clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Occasion {
+    pub now: Timestamp,
+    pub head: Position,
+}
+
+/// What the store has to do beside keeping the states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The name without a version stands for this version's table.
+    PointView(u32),
+    /// This version's table is emptied.
+    Empty(u32),
+    /// The name without a version stands for nothing any more.
+    DropView,
+}
+
+/// Makes the version known, if no database has heard of it.
+pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occasion) {
+    if lineage.versions.contains_key(&version) {
+        return;
+    }
+    if lineage.versions.is_empty() {
+        // Whoever comes first reacts to what happens from now on, and not to history.
+        let after = at.head;
+        lineage.handovers.push(Handover { after, version });
+    }
+    let state = ProjectionState {
+        phase: Phase::Building,
+        since: at.now,
+        cursor: Position::START,
+        epoch: 0,
+        slices: divided(slices),
+        paused: None,
+        hold: None,
+        comparison: None,
+        comparison_wanted: false,
+        run: None,
+        read: None,
+    };
+    lineage.versions.insert(version, state);
+}
+
+/// The slices of keys in so many parts.
+fn divided(parts: u16) -> Vec<SliceState> {
+    let parts = parts.clamp(1, SLICES);
+    let edge = |part: u16| {
+        let edge = u32::from(part) * u32::from(SLICES) / u32::from(parts);
+        u16::try_from(edge).unwrap_or(SLICES)
+    };
+    let part = |part| SliceState {
+        slices: edge(part)..edge(part + 1),
+        cursor: Position::START,
+        owner: None,
+        failure: None,
+    };
+    (0..parts).map(part).collect()
+}
+
+/// Applies the change, or says why not. After an error, nothing of the lineage counts.
+pub(crate) fn change(
+    id: &ProjectionId,
+    lineage: &mut Lineage,
+    change: &Change,
+    at: &Occasion,
+) -> Result<Vec<Effect>> {
+    let Some(state) = lineage.versions.get(&id.version) else {
+        let what = format!("`{id}`");
+        return Err(Error::new(Kind::Unregistered { what }));
+    };
+    let refuse = |what, why: String| Err(refused(id, what, why));
+    if state.phase == Phase::Retired {
+        let why = "it is retired; raise the version to make it anew".to_owned();
+        return match change {
+            // Said twice, or by somebody who has not heard.
+            Change::Retire { .. } => Ok(Vec::new()),
+            _ => refuse(change.verb(), why),
+        };
+    }
+    match change {
+        Change::Complete => Ok(complete(id, lineage, at)),
+        Change::Promote { fresh, forced } => {
+            promotable(id, lineage, *fresh, forced.as_deref(), at)?;
+            Ok(promote(id, lineage, Phase::Deprecated, at))
+        }
+        Change::RollBack { .. } => {
+            let before = rolls_back_to(id, lineage)?;
+            let before = ProjectionId {
+                version: before,
+                ..id.clone()
+            };
+            Ok(promote(&before, lineage, Phase::Shadow, at))
+        }
+        Change::Deprecate => {
+            if id.kind == ProjectionKind::ReadModel {
+                return refuse("deprecate", "promote another version instead".to_owned());
+            }
+            if state.phase == Phase::Building {
+                return refuse("deprecate", "it is still being built".to_owned());
+            }
+            enter(id.version, lineage, Phase::Deprecated, at);
+            Ok(Vec::new())
+        }
+        Change::Retire { quiet, forced } => {
+            retirable(id, lineage, *quiet, forced.as_deref(), at)?;
+            let was = state.phase;
+            enter(id.version, lineage, Phase::Retired, at);
+            if let Some(state) = lineage.versions.get_mut(&id.version) {
+                state.slices.clear();
+                (state.paused, state.hold, state.comparison) = (None, None, None);
+                state.comparison_wanted = false;
+            }
+            let view = id.kind == ProjectionKind::ReadModel && was == Phase::Live;
+            Ok(if view {
+                vec![Effect::DropView]
+            } else {
+                Vec::new()
+            })
+        }
+        Change::Rebuild { .. } => {
+            rebuildable(id, lineage)?;
+            enter(id.version, lineage, Phase::Building, at);
+            with(id.version, lineage, |state| {
+                state.cursor = Position::START;
+                for slice in &mut state.slices {
+                    (slice.cursor, slice.failure) = (Position::START, None);
+                }
+                state.comparison = None;
+            });
+            Ok(vec![Effect::Empty(id.version)])
+        }
+        Change::Pause { reason } => {
+            let (reason, at) = (reason.clone(), at.now);
+            with(id.version, lineage, |s| {
+                s.paused = Some(Noted { reason, at })
+            });
+            Ok(Vec::new())
+        }
+        Change::Resume => {
+            with(id.version, lineage, |state| {
+                state.paused = None;
+                state
+                    .slices
+                    .iter_mut()
+                    .for_each(|slice| slice.failure = None);
+            });
+            Ok(Vec::new())
+        }
+        Change::WantComparison => {
+            if state.phase == Phase::Building {
+                return refuse("compare", building(state));
+            }
+            with(id.version, lineage, |state| state.comparison_wanted = true);
+            Ok(Vec::new())
+        }
+        Change::Compared(comparison) => {
+            let comparison = Comparison {
+                at: at.now,
+                ..(**comparison).clone()
+            };
+            let state = lineage.versions.get_mut(&id.version);
+            // One that was begun anew since is not what was compared.
+            if let Some(state) = state.filter(|state| state.cursor >= comparison.position) {
+                state.comparison = Some(comparison);
+                state.comparison_wanted = false;
+            }
+            Ok(Vec::new())
+        }
+        Change::Hold(hold) => {
+            let hold = hold.map(|(position, time)| Hold {
+                at: position,
+                until: later(at.now, time),
+            });
+            with(id.version, lineage, |state| state.hold = hold);
+            Ok(Vec::new())
+        }
     }
 }
 
-/// Whether a version of a read model may become the live one.
-pub(crate) fn promotable(projection: &ProjectionId, state: &ProjectionState) -> Result<()> {
-    if state.phase != Phase::Building {
-        return Ok(());
+/// What people may read of the change later: an entry for each version whose phase it changed, and
+/// for the one that it was about.
+pub(crate) fn told(
+    id: &ProjectionId,
+    before: &Lineage,
+    after: &Lineage,
+    change: &Change,
+    by: &str,
+    at: &Occasion,
+) -> Vec<LifeEntry> {
+    if !change.is_told() || before == after {
+        return Vec::new();
     }
-    let why = format!(
+    let phase = |lineage: &Lineage, version| lineage.versions.get(version).map(|s| s.phase);
+    let touched = after.versions.iter().filter(|(version, _)| {
+        **version == id.version || phase(before, version) != phase(after, version)
+    });
+    let entry = |(version, state): (&u32, &ProjectionState)| LifeEntry {
+        projection: ProjectionId {
+            version: *version,
+            ..id.clone()
+        },
+        what: change.verb().to_owned(),
+        phase: state.phase,
+        cursor: state.cursor,
+        reason: change.reason().map(str::to_owned),
+        by: by.to_owned(),
+        at: at.now,
+    };
+    touched.map(entry).collect()
+}
+
+/// How far all parts have come.
+pub(crate) fn slowest(slices: &[SliceState]) -> Position {
+    let cursors = slices.iter().map(|slice| slice.cursor);
+    cursors.min().unwrap_or(Position::START)
+}
+
+/// A hold whose time is over holds nobody.
+pub(crate) fn expire_holds(lineage: &mut Lineage, now: Timestamp) {
+    for state in lineage.versions.values_mut() {
+        state.hold = state.hold.filter(|hold| hold.until > now);
+    }
+}
+
+impl Change {
+    /// What is done, for people: `promote`.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Promote { .. } => "promote",
+            Self::RollBack { .. } => "roll back",
+            Self::Deprecate => "deprecate",
+            Self::Retire { .. } => "retire",
+            Self::Rebuild { .. } => "rebuild",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::WantComparison | Self::Compared(_) => "compare",
+            Self::Hold(_) => "hold",
+        }
+    }
+
+    /// Why it is done, as somebody said.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Promote { forced, .. } | Self::Retire { forced, .. } => forced.as_deref(),
+            Self::RollBack { reason } | Self::Rebuild { reason } | Self::Pause { reason } => {
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it belongs to the life that people read of later.
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self, Self::Hold(_) | Self::WantComparison)
+    }
+}
+
+/// Why the rules do not allow it.
+pub(crate) fn refused(id: &ProjectionId, what: &'static str, why: String) -> Error {
+    let projection = id.to_string();
+    Error::new(Kind::LifeRefused {
+        projection,
+        what,
+        why,
+    })
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(at.as_micros().saturating_add(micros))
+}
+
+/// Changes what the version's workers must know: they look again before they go on.
+fn with(version: u32, lineage: &mut Lineage, change: impl FnOnce(&mut ProjectionState)) {
+    if let Some(state) = lineage.versions.get_mut(&version) {
+        change(state);
+        state.epoch += 1;
+    }
+}
+
+fn enter(version: u32, lineage: &mut Lineage, phase: Phase, at: &Occasion) {
+    with(version, lineage, |state| {
+        (state.phase, state.since) = (phase, at.now);
+    });
+}
+
+fn building(state: &ProjectionState) -> String {
+    format!(
         "it is still being built, at position {}; wait for it",
         state.cursor
-    );
-    Err(Error::new(Kind::NotPromotable {
-        projection: projection.to_string(),
-        why,
-    }))
+    )
+}
+
+/// History is worked through: a stream is live, and so is the first version of a read model; any
+/// other waits beside the live one. Done twice, or before all parts have come that far, nothing.
+fn complete(id: &ProjectionId, lineage: &mut Lineage, at: &Occasion) -> Vec<Effect> {
+    let Some(state) = lineage.versions.get(&id.version) else {
+        return Vec::new();
+    };
+    let furthest = state.slices.iter().map(|slice| slice.cursor.get()).max();
+    let near = furthest
+        .unwrap_or_default()
+        .saturating_sub(state.cursor.get())
+        <= NEAR;
+    if state.phase != Phase::Building || !near {
+        return Vec::new();
+    }
+    match id.kind {
+        ProjectionKind::Stream => {
+            enter(id.version, lineage, Phase::Live, at);
+            Vec::new()
+        }
+        ProjectionKind::ReadModel if lineage.live().is_some() => {
+            enter(id.version, lineage, Phase::Shadow, at);
+            Vec::new()
+        }
+        ProjectionKind::ReadModel => promote(id, lineage, Phase::Shadow, at),
+    }
+}
+
+/// Makes it the live version, whatever it was; the version that was live goes on as `old`.
+fn promote(id: &ProjectionId, lineage: &mut Lineage, old: Phase, at: &Occasion) -> Vec<Effect> {
+    match lineage.live() {
+        Some(live) if live == id.version => return Vec::new(),
+        Some(live) => enter(live, lineage, old, at),
+        None => {}
+    }
+    enter(id.version, lineage, Phase::Live, at);
+    hand_over(lineage, id.version);
+    vec![Effect::PointView(id.version)]
+}
+
+/// From here on, this version reacts to events: behind the last one that either version has seen,
+/// so that none is left out and none is met twice. Up to there, the other one goes on to react.
+fn hand_over(lineage: &mut Lineage, to: u32) {
+    let Some(last) = lineage.handovers.last().copied() else {
+        return;
+    };
+    if last.version == to {
+        return;
+    }
+    let furthest = |version: u32| {
+        let state = lineage.versions.get(&version);
+        let slices = state.into_iter().flat_map(|state| &state.slices);
+        slices
+            .map(|slice| slice.cursor)
+            .max()
+            .unwrap_or(Position::START)
+    };
+    let after = furthest(last.version).max(furthest(to)).max(last.after);
+    // Nobody has met an event since the last handover: as if it had not been.
+    lineage.handovers.retain(|handover| handover.after < after);
+    let known = lineage
+        .handovers
+        .last()
+        .is_some_and(|last| last.version == to);
+    if !known {
+        lineage.handovers.push(Handover { after, version: to });
+    }
+}
+
+fn promotable(
+    id: &ProjectionId,
+    lineage: &Lineage,
+    fresh: Duration,
+    forced: Option<&str>,
+    at: &Occasion,
+) -> Result<()> {
+    let refuse = |why| Err(refused(id, "promote", why));
+    if id.kind == ProjectionKind::Stream {
+        return refuse(
+            "every complete version of a stream is live; there is nothing to promote".to_owned(),
+        );
+    }
+    let Some(state) = lineage.versions.get(&id.version) else {
+        return Ok(());
+    };
+    match state.phase {
+        Phase::Building => return refuse(building(state)),
+        Phase::Live => return Ok(()),
+        Phase::Shadow | Phase::Deprecated | Phase::Retired => {}
+    }
+    still(id, "promote", state)?;
+    let Some(live) = lineage.live() else {
+        return Ok(());
+    };
+    let other = lineage
+        .versions
+        .get(&live)
+        .map_or(Position::START, |state| state.cursor);
+    if state.cursor.get() + NEAR < other.get() {
+        let why = format!(
+            "it is at position {}, and version {live} at {other}: wait until it has caught up",
+            state.cursor
+        );
+        return refuse(why);
+    }
+    if forced.is_some() || state.phase == Phase::Deprecated {
+        return Ok(());
+    }
+    match &state.comparison {
+        None => refuse(format!(
+            "it was not compared with version {live}: declare how (`Builder::compare`) and wait \
+             for it, or force it and say why"
+        )),
+        Some(found) if found.with != live => refuse(format!(
+            "it was compared with version {}, but version {live} is live: ask for a comparison",
+            found.with
+        )),
+        Some(found) if later(found.at, fresh) < at.now => refuse(format!(
+            "the last comparison is from {}, too long ago: ask for another",
+            found.at
+        )),
+        Some(found) if found.differing > 0 => refuse(format!(
+            "{} of {} rows differ from version {live} and should not: look at them, and build the \
+             next version, declare the differences, or force it and say why",
+            found.differing, found.keys
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Refuses what is stopped: its rows would stand still.
+fn still(id: &ProjectionId, what: &'static str, state: &ProjectionState) -> Result<()> {
+    let failure = state.slices.iter().find_map(|slice| slice.failure.as_ref());
+    match state.paused.as_ref().or(failure) {
+        Some(Noted { reason, .. }) => Err(refused(id, what, format!("it stands still: {reason}"))),
+        None => Ok(()),
+    }
+}
+
+/// The version that was live before this one.
+fn rolls_back_to(id: &ProjectionId, lineage: &Lineage) -> Result<u32> {
+    let refuse = |why: &str| Err(refused(id, "roll back", why.to_owned()));
+    if lineage.live() != Some(id.version) {
+        return refuse("it is not live");
+    }
+    let deprecated = lineage.versions.iter();
+    let deprecated = deprecated.filter(|(_, state)| state.phase == Phase::Deprecated);
+    let Some((version, state)) = deprecated.max_by_key(|(_, state)| state.since) else {
+        return refuse("no version before it is kept up to date any more");
+    };
+    let before = ProjectionId {
+        version: *version,
+        ..id.clone()
+    };
+    still(&before, "roll back to", state)?;
+    Ok(*version)
+}
+
+fn rebuildable(id: &ProjectionId, lineage: &Lineage) -> Result<()> {
+    let refuse = |why: &str| Err(refused(id, "rebuild", why.to_owned()));
+    let phase = lineage.versions.get(&id.version).map(|state| state.phase);
+    match (id.kind, phase) {
+        (ProjectionKind::Stream, Some(Phase::Live | Phase::Deprecated)) => {
+            refuse("it was published, and what was published never changes: make the next version")
+        }
+        (ProjectionKind::ReadModel, Some(Phase::Live)) => refuse(
+            "it is live: people would read half of it. Roll back first, or make the next version",
+        ),
+        _ if owes(id.version, lineage).is_some() => {
+            refuse("it has still to react to events that it has not reached; wait for it")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The last position that the version has still to react to, if it has not come so far.
+fn owes(version: u32, lineage: &Lineage) -> Option<Position> {
+    let state = lineage.versions.get(&version)?;
+    let next = lineage.handovers.iter().skip(1).map(|next| next.after);
+    let spans = lineage.handovers.iter().zip(next);
+    let own = spans.filter(|(handover, _)| handover.version == version);
+    let last = own.map(|(_, until)| until).max()?;
+    (state.cursor < last).then_some(last)
+}
+
+fn retirable(
+    id: &ProjectionId,
+    lineage: &Lineage,
+    quiet: Duration,
+    forced: Option<&str>,
+    at: &Occasion,
+) -> Result<()> {
+    let refuse = |why| Err(refused(id, "retire", why));
+    let Some(state) = lineage.versions.get(&id.version) else {
+        return Ok(());
+    };
+    let others = |(version, other): (&u32, &ProjectionState)| {
+        *version != id.version && other.phase != Phase::Retired
+    };
+    if state.phase == Phase::Live
+        && id.kind == ProjectionKind::ReadModel
+        && (lineage.versions.iter().any(others) || forced.is_none())
+    {
+        return refuse("it is live: promote another version first".to_owned());
+    }
+    if let Some(until) = owes(id.version, lineage) {
+        return refuse(format!(
+            "it has still to react to the events up to position {until}, and is at {}",
+            state.cursor
+        ));
+    }
+    if forced.is_some() {
+        return Ok(());
+    }
+    let seen = |sighting: &Option<Sighting>, did: &str| {
+        let sighting = sighting.as_ref()?;
+        let recent = later(sighting.at, quiet) > at.now;
+        recent.then(|| format!("{} {did} it at {}", sighting.who, sighting.at))
+    };
+    if let Some(who) = seen(&state.run, "ran").or_else(|| seen(&state.read, "read")) {
+        return refuse(format!(
+            "{who}, less than {quiet:?} ago: take it out of the code, deploy, and retire it then"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the stored columns are the declared ones.
@@ -48,22 +554,5 @@ pub(crate) fn same_columns(table: &Table, stored: &str) -> Result<()> {
     }))
 }
 
-impl Phase {
-    /// The word that databases keep and the feed tells.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "feed"))]
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Building => "building",
-            Self::Shadow => "shadow",
-            Self::Live => "live",
-        }
-    }
-
-    /// The phase of a kept word.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Building, Self::Shadow, Self::Live]
-            .into_iter()
-            .find(|p| p.as_str() == word)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! It keeps every law in the plainest way; nothing survives the process.
 
 mod instances;
+mod life;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -10,16 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::instances::Instances;
+use self::life::Lives;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, Found, InboxId, Instance,
-    LogPage, LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState,
-    PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
+    Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
     health::{Durability, StoreHealth},
-    known_instances, life, plan,
+    known_instances, plan,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -40,8 +42,7 @@ struct State {
     streams: HashMap<StreamId, Vec<usize>>,
     commands: HashMap<(StreamId, CommandId), AcceptedCommand>,
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
-    projections: BTreeMap<ProjectionId, ProjectionState>,
-    fingerprints: HashMap<ProjectionId, String>,
+    lives: Lives,
     rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
@@ -174,41 +175,10 @@ impl State {
         Ok((result, plan.head))
     }
 
-    fn known(&mut self, projection: &ProjectionId) -> Result<&mut ProjectionState> {
-        let unknown = || Kind::Unregistered {
-            what: format!("`{projection}`"),
-        };
-        self.projections
-            .get_mut(projection)
-            .ok_or_else(|| Error::new(unknown()))
-    }
-
     /// The events of a stream after a version.
     fn stream(&self, stream: &StreamId, query: StreamQuery) -> StreamPage {
         let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
         StreamPage::pick(query, events.iter().map(|&i| &self.log[i]))
-    }
-
-    /// Moves the cursor if it stands where the mover believes.
-    fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
-        let state = self.known(&advance.projection)?;
-        if state.cursor != advance.from {
-            return Ok(Advanced::Fenced);
-        }
-        state.cursor = advance.to;
-        Ok(Advanced::Moved)
-    }
-
-    fn prepare(&mut self, projection: ProjectionId) -> ProjectionState {
-        *self.projections.entry(projection).or_insert(life::NEW)
-    }
-
-    fn live_version(&self, projection: &ProjectionId) -> Option<ProjectionId> {
-        let same = |id: &ProjectionId| (id.kind, &id.name) == (projection.kind, &projection.name);
-        let live = |(id, state): &(&ProjectionId, &ProjectionState)| {
-            same(id) && state.phase == Phase::Live
-        };
-        self.projections.iter().find(live).map(|(id, _)| id.clone())
     }
 }
 
@@ -379,49 +349,71 @@ impl EventStore for MemoryStore {
 
     async fn prepare_table(&self, table: &Table) -> Result<ProjectionState> {
         let mut state = self.state();
-        let projection = ProjectionId::from(table);
-        let declared = table.fingerprint();
-        let stored = state
-            .fingerprints
-            .entry(projection.clone())
-            .or_insert(declared);
-        life::same_columns(table, stored)?;
-        Ok(state.prepare(projection))
+        let head = state.head();
+        state.lives.prepare_table(table, head)
     }
 
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
-        Ok(self.state().prepare(stream.into()))
+        let mut state = self.state();
+        let head = state.head();
+        state.lives.prepare(&stream.into(), 1, head)
     }
 
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
-        Ok(self.state().projections.get(projection).copied())
+        Ok(self.state().lives.find(projection))
     }
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
-        Ok(self
-            .state()
-            .projections
-            .iter()
-            .map(|(id, state)| (id.clone(), *state))
-            .collect())
+        Ok(self.state().lives.all())
     }
 
-    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
+    async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         let mut state = self.state();
-        let live = state.live_version(projection).is_some();
-        let known = state.known(projection)?;
-        known.phase = life::complete(known.phase, projection.kind, live);
-        Ok(known.phase)
-    }
-
-    async fn promote(&self, table: &Table) -> Result<()> {
-        let mut state = self.state();
-        let projection = ProjectionId::from(table);
-        life::promotable(&projection, state.known(&projection)?)?;
-        if let Some(old) = state.live_version(&projection) {
-            state.known(&old)?.phase = Phase::Shadow;
+        let head = state.head();
+        let (lineage, emptied) = state.lives.change(id, change, by, head)?;
+        for version in emptied {
+            let id = ProjectionId {
+                version,
+                ..id.clone()
+            };
+            state.rows.remove(&id);
         }
-        state.known(&projection)?.phase = Phase::Live;
+        Ok(lineage)
+    }
+
+    async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
+        Ok(self.state().lives.told(id))
+    }
+
+    async fn remove_rows(&self, id: &ProjectionId) -> Result<()> {
+        let mut state = self.state();
+        if state.lives.is_retired(id) {
+            state.rows.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        self.state().lives.claim(claim)
+    }
+
+    async fn release(&self, owner: &str) -> Result<()> {
+        self.state().lives.release(owner);
+        Ok(())
+    }
+
+    async fn note_failure(&self, stands: &Advance, reason: &str) -> Result<()> {
+        self.state().lives.note_failure(stands, reason);
+        Ok(())
+    }
+
+    async fn note_seen(
+        &self,
+        who: &str,
+        run: &[ProjectionId],
+        read: &[ProjectionId],
+    ) -> Result<()> {
+        self.state().lives.note_seen(who, run, read);
         Ok(())
     }
 
@@ -432,7 +424,7 @@ impl EventStore for MemoryStore {
         changes: Vec<RowChange>,
     ) -> Result<Advanced> {
         let mut state = self.state();
-        let advanced = state.advance(&advance)?;
+        let advanced = state.lives.advance(&advance)?;
         if advanced == Advanced::Moved {
             let rows = state.rows.entry(table.into()).or_default();
             for change in changes {
@@ -477,7 +469,7 @@ impl EventStore for MemoryStore {
     ) -> Result<Advanced> {
         let (advanced, head) = {
             let mut state = self.state();
-            let advanced = state.advance(&advance)?;
+            let advanced = state.lives.advance(&advance)?;
             let published = state.published.entry(stream.clone()).or_default();
             if advanced == Advanced::Moved {
                 published.extend(events);

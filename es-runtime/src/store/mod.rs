@@ -14,11 +14,12 @@ mod health;
 mod history;
 pub(crate) mod instance;
 #[cfg(feature = "runtime")]
-mod life;
+pub(crate) mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod projection;
 mod published;
 mod read;
 #[cfg(feature = "runtime")]
@@ -45,6 +46,11 @@ pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
+pub use projection::{
+    Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
+    Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
+    SliceState,
+};
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -59,62 +65,12 @@ pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;
 
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 use crate::aggregate::Fingerprint;
 use crate::error::Result;
 use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
-
-/// Names what a cursor belongs to: one version of a read model or of an integration stream.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProjectionId {
-    /// What it makes.
-    pub kind: ProjectionKind,
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-}
-
-/// What a projection makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProjectionKind {
-    /// Rows of a read model.
-    ReadModel,
-    /// Events of an integration stream.
-    Stream,
-}
-
-impl From<&Table> for ProjectionId {
-    fn from(table: &Table) -> Self {
-        let name = table.name.to_owned();
-        Self {
-            kind: ProjectionKind::ReadModel,
-            name,
-            version: table.version,
-        }
-    }
-}
-
-impl From<&StreamVersion> for ProjectionId {
-    fn from(stream: &StreamVersion) -> Self {
-        let name = stream.stream.clone();
-        Self {
-            kind: ProjectionKind::Stream,
-            name,
-            version: stream.version,
-        }
-    }
-}
-
-/// `balances@2`.
-impl fmt::Display for ProjectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.version)
-    }
-}
 
 /// The version of a database's own tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,56 +79,6 @@ pub struct Schema {
     pub found: i64,
     /// The one that this binary brings it to when it connects.
     pub known: i64,
-}
-
-/// Where a projection stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// It works through history and is not complete yet.
-    Building,
-    /// It is complete and follows the log beside the live version.
-    Shadow,
-    /// It is what people and other services read.
-    Live,
-}
-
-/// What the store knows of a projection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProjectionState {
-    /// Where it stands in its life.
-    pub phase: Phase,
-    /// The last position of the log that its rows or events reflect.
-    pub cursor: Position,
-}
-
-/// A cursor's move over a page of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advance {
-    /// Whose cursor.
-    pub projection: ProjectionId,
-    /// Where it must stand now.
-    pub from: Position,
-    /// Where it goes.
-    pub to: Position,
-}
-
-/// What became of a cursor's move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advanced {
-    /// The cursor moved, and all that belongs to the move was written.
-    Moved,
-    /// The cursor stood elsewhere: another instance was faster. Nothing was written.
-    Fenced,
-}
-
-/// The new row of a key, or that it has none.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RowChange {
-    /// The key.
-    pub key: String,
-    /// The row after the change.
-    pub row: Option<Row>,
 }
 
 /// Names the cursor of one consumer in one upstream stream.
@@ -330,6 +236,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
 
     /// Makes the table of a read model, or checks that it is the declared one, and answers where
     /// its projection stands. Safe to call from several instances at once.
+    ///
+    /// A known version stays divided as it is.
     fn prepare_table(&self, table: &Table) -> impl Future<Output = Result<ProjectionState>> + Send;
 
     /// Makes an integration stream known and answers where its projection stands.
@@ -349,19 +257,50 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<Vec<(ProjectionId, ProjectionState)>>> + Send;
 
-    /// Notes that a projection has worked through history: it leaves [`Phase::Building`]. A
-    /// stream becomes live; a read model becomes live if no version of it is, and else a shadow.
-    fn finish_building(
-        &self,
-        projection: &ProjectionId,
-    ) -> impl Future<Output = Result<Phase>> + Send;
-
-    /// Makes a complete version of a read model the live one, that the name without a version
-    /// stands for; the version that was live goes on as a shadow.
+    /// Changes the life of a version, if the rules allow it: in one transaction, of which all its
+    /// workers hear before they go on. Answers all versions as they are then.
     ///
     /// # Errors
-    /// When it is not complete yet.
-    fn promote(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
+    /// [`is_refused`](crate::Error::is_refused) with the reason, when the rules do not allow it.
+    fn change(
+        &self,
+        projection: &ProjectionId,
+        change: &Change,
+        by: &str,
+    ) -> impl Future<Output = Result<Lineage>> + Send;
+
+    /// What happened in the lives of the versions of one read model or stream, oldest first.
+    fn life(
+        &self,
+        projection: &ProjectionId,
+    ) -> impl Future<Output = Result<Vec<LifeEntry>>> + Send;
+
+    /// Removes what a retired read model's version left behind, in steps that hold up nobody for
+    /// long. Does nothing for one that is not retired, or whose rows are gone.
+    fn remove_rows(&self, projection: &ProjectionId) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes a part of a projection to work on, unless somebody else has it, and tells all that its
+    /// worker must know. It saves work alone: what keeps two workers apart is the cursor's move.
+    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed>> + Send;
+
+    /// Gives back all parts that `owner` has.
+    fn release(&self, owner: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes why a part stands still, unless its cursor has moved on since. A move takes the note
+    /// away.
+    fn note_failure(
+        &self,
+        stands: &Advance,
+        reason: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes who runs the code of these versions, and who reads those.
+    fn note_seen(
+        &self,
+        who: &str,
+        run: &[ProjectionId],
+        read: &[ProjectionId],
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Moves a read model's cursor and writes its rows, in one transaction. Of several changes of
     /// one key the last one counts.

@@ -64,6 +64,14 @@ pub(crate) fn kind(projection: &ProjectionId) -> &'static str {
     }
 }
 
+/// What a kept word of [`kind`] means.
+pub(crate) fn kind_of(word: &str) -> ProjectionKind {
+    match word {
+        "stream" => ProjectionKind::Stream,
+        _ => ProjectionKind::ReadModel,
+    }
+}
+
 /// A row that [`select`] found.
 pub(crate) fn row_of<'r, R>(table: &Table, row: &'r R) -> sqlx::Result<(String, Row)>
 where

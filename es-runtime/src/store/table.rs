@@ -12,6 +12,8 @@ pub struct Table {
     pub version: u32,
     /// The columns after `key`, in order.
     pub columns: &'static [ColumnDef],
+    /// The parts that the keys of a new version are divided in, each with a cursor of its own.
+    pub slices: u16,
 }
 
 /// One column of a [`Table`].

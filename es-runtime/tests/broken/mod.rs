@@ -11,10 +11,10 @@ use es_runtime::error::Result;
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
-    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Tx,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -136,13 +136,10 @@ impl BrokenStore {
                     name,
                     version,
                     columns,
+                    slices: 1,
                 };
                 let (from, to) = (state.cursor, Position::START);
-                let back = Advance {
-                    projection,
-                    from,
-                    to,
-                };
+                let back = Advance::new(projection, from, to).knowing(state.epoch);
                 self.kept
                     .advance_rows(back, &nothing, Vec::new())
                     .await
@@ -493,6 +490,6 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
-        finish_building promote read_rows scan_rows advance_stream read_published published_head
+        change life remove_rows claim release note_failure note_seen read_rows scan_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -1,6 +1,6 @@
 //! Connections that are killed.
 
-use es_runtime::store::{Advance, Advanced, InboxId, StreamCursor, StreamVersion, Table};
+use es_runtime::store::{Advance, Advanced, Change, InboxId, StreamCursor, StreamVersion, Table};
 use es_servers::Postgres;
 
 use super::*;
@@ -98,6 +98,7 @@ async fn the_servers_defaults_do_not_matter() {
         name: "balances",
         version: 1,
         columns: &[],
+        slices: 1,
     };
     store.prepare_table(&table).await.unwrap();
     let durable = "SELECT count(*) FROM seen WHERE setting = 'on'";
@@ -136,11 +137,7 @@ async fn a_user_who_owns_nothing_can_write() {
         stream: "accounts".to_owned(),
         version: 1,
     };
-    let advance = Advance {
-        projection: (&stream).into(),
-        from: Position::START,
-        to: Position::new(1),
-    };
+    let advance = Advance::new(&stream, Position::START, Position::new(1));
     new(store.append(append("0")).await.unwrap());
     // Again, which is answered from the table of commands.
     let again = store.append(append("0")).await.unwrap();
@@ -148,7 +145,8 @@ async fn a_user_who_owns_nothing_can_write() {
     store.prepare_stream(&stream).await.unwrap();
     let moved = store.advance_stream(advance, &stream, Vec::new()).await;
     assert_eq!(moved.unwrap(), Advanced::Moved);
-    store.finish_building(&(&stream).into()).await.unwrap();
+    let id = (&stream).into();
+    store.change(&id, &Change::Complete, "test").await.unwrap();
     let inbox = InboxId {
         consumer: "ledger".to_owned(),
         stream,

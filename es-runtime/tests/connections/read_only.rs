@@ -45,6 +45,7 @@ async fn a_standby_is_read_from_and_never_written_to() {
         name: "balances",
         version: 1,
         columns: &[],
+        slices: 1,
     };
     let errors = [
         reader.append(append("2")).await.unwrap_err(),

@@ -62,10 +62,24 @@ macro_rules! delegate {
     (@projections $to:ident) => {
         delegate!(@fn $to projections() -> Result<Vec<(ProjectionId, ProjectionState)>>);
     };
-    (@finish_building $to:ident) => {
-        delegate!(@fn $to finish_building(projection: &ProjectionId) -> Result<Phase>);
+    (@change $to:ident) => {
+        delegate!(@fn $to change(id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage>);
     };
-    (@promote $to:ident) => { delegate!(@fn $to promote(table: &Table) -> Result<()>); };
+    (@life $to:ident) => {
+        delegate!(@fn $to life(id: &ProjectionId) -> Result<Vec<LifeEntry>>);
+    };
+    (@remove_rows $to:ident) => {
+        delegate!(@fn $to remove_rows(id: &ProjectionId) -> Result<()>);
+    };
+    (@claim $to:ident) => { delegate!(@fn $to claim(claim: &Claim) -> Result<Claimed>); };
+    (@release $to:ident) => { delegate!(@fn $to release(owner: &str) -> Result<()>); };
+    (@note_failure $to:ident) => {
+        delegate!(@fn $to note_failure(stands: &Advance, reason: &str) -> Result<()>);
+    };
+    (@note_seen $to:ident) => {
+        delegate!(@fn $to note_seen(who: &str, run: &[ProjectionId], read: &[ProjectionId])
+            -> Result<()>);
+    };
     (@advance_rows $to:ident) => {
         delegate!(@fn $to advance_rows(advance: Advance, table: &Table, changes: Vec<RowChange>)
             -> Result<Advanced>);

@@ -20,6 +20,7 @@ const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
 const TABLE: Table = Table {
     name: "things",
     version: 1,
+    slices: 1,
     columns: &[
         column("group", ColumnKind::Integer),
         column("note", ColumnKind::Text),
@@ -28,11 +29,7 @@ const TABLE: Table = Table {
 
 async fn write(store: &SqliteStore, at: u64, rows: impl Iterator<Item = (String, Option<Row>)>) {
     let (from, to) = (Position::new(at), Position::new(at + 1));
-    let advance = Advance {
-        projection: (&TABLE).into(),
-        from,
-        to,
-    };
+    let advance = Advance::new(&TABLE, from, to);
     let changes = rows.map(|(key, row)| RowChange { key, row }).collect();
     let moved = store.advance_rows(advance, &TABLE, changes).await.unwrap();
     assert_eq!(moved, Advanced::Moved);

@@ -1,9 +1,13 @@
 //! The name of a read model without a version: a view that follows the live version.
 
+use std::time::Duration;
+
+use es_runtime::Result;
 use es_runtime::event::Position;
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
-    Advance, ColumnDef, ColumnKind, EventStore, Phase, RowChange, Table, Value,
+    Advance, Change, ColumnDef, ColumnKind, EventStore, Phase, ProjectionId, RowChange, Table,
+    Value,
 };
 
 use crate::{File, number, run};
@@ -31,6 +35,7 @@ fn balances(version: u32) -> Table {
         name: "balances",
         version,
         columns,
+        slices: 1,
     }
 }
 
@@ -39,11 +44,7 @@ async fn build(store: &SqliteStore, version: u32) -> Table {
     let table = balances(version);
     store.prepare_table(&table).await.unwrap();
     let (from, to) = (Position::START, Position::new(1));
-    let advance = Advance {
-        projection: (&table).into(),
-        from,
-        to,
-    };
+    let advance = Advance::new(&table, from, to);
     let mut row = vec![Value::Null; table.columns.len()];
     *row.last_mut().unwrap() = Value::Integer(i64::from(version) * 10);
     let change = RowChange {
@@ -57,6 +58,12 @@ async fn build(store: &SqliteStore, version: u32) -> Table {
     table
 }
 
+/// The phase of a version that says that it is complete.
+async fn complete(store: &SqliteStore, id: ProjectionId) -> Result<Phase> {
+    let lineage = store.change(&id, &Change::Complete, "test").await?;
+    Ok(lineage.versions[&id.version].phase)
+}
+
 const SELECT: &str = "SELECT amount FROM balances WHERE key = 'alice'";
 
 #[tokio::test]
@@ -66,18 +73,17 @@ async fn the_view_follows_the_live_version() {
     let mut person = file.outside().await;
     let (one, two) = (build(&store, 1).await, build(&store, 2).await);
     run(&mut person, SELECT).await.expect_err("nothing is live");
-    assert_eq!(
-        store.finish_building(&(&one).into()).await.unwrap(),
-        Phase::Live
-    );
+    assert_eq!(complete(&store, (&one).into()).await.unwrap(), Phase::Live);
     assert_eq!(number(&mut person, SELECT).await, 10);
     assert_eq!(
-        store.finish_building(&(&two).into()).await.unwrap(),
+        complete(&store, (&two).into()).await.unwrap(),
         Phase::Shadow
     );
     assert_eq!(number(&mut person, SELECT).await, 10);
     for (table, amount) in [(&two, 20), (&one, 10), (&one, 10)] {
-        store.promote(table).await.unwrap();
+        let (fresh, forced) = (Duration::ZERO, Some("for a test".to_owned()));
+        let promote = Change::Promote { fresh, forced };
+        store.change(&table.into(), &promote, "test").await.unwrap();
         assert_eq!(number(&mut person, SELECT).await, amount);
     }
 }
@@ -98,10 +104,7 @@ async fn a_name_that_somebody_uses_is_left_alone() {
         let table = build(&store, 1).await;
         let before = number(&mut person, objects).await;
 
-        let error = store
-            .finish_building(&(&table).into())
-            .await
-            .expect_err(taken);
+        let error = complete(&store, (&table).into()).await.expect_err(taken);
         println!("{error}");
         assert!(
             error.to_string().contains("`balances` is somebody else's "),
@@ -120,12 +123,12 @@ async fn a_name_that_somebody_uses_is_left_alone() {
         .await
         .unwrap();
     let table = build(&store, 1).await;
-    store.finish_building(&(&table).into()).await.unwrap_err();
+    complete(&store, (&table).into()).await.unwrap_err();
     run(&mut person, "ALTER TABLE balances RENAME TO my_balances")
         .await
         .unwrap();
     assert_eq!(
-        store.finish_building(&(&table).into()).await.unwrap(),
+        complete(&store, (&table).into()).await.unwrap(),
         Phase::Live
     );
     assert_eq!(number(&mut person, SELECT).await, 10);

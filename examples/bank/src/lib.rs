@@ -68,7 +68,10 @@ impl Bank {
     pub async fn settle(&self) -> Result<()> {
         self.accounts.caught_up().await?;
         if self.versions.has_v2() {
-            self.accounts.promote::<v2::Balance>().await?;
+            self.accounts
+                .promote::<v2::Balance>()
+                .forced("it holds what version 1 does, and the currency")
+                .await?;
         }
         let store = self.accounts.store();
         let v1 = store

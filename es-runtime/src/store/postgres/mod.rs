@@ -8,6 +8,7 @@ mod failure;
 mod health;
 mod hosts;
 mod instances;
+mod life;
 mod log;
 mod notify;
 mod options;
@@ -37,10 +38,10 @@ use super::group::{Committer, DOING};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
-    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -305,33 +306,74 @@ impl EventStore for PostgresStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = projections::prepare(&mut tx, &stream.into(), "").await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
 
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
-        read!(self, "reading a projection", |db| projections::state(
+        read!(self, "reading a projection", |db| life::state(
             db, projection
         ))
     }
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
-        read!(self, "reading projections", |db| projections::all(db))
+        read!(self, "reading projections", |db| life::all(db))
     }
 
-    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
-        const DOING: &str = "completing a projection";
+    async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
+        const DOING: &str = "changing a projection's life";
         let mut tx = self.write(DOING).await?;
-        let phase = projections::finish_building(&mut tx, projection).await?;
+        let lineage = life::change(&mut tx, id, change, by).await?;
         tx.commit().await.map_err(failed(DOING))?;
-        Ok(phase)
+        Ok(lineage)
     }
 
-    async fn promote(&self, table: &Table) -> Result<()> {
-        const DOING: &str = "promoting a read model";
+    async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
+        read!(self, "reading a projection's life", |db| life::told(db, id))
+    }
+
+    async fn remove_rows(&self, id: &ProjectionId) -> Result<()> {
+        const DOING: &str = "dropping a read model's table";
         let mut tx = self.write(DOING).await?;
-        projections::promote(&mut tx, &table.into()).await?;
+        life::remove_rows(&mut tx, id).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        const DOING: &str = "claiming a part of a projection";
+        let mut tx = self.write(DOING).await?;
+        let claiming = async {
+            let claimed = life::claim(&mut tx, claim).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(claimed)
+        };
+        self.pool.watch(DOING, claiming).await
+    }
+
+    async fn release(&self, owner: &str) -> Result<()> {
+        const DOING: &str = "giving projections back";
+        let mut tx = self.write(DOING).await?;
+        life::release(&mut tx, owner).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn note_failure(&self, stands: &Advance, reason: &str) -> Result<()> {
+        const DOING: &str = "noting why a projection stands still";
+        let mut tx = self.write(DOING).await?;
+        life::note_failure(&mut tx, stands, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn note_seen(
+        &self,
+        who: &str,
+        run: &[ProjectionId],
+        read: &[ProjectionId],
+    ) -> Result<()> {
+        const DOING: &str = "noting who runs a projection";
+        let mut tx = self.write(DOING).await?;
+        life::note_seen(&mut tx, who, run, read).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -344,7 +386,7 @@ impl EventStore for PostgresStore {
         const DOING: &str = "writing a read model";
         let mut tx = self.write(DOING).await?;
         let writing = async {
-            let advanced = projections::advance(&mut tx, &advance).await?;
+            let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
                 projections::write_rows(&mut tx, table, changes).await?;
                 tx.commit().await.map_err(failed(DOING))?;
@@ -380,7 +422,7 @@ impl EventStore for PostgresStore {
         const DOING: &str = "writing an integration stream";
         let mut tx = self.write(DOING).await?;
         let writing = async {
-            let advanced = projections::advance(&mut tx, &advance).await?;
+            let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
                 streams::write(&mut tx, stream, &events).await?;
                 tx.commit().await.map_err(failed(DOING))?;

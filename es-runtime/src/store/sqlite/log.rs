@@ -3,7 +3,7 @@
 
 use sqlx::Row;
 use sqlx::query::QueryScalar;
-use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteExecutor, SqlitePool, SqliteRow};
 
 use super::{failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::{Error, Result};
@@ -69,9 +69,9 @@ pub(super) const CORRELATED: &str = select!(
 pub(super) const OUTCOME: &str = "
     SELECT first_position, count, version FROM es_command WHERE stream = ? AND command_id = ?";
 
-pub(super) async fn head(readers: &SqlitePool) -> Result<Position> {
+pub(super) async fn head(database: impl SqliteExecutor<'_>) -> Result<Position> {
     let query = sqlx::query_scalar(HEAD);
-    position(query.fetch_one(readers).await.map_err(failed(DOING))?)
+    position(query.fetch_one(database).await.map_err(failed(DOING))?)
 }
 
 pub(super) async fn page(readers: &SqlitePool, query: &LogQuery) -> Result<LogPage> {

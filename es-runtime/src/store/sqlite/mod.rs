@@ -5,6 +5,7 @@
 
 mod committer;
 mod instances;
+mod life;
 mod log;
 #[cfg(test)]
 mod plans;
@@ -34,10 +35,10 @@ use super::health::{Durability, StoreHealth};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, EventStore, InboxId, Instance, LogPage,
-    LogQuery, NewInstance, Outcome, Outdated, Phase, ProjectionId, ProjectionState, PublishedEvent,
-    Row, RowChange, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -348,49 +349,91 @@ impl EventStore for SqliteStore {
     }
 
     async fn prepare_table(&self, table: &Table) -> Result<ProjectionState> {
-        let mut tx = self.write("preparing a read model").await?;
+        const DOING: &str = "preparing a read model";
+        let mut tx = self.write(DOING).await?;
         let state = projections::prepare_table(&mut tx, table).await?;
-        tx.commit()
-            .await
-            .map_err(failed("preparing a read model"))?;
+        tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
 
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
-        let mut tx = self.write("preparing an integration stream").await?;
-        let state = projections::prepare(&mut tx, &stream.into(), "").await?;
-        tx.commit()
-            .await
-            .map_err(failed("preparing an integration stream"))?;
+        const DOING: &str = "preparing an integration stream";
+        let mut tx = self.write(DOING).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
 
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
-        let mut reader = self
-            .readers
-            .acquire()
-            .await
-            .map_err(failed("reading a projection"))?;
-        projections::state(&mut reader, projection).await
+        const DOING: &str = "reading a projection";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::state(&mut reader, projection).await
     }
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
-        projections::all(&self.readers).await
+        const DOING: &str = "reading projections";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::all(&mut reader).await
     }
 
-    async fn finish_building(&self, projection: &ProjectionId) -> Result<Phase> {
-        let mut tx = self.write("completing a projection").await?;
-        let phase = projections::finish_building(&mut tx, projection).await?;
-        tx.commit()
-            .await
-            .map_err(failed("completing a projection"))?;
-        Ok(phase)
+    async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
+        const DOING: &str = "changing a projection's life";
+        let mut tx = self.write(DOING).await?;
+        let lineage = life::change(&mut tx, id, change, by).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(lineage)
     }
 
-    async fn promote(&self, table: &Table) -> Result<()> {
-        let mut tx = self.write("promoting a read model").await?;
-        projections::promote(&mut tx, &table.into()).await?;
-        tx.commit().await.map_err(failed("promoting a read model"))
+    async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
+        const DOING: &str = "reading a projection's life";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::told(&mut reader, id).await
+    }
+
+    async fn remove_rows(&self, id: &ProjectionId) -> Result<()> {
+        const DOING: &str = "dropping a read model's table";
+        loop {
+            let mut tx = self.write(DOING).await?;
+            let gone = life::remove_rows(&mut tx, id).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            if gone {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        const DOING: &str = "claiming a part of a projection";
+        let mut tx = self.write(DOING).await?;
+        let claimed = life::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(claimed)
+    }
+
+    async fn release(&self, owner: &str) -> Result<()> {
+        const DOING: &str = "giving projections back";
+        let mut tx = self.write(DOING).await?;
+        life::release(&mut tx, owner).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn note_failure(&self, stands: &Advance, reason: &str) -> Result<()> {
+        const DOING: &str = "noting why a projection stands still";
+        let mut tx = self.write(DOING).await?;
+        life::note_failure(&mut tx, stands, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn note_seen(
+        &self,
+        who: &str,
+        run: &[ProjectionId],
+        read: &[ProjectionId],
+    ) -> Result<()> {
+        const DOING: &str = "noting who runs a projection";
+        let mut tx = self.write(DOING).await?;
+        life::note_seen(&mut tx, who, run, read).await?;
+        tx.commit().await.map_err(failed(DOING))
     }
 
     async fn advance_rows(
@@ -400,7 +443,7 @@ impl EventStore for SqliteStore {
         changes: Vec<RowChange>,
     ) -> Result<Advanced> {
         let mut tx = self.write("writing a read model").await?;
-        let advanced = projections::advance(&mut tx, &advance).await?;
+        let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
             projections::write_rows(&mut tx, table, changes).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;
@@ -428,7 +471,7 @@ impl EventStore for SqliteStore {
         events: Vec<PublishedEvent>,
     ) -> Result<Advanced> {
         let mut tx = self.write("writing an integration stream").await?;
-        let advanced = projections::advance(&mut tx, &advance).await?;
+        let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
             streams::write(&mut tx, stream, &events).await?;
             tx.commit()

@@ -3,12 +3,13 @@
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use super::{SqliteStore, committer, log, projections, segment, snapshots, streams};
+use super::{SqliteStore, committer, life, log, projections, segment, snapshots, streams};
 use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
 
 const TABLE: Table = Table {
     name: "balances",
     version: 1,
+    slices: 1,
     columns: &[ColumnDef {
         name: "amount",
         kind: ColumnKind::Integer,
@@ -59,7 +60,9 @@ async fn every_read_goes_by_a_key() {
         streams::PAGE,
         streams::HEAD,
         streams::INBOX,
-        projections::STATE,
+        life::LINEAGE,
+        life::CURSORS,
+        life::HANDOVERS,
         &projections::select_keys(&TABLE),
         &projections::select_page(&TABLE, true),
     ] {

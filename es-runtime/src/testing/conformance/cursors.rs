@@ -1,5 +1,7 @@
 //! Cursors and what they guard: rows, integration streams, inboxes.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 use tokio::task::{JoinSet, yield_now};
 
@@ -8,7 +10,8 @@ use super::{Check, Subject, accepted, append, law, stream};
 use crate::error::Result;
 use crate::event::{Position, Timestamp};
 use crate::store::{
-    Advanced, EventStore, InboxId, Phase, PublishedEvent, StreamCursor, StreamVersion, Table,
+    Advanced, Change, EventStore, InboxId, Phase, ProjectionId, PublishedEvent, StreamCursor,
+    StreamVersion, Table,
 };
 
 pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Check {
@@ -56,6 +59,12 @@ pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Ch
     Ok(())
 }
 
+/// The phase of a version that says that it is complete.
+async fn complete<S: EventStore>(store: &S, id: ProjectionId) -> Result<Phase> {
+    let lineage = store.change(&id, &Change::Complete, "suite").await?;
+    Ok(lineage.versions[&id.version].phase)
+}
+
 pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check {
     const LAW: &str = "versions live side by side";
     let (one, two) = (table(1), table(2));
@@ -63,9 +72,14 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
         let phase = store.prepare_table(table).await?.phase;
         law!(LAW, phase == Phase::Building, "a new version is {phase:?}");
     }
+    let promote = Change::Promote {
+        fresh: Duration::ZERO,
+        forced: Some("the suite says so".to_owned()),
+    };
+    let promoted = store.change(&(&two).into(), &promote, "suite").await;
     law!(
         LAW,
-        store.promote(&two).await.is_err(),
+        promoted.is_err(),
         "a version was promoted while it was built"
     );
     let changes = |amount| vec![change("a", Some(bare(amount)))];
@@ -76,8 +90,8 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
         .advance_rows(advance(&two, 0, 2), &two, changes(2))
         .await?;
     let (first, second) = (
-        store.finish_building(&(&one).into()).await?,
-        store.finish_building(&(&two).into()).await?,
+        complete(&store, (&one).into()).await?,
+        complete(&store, (&two).into()).await?,
     );
     law!(
         LAW,
@@ -89,18 +103,18 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
         second == Phase::Shadow,
         "the second complete version is {second:?}"
     );
-    store.promote(&two).await?;
+    store.change(&(&two).into(), &promote, "suite").await?;
     let states = store.projections().await?;
     let states: Vec<_> = states
         .iter()
         .map(|(id, s)| (id.version, s.phase, s.cursor.get()))
         .collect();
-    let expected = [(1, Phase::Shadow, 1), (2, Phase::Live, 2)];
+    let expected = [(1, Phase::Deprecated, 1), (2, Phase::Live, 2)];
     law!(LAW, states == expected, "after a promotion: {states:?}");
-    let again = store.finish_building(&(&one).into()).await?;
+    let again = complete(&store, (&one).into()).await?;
     law!(
         LAW,
-        again == Phase::Shadow,
+        again == Phase::Deprecated,
         "completing twice made it {again:?}"
     );
     for (table, amount) in [(&one, 1), (&two, 2)] {
@@ -207,7 +221,7 @@ pub(super) async fn streams_are_dense<S: Subject>(subject: &S) -> Check {
         "after a restart the cursor stands at {}",
         state.cursor
     );
-    let phase = store.finish_building(&(&accounts).into()).await?;
+    let phase = complete(&store, (&accounts).into()).await?;
     law!(LAW, phase == Phase::Live, "a complete stream is {phase:?}");
     Ok(())
 }

@@ -34,16 +34,12 @@ pub(super) fn table(version: u32) -> Table {
         name: "balances",
         version,
         columns: COLUMNS,
+        slices: 1,
     }
 }
 
 pub(super) fn advance(projection: impl Into<ProjectionId>, from: u64, to: u64) -> Advance {
-    let (from, to) = (Position::new(from), Position::new(to));
-    Advance {
-        projection: projection.into(),
-        from,
-        to,
-    }
+    Advance::new(projection, Position::new(from), Position::new(to))
 }
 
 pub(super) fn change(key: &str, row: Option<Row>) -> RowChange {

@@ -1,0 +1,221 @@
+//! Projection versions in memory.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::event::{Clock, Position, SystemClock, Timestamp};
+use crate::store::life::{self, Effect, Occasion};
+use crate::store::{
+    Advance, Advanced, Change, Claim, Claimed, LifeEntry, Lineage, Noted, Phase, ProjectionId,
+    ProjectionKind, ProjectionState, Sighting, SliceState, Table,
+};
+
+/// The lives of all versions.
+#[derive(Debug, Default)]
+pub(super) struct Lives {
+    lineages: BTreeMap<(ProjectionKind, String), Lineage>,
+    columns: BTreeMap<ProjectionId, String>,
+    /// Until when a part belongs to its owner.
+    leases: BTreeMap<(ProjectionId, u16), Instant>,
+    told: Vec<LifeEntry>,
+}
+
+fn subject(id: &ProjectionId) -> (ProjectionKind, String) {
+    (id.kind, id.name.clone())
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn unknown(id: &ProjectionId) -> Error {
+    let what = format!("`{id}`");
+    Error::new(Kind::Unregistered { what })
+}
+
+impl Lives {
+    pub(super) fn prepare_table(
+        &mut self,
+        table: &Table,
+        head: Position,
+    ) -> Result<ProjectionState> {
+        let id = ProjectionId::from(table);
+        let declared = table.fingerprint();
+        let stored = self.columns.entry(id.clone()).or_insert(declared);
+        life::same_columns(table, stored)?;
+        self.prepare(&id, table.slices, head)
+    }
+
+    pub(super) fn prepare(
+        &mut self,
+        id: &ProjectionId,
+        slices: u16,
+        head: Position,
+    ) -> Result<ProjectionState> {
+        let lineage = self.lineages.entry(subject(id)).or_default();
+        let at = Occasion { now: now(), head };
+        life::prepare(lineage, id.version, slices, &at);
+        self.find(id).ok_or_else(|| unknown(id))
+    }
+
+    pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
+        self.lineages
+            .get(&subject(id))?
+            .versions
+            .get(&id.version)
+            .cloned()
+    }
+
+    pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {
+        self.find(id)
+            .is_some_and(|state| state.phase == Phase::Retired)
+    }
+
+    pub(super) fn all(&self) -> Vec<(ProjectionId, ProjectionState)> {
+        let mut all = Vec::new();
+        for ((kind, name), lineage) in &self.lineages {
+            for (version, state) in &lineage.versions {
+                let id = ProjectionId {
+                    kind: *kind,
+                    name: name.clone(),
+                    version: *version,
+                };
+                all.push((id, state.clone()));
+            }
+        }
+        all
+    }
+
+    /// Answers the lineage, and the versions whose rows are to go.
+    pub(super) fn change(
+        &mut self,
+        id: &ProjectionId,
+        change: &Change,
+        by: &str,
+        head: Position,
+    ) -> Result<(Lineage, Vec<u32>)> {
+        let before = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
+        let mut after = before.clone();
+        let at = Occasion { now: now(), head };
+        let effects = life::change(id, &mut after, change, &at)?;
+        self.told
+            .extend(life::told(id, before, &after, change, by, &at));
+        self.lineages.insert(subject(id), after.clone());
+        let emptied = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Empty(version) => Some(version),
+            Effect::PointView(_) | Effect::DropView => None,
+        });
+        Ok((after, emptied.collect()))
+    }
+
+    pub(super) fn told(&self, id: &ProjectionId) -> Vec<LifeEntry> {
+        let same = |entry: &&LifeEntry| subject(&entry.projection) == subject(id);
+        self.told.iter().filter(same).cloned().collect()
+    }
+
+    fn slice(&mut self, id: &ProjectionId, slice: u16) -> Option<(&mut SliceState, u64)> {
+        let state = self.lineages.get_mut(&subject(id))?;
+        let state = state.versions.get_mut(&id.version)?;
+        let epoch = state.epoch;
+        let slices = &mut state.slices;
+        let slice = slices.iter_mut().find(|s| s.slices.start == slice)?;
+        Some((slice, epoch))
+    }
+
+    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claimed> {
+        let id = &claim.projection;
+        let key = (id.clone(), claim.slice);
+        let now = Instant::now();
+        let expired = self.leases.get(&key).is_none_or(|until| *until <= now);
+        let mut owned = false;
+        let mut cursor = Position::START;
+        if let Some((slice, _)) = self.slice(id, claim.slice) {
+            owned = expired || slice.owner.as_ref() == Some(&claim.owner);
+            if owned {
+                slice.owner = Some(claim.owner.clone());
+            }
+            cursor = slice.cursor;
+        }
+        if owned {
+            self.leases.insert(key, now + claim.lease);
+        }
+        let lineage = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
+        let mut lineage = lineage.clone();
+        life::expire_holds(&mut lineage, self::now());
+        Ok(Claimed {
+            owned,
+            cursor,
+            lineage,
+        })
+    }
+
+    pub(super) fn release(&mut self, owner: &str) {
+        for ((kind, name), lineage) in &mut self.lineages {
+            for (version, state) in &mut lineage.versions {
+                for slice in &mut state.slices {
+                    if slice.owner.as_deref() == Some(owner) {
+                        slice.owner = None;
+                        let id = ProjectionId {
+                            kind: *kind,
+                            name: name.clone(),
+                            version: *version,
+                        };
+                        self.leases.remove(&(id, slice.slices.start));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the cursor if it stands where the mover believes, and nothing changed that it must
+    /// know.
+    pub(super) fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
+        let id = &advance.projection;
+        let Some((slice, epoch)) = self.slice(id, advance.slice) else {
+            return match self.find(id) {
+                Some(_) => Ok(Advanced::Fenced),
+                None => Err(unknown(id)),
+            };
+        };
+        if slice.cursor != advance.from || epoch != advance.epoch {
+            return Ok(Advanced::Fenced);
+        }
+        slice.cursor = advance.to;
+        slice.failure = None;
+        if let Some(lineage) = self.lineages.get_mut(&subject(id))
+            && let Some(state) = lineage.versions.get_mut(&id.version)
+        {
+            state.cursor = life::slowest(&state.slices);
+        }
+        Ok(Advanced::Moved)
+    }
+
+    pub(super) fn note_failure(&mut self, stands: &Advance, reason: &str) {
+        if let Some((slice, epoch)) = self.slice(&stands.projection, stands.slice)
+            && slice.cursor == stands.from
+            && epoch == stands.epoch
+        {
+            let reason = reason.to_owned();
+            slice.failure = Some(Noted { reason, at: now() });
+        }
+    }
+
+    pub(super) fn note_seen(&mut self, who: &str, run: &[ProjectionId], read: &[ProjectionId]) {
+        let sighting = Sighting {
+            who: who.to_owned(),
+            at: now(),
+        };
+        let mut note = |ids: &[ProjectionId], what: fn(&mut ProjectionState, Sighting)| {
+            for id in ids {
+                let lineage = self.lineages.get_mut(&subject(id));
+                if let Some(state) = lineage.and_then(|l| l.versions.get_mut(&id.version)) {
+                    what(state, sighting.clone());
+                }
+            }
+        };
+        note(run, |state, sighting| state.run = Some(sighting));
+        note(read, |state, sighting| state.read = Some(sighting));
+    }
+}

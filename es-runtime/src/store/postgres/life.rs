@@ -1,0 +1,521 @@
+//! The lives of projection versions: what is known of them, who works on them, and their cursors.
+
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
+
+use super::types::{Json, Moment, number, position, signed, unsigned};
+use super::{failed, log};
+use crate::error::{Error, Kind, Result};
+use crate::event::Timestamp;
+use crate::store::life::{self, Effect, Occasion};
+use crate::store::projection::Record;
+use crate::store::sql::{kind, kind_of};
+use crate::store::{
+    Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
+    ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
+};
+
+type Tx = Transaction<'static, Postgres>;
+
+const DOING: &str = "reading the projections";
+const WRITING: &str = "writing a projection's state";
+
+/// A statement that names a projection: kind, name and version come first.
+fn about<'q>(
+    statement: &'static str,
+    projection: &'q ProjectionId,
+) -> Result<Query<'q, Postgres, PgArguments>> {
+    let version: i32 = signed("version", projection.version)?;
+    Ok(named(statement, projection).bind(version))
+}
+
+/// A statement about all versions: kind and name come first.
+fn named<'q>(
+    statement: &'static str,
+    projection: &'q ProjectionId,
+) -> Query<'q, Postgres, PgArguments> {
+    let query = sqlx::query(statement).bind(kind(projection));
+    query.bind(&projection.name)
+}
+
+fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+{
+    row.try_get(column).map_err(failed(DOING))
+}
+
+fn moment(row: &PgRow, column: usize) -> Result<Option<Timestamp>> {
+    let moment: Option<Moment> = get(row, column)?;
+    Ok(moment.map(|moment| moment.0))
+}
+
+fn id_of(row: &PgRow) -> Result<ProjectionId> {
+    Ok(ProjectionId {
+        kind: kind_of(get(row, 0)?),
+        name: get(row, 1)?,
+        version: unsigned("version", get::<i32>(row, 2)?)?,
+    })
+}
+
+fn phase_of(word: &str) -> Result<Phase> {
+    let unknown = || Error::database(DOING, format!("the phase `{word}` is unknown"));
+    Phase::parse(word).ok_or_else(unknown)
+}
+
+pub(super) const STATES: &str = "
+    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at
+    FROM es.projection ORDER BY kind, name, version";
+
+pub(super) const LINEAGE: &str = "
+    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at
+    FROM es.projection WHERE kind = $1 AND name = $2 ORDER BY version";
+
+pub(super) const CURSORS: &str = "
+    SELECT version, slice_from, slice_to, position, epoch,
+           CASE WHEN owned_until > clock_timestamp() THEN owner END, failure, failed_at,
+           clock_timestamp()
+    FROM es.cursor WHERE kind = $1 AND name = $2 ORDER BY version, slice_from";
+
+/// As [`CURSORS`]; no worker moves one of them until the transaction ends.
+const LOCKED_CURSORS: &str = "
+    SELECT version, slice_from, slice_to, position, epoch,
+           CASE WHEN owned_until > clock_timestamp() THEN owner END, failure, failed_at,
+           clock_timestamp()
+    FROM es.cursor WHERE kind = $1 AND name = $2 ORDER BY version, slice_from FOR UPDATE";
+
+pub(super) const HANDOVERS: &str = "
+    SELECT after, version FROM es.handover WHERE kind = $1 AND name = $2 ORDER BY after";
+
+fn state_of(row: &PgRow) -> Result<ProjectionState> {
+    let sighting = |who, at| -> Result<Option<Sighting>> {
+        let (who, at): (Option<String>, _) = (get(row, who)?, moment(row, at)?);
+        Ok(who.zip(at).map(|(who, at)| Sighting { who, at }))
+    };
+    let broken = |error| Error::database(DOING, error);
+    let record: Record = serde_json::from_str(get(row, 5)?).map_err(broken)?;
+    Ok(ProjectionState {
+        run: sighting(6, 7)?,
+        read: sighting(8, 9)?,
+        ..record.state(phase_of(get(row, 3)?)?, get::<Moment>(row, 4)?.0)
+    })
+}
+
+/// All versions, as they are; `cursors` says whether workers are kept from moving.
+async fn read(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+    cursors: &'static str,
+) -> Result<Lineage> {
+    let mut lineage = Lineage::default();
+    // First the cursors: who moves one has read what the transaction before it wrote.
+    let cursors = named(cursors, projection).fetch_all(&mut *connection).await;
+    let cursors = cursors.map_err(failed(DOING))?;
+    let states = named(LINEAGE, projection).fetch_all(&mut *connection).await;
+    for row in &states.map_err(failed(DOING))? {
+        let version = id_of(row)?.version;
+        lineage.versions.insert(version, state_of(row)?);
+    }
+    for row in &cursors {
+        add_slice(&mut lineage, row)?;
+    }
+    let handovers = named(HANDOVERS, projection).fetch_all(connection).await;
+    for row in &handovers.map_err(failed(DOING))? {
+        lineage.handovers.push(Handover {
+            after: position(get(row, 0)?)?,
+            version: unsigned("version", get::<i32>(row, 1)?)?,
+        });
+    }
+    Ok(lineage)
+}
+
+fn add_slice(lineage: &mut Lineage, row: &PgRow) -> Result<()> {
+    let version: u32 = unsigned("version", get::<i32>(row, 0)?)?;
+    let Some(state) = lineage.versions.get_mut(&version) else {
+        return Ok(());
+    };
+    let slice = |column| unsigned("slice", get::<i32>(row, column)?);
+    let (reason, at): (Option<String>, _) = (get(row, 6)?, moment(row, 7)?);
+    let slice = SliceState {
+        slices: slice(1)?..slice(2)?,
+        cursor: position(get(row, 3)?)?,
+        owner: get(row, 5)?,
+        failure: reason.zip(at).map(|(reason, at)| Noted { reason, at }),
+    };
+    let now = get::<Moment>(row, 8)?.0;
+    state.add(slice, unsigned("epoch", get::<i64>(row, 4)?)?, now);
+    Ok(())
+}
+
+/// Lets instances take turns where what they do depends on more than one row.
+async fn take_turns(tx: &mut Tx) -> Result<()> {
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(1163084889, 2)");
+    lock.execute(&mut **tx)
+        .await
+        .map_err(failed("waiting for another instance"))?;
+    Ok(())
+}
+
+async fn occasion(tx: &mut Tx) -> Result<Occasion> {
+    let now = sqlx::query_scalar("SELECT clock_timestamp()");
+    let now: Moment = now.fetch_one(&mut **tx).await.map_err(failed(DOING))?;
+    let head = log::head(tx).await?;
+    Ok(Occasion { now: now.0, head })
+}
+
+fn unknown(projection: &ProjectionId) -> Error {
+    let what = format!("`{projection}`");
+    Error::new(Kind::Unregistered { what })
+}
+
+/// What was declared of the version when it was made known.
+pub(super) async fn declared(tx: &mut Tx, projection: &ProjectionId) -> Result<Option<String>> {
+    take_turns(tx).await?;
+    let stored = "SELECT fingerprint FROM es.projection
+                  WHERE kind = $1 AND name = $2 AND version = $3";
+    let stored = about(stored, projection)?.fetch_optional(&mut **tx).await;
+    let stored = stored.map_err(failed(DOING))?;
+    stored.as_ref().map(|row| get(row, 0)).transpose()
+}
+
+/// Makes a projection known and answers where it stands.
+pub(super) async fn prepare(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    fingerprint: &str,
+    slices: u16,
+) -> Result<ProjectionState> {
+    take_turns(tx).await?;
+    let before = read(tx, projection, LOCKED_CURSORS).await?;
+    let mut after = before.clone();
+    life::prepare(&mut after, projection.version, slices, &occasion(tx).await?);
+    if before != after {
+        let new = "INSERT INTO es.projection (kind, name, version, phase, fingerprint)
+                   VALUES ($1, $2, $3, $4, $5)";
+        let new = about(new, projection)?.bind(Phase::Building.as_str());
+        let new = new.bind(fingerprint).execute(&mut **tx).await;
+        new.map_err(failed(WRITING))?;
+        write(tx, projection, &before, &after).await?;
+    }
+    let state = after.versions.remove(&projection.version);
+    state.ok_or_else(|| unknown(projection))
+}
+
+/// Changes a life as the rules allow.
+pub(super) async fn change(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    change: &Change,
+    by: &str,
+) -> Result<Lineage> {
+    take_turns(tx).await?;
+    let before = read(tx, projection, LOCKED_CURSORS).await?;
+    let mut after = before.clone();
+    let at = occasion(tx).await?;
+    for effect in life::change(projection, &mut after, change, &at)? {
+        match effect {
+            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
+            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::Empty(version) => match projection.kind {
+                ProjectionKind::ReadModel => empty(tx, projection, version).await?,
+                ProjectionKind::Stream => unpublish(tx, projection, version).await?,
+            },
+        }
+    }
+    write(tx, projection, &before, &after).await?;
+    for entry in life::told(projection, &before, &after, change, by, &at) {
+        tell(tx, &entry).await?;
+    }
+    Ok(after)
+}
+
+/// Writes what is new.
+async fn write(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    before: &Lineage,
+    after: &Lineage,
+) -> Result<()> {
+    for (version, state) in &after.versions {
+        let id = ProjectionId {
+            version: *version,
+            ..projection.clone()
+        };
+        let old = before.versions.get(version);
+        if old != Some(state) {
+            write_state(tx, &id, old, state).await?;
+        }
+    }
+    if before.handovers == after.handovers {
+        return Ok(());
+    }
+    let clear = "DELETE FROM es.handover WHERE kind = $1 AND name = $2";
+    let cleared = named(clear, projection).execute(&mut **tx).await;
+    cleared.map_err(failed(WRITING))?;
+    for handover in &after.handovers {
+        let id = ProjectionId {
+            version: handover.version,
+            ..projection.clone()
+        };
+        let insert = "INSERT INTO es.handover (kind, name, version, after) VALUES ($1, $2, $3, $4)";
+        let insert = about(insert, &id)?.bind(number(handover.after)?);
+        insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    }
+    Ok(())
+}
+
+async fn write_state(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    old: Option<&ProjectionState>,
+    state: &ProjectionState,
+) -> Result<()> {
+    let record = serde_json::to_string(&Record::of(state));
+    let record = record.map_err(|error| Error::database(WRITING, error))?;
+    let update = "UPDATE es.projection SET phase = $4, since = $5, record = $6
+                  WHERE kind = $1 AND name = $2 AND version = $3";
+    let update = about(update, id)?.bind(state.phase.as_str());
+    let update = update.bind(Moment(state.since)).bind(Json(&record));
+    update.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    if old.is_none_or(|old| old.slices.len() != state.slices.len()) {
+        let clear = "DELETE FROM es.cursor WHERE kind = $1 AND name = $2 AND version = $3";
+        let cleared = about(clear, id)?.execute(&mut **tx).await;
+        cleared.map_err(failed(WRITING))?;
+        for slice in &state.slices {
+            let insert = "INSERT INTO es.cursor
+                            (kind, name, version, slice_from, slice_to, position, epoch)
+                          VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            let insert = about(insert, id)?
+                .bind(i32::from(slice.slices.start))
+                .bind(i32::from(slice.slices.end))
+                .bind(number(slice.cursor)?)
+                .bind(signed::<i64, _>("epoch", state.epoch)?);
+            insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+        }
+        return Ok(());
+    }
+    for slice in &state.slices {
+        let update = "UPDATE es.cursor SET position = $5, epoch = $6, failure = $7, failed_at = $8
+                      WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4";
+        let failure = slice.failure.as_ref();
+        let update = about(update, id)?
+            .bind(i32::from(slice.slices.start))
+            .bind(number(slice.cursor)?)
+            .bind(signed::<i64, _>("epoch", state.epoch)?)
+            .bind(failure.map(|failure| &failure.reason))
+            .bind(failure.map(|failure| Moment(failure.at)));
+        update.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    }
+    Ok(())
+}
+
+async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
+    let insert = "INSERT INTO es.life (kind, name, version, what, phase, position, reason, by, at)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let insert = about(insert, &entry.projection)?
+        .bind(&entry.what)
+        .bind(entry.phase.as_str())
+        .bind(number(entry.cursor)?)
+        .bind(&entry.reason)
+        .bind(&entry.by)
+        .bind(Moment(entry.at));
+    insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    Ok(())
+}
+
+pub(super) async fn told(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+) -> Result<Vec<LifeEntry>> {
+    let query = "SELECT kind, name, version, what, phase, position, reason, by, at FROM es.life
+                 WHERE kind = $1 AND name = $2 ORDER BY number";
+    let rows = named(query, projection).fetch_all(connection).await;
+    let entry = |row: &PgRow| {
+        Ok(LifeEntry {
+            projection: id_of(row)?,
+            what: get(row, 3)?,
+            phase: phase_of(get(row, 4)?)?,
+            cursor: position(get(row, 5)?)?,
+            reason: get(row, 6)?,
+            by: get(row, 7)?,
+            at: get::<Moment>(row, 8)?.0,
+        })
+    };
+    rows.map_err(failed(DOING))?.iter().map(entry).collect()
+}
+
+pub(super) async fn state(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+) -> Result<Option<ProjectionState>> {
+    let mut lineage = read(connection, projection, CURSORS).await?;
+    Ok(lineage.versions.remove(&projection.version))
+}
+
+pub(super) async fn all(
+    connection: &mut PgConnection,
+) -> Result<Vec<(ProjectionId, ProjectionState)>> {
+    let rows = sqlx::query(STATES).fetch_all(&mut *connection).await;
+    let mut all = Vec::new();
+    for row in &rows.map_err(failed(DOING))? {
+        let id = id_of(row)?;
+        if let Some(state) = state(connection, &id).await? {
+            all.push((id, state));
+        }
+    }
+    Ok(all)
+}
+
+const CLAIM: &str = "
+    UPDATE es.cursor SET owner = $5, owned_until = at + make_interval(secs => $6)
+    FROM clock_timestamp() at
+    WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
+      AND (owner IS NULL OR owned_until <= at
+           OR owner = $5 AND owned_until < at + make_interval(secs => $6 / 2))";
+
+pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
+    let id = &claim.projection;
+    let take = about(CLAIM, id)?
+        .bind(i32::from(claim.slice))
+        .bind(&claim.owner)
+        .bind(claim.lease.as_secs_f64());
+    take.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    let lineage = read(tx, id, CURSORS).await?;
+    let state = lineage.versions.get(&id.version);
+    let state = state.ok_or_else(|| unknown(id))?;
+    Ok(Claimed::of(state, claim, lineage.clone()))
+}
+
+pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
+    let release = "UPDATE es.cursor SET owner = NULL, owned_until = NULL WHERE owner = $1";
+    let released = sqlx::query(release).bind(owner).execute(&mut **tx).await;
+    released.map_err(failed(WRITING))?;
+    Ok(())
+}
+
+pub(super) async fn note_failure(tx: &mut Tx, stands: &Advance, reason: &str) -> Result<()> {
+    let note = "UPDATE es.cursor SET failure = $7, failed_at = clock_timestamp()
+                WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
+                  AND position = $5 AND epoch = $6";
+    let note = about(note, &stands.projection)?
+        .bind(i32::from(stands.slice))
+        .bind(number(stands.from)?)
+        .bind(signed::<i64, _>("epoch", stands.epoch)?)
+        .bind(reason);
+    note.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    Ok(())
+}
+
+pub(super) async fn note_seen(
+    tx: &mut Tx,
+    who: &str,
+    run: &[ProjectionId],
+    read: &[ProjectionId],
+) -> Result<()> {
+    let ran = "UPDATE es.projection SET run_by = $4, run_at = clock_timestamp()
+               WHERE kind = $1 AND name = $2 AND version = $3";
+    let was_read = "UPDATE es.projection SET read_by = $4, read_at = clock_timestamp()
+                    WHERE kind = $1 AND name = $2 AND version = $3";
+    for (note, ids) in [(ran, run), (was_read, read)] {
+        for id in ids {
+            let note = about(note, id)?.bind(who);
+            note.execute(&mut **tx).await.map_err(failed(WRITING))?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
+/// the fence.
+///
+/// # Errors
+/// When nobody prepared the projection: there is no cursor to stand elsewhere.
+pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
+    const MOVING: &str = "moving a projection's cursor";
+    let update = "UPDATE es.cursor SET position = $7, failure = NULL, failed_at = NULL
+                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
+                    AND position = $5 AND epoch = $6";
+    let update = about(update, &advance.projection)?
+        .bind(i32::from(advance.slice))
+        .bind(number(advance.from)?)
+        .bind(signed::<i64, _>("epoch", advance.epoch)?)
+        .bind(number(advance.to)?);
+    let done = update.execute(&mut **tx).await.map_err(failed(MOVING))?;
+    if done.rows_affected() == 1 {
+        return Ok(Advanced::Moved);
+    }
+    let known = state(tx, &advance.projection).await?;
+    known.map_or_else(
+        || Err(unknown(&advance.projection)),
+        |_| Ok(Advanced::Fenced),
+    )
+}
+
+/// Marks our own views, so that nobody else's is dropped.
+const OURS: &str = "the live version of a read model";
+
+/// Points the name without a version at this version's table, or at nothing, unless somebody else
+/// has the name.
+async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>) -> Result<()> {
+    const DOING: &str = "switching a read model's view";
+    let name = &projection.name;
+    let taken = sqlx::query_scalar(
+        "SELECT obj_description(to_regclass(quote_ident($1)), 'pg_class') IS DISTINCT FROM $2
+         WHERE to_regclass(quote_ident($1)) IS NOT NULL",
+    );
+    let taken = taken.bind(name).bind(OURS).fetch_optional(&mut **tx).await;
+    if taken.map_err(failed(DOING))? == Some(true) {
+        let why = format!("`{name}` is somebody else's: give one of them another name");
+        return Err(life::refused(projection, "promote", why));
+    }
+    let drop = format!("SET LOCAL lock_timeout = '5s'; DROP VIEW IF EXISTS \"{name}\"");
+    let create = version.map(|version| {
+        format!(
+            "; CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v{version}\";
+             COMMENT ON VIEW \"{name}\" IS '{OURS}'"
+        )
+    });
+    sqlx::raw_sql(AssertSqlSafe(drop + &create.unwrap_or_default()))
+        .execute(&mut **tx)
+        .await
+        .map_err(failed(DOING))?;
+    Ok(())
+}
+
+/// Takes all rows out of the version's table.
+async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
+    let name = &projection.name;
+    let empty = format!("SET LOCAL lock_timeout = '5s'; TRUNCATE \"{name}_v{version}\"");
+    sqlx::raw_sql(AssertSqlSafe(empty))
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("emptying a read model's table"))?;
+    Ok(())
+}
+
+/// Takes all events out of a stream's version that nobody has been served.
+async fn unpublish(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
+    let delete = sqlx::query("DELETE FROM es.published WHERE stream = $1 AND version = $2");
+    let version: i32 = signed("version", version)?;
+    let deleted = delete.bind(&projection.name).bind(version);
+    deleted.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    Ok(())
+}
+
+/// Drops the table of a version that is retired: the lock on it is asked for a moment only, and the
+/// log has no part in it.
+pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
+    let state = state(tx, projection).await?;
+    let retired = state.is_some_and(|state| state.phase == Phase::Retired);
+    if !retired || projection.kind == ProjectionKind::Stream {
+        return Ok(());
+    }
+    let ProjectionId { name, version, .. } = projection;
+    let drop = format!("SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS \"{name}_v{version}\"");
+    sqlx::raw_sql(AssertSqlSafe(drop))
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("dropping a read model's table"))?;
+    Ok(())
+}
