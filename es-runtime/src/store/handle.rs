@@ -230,6 +230,10 @@ impl EventStore for Store {
         to!(self.prepare_table(table).await)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        to!(self.complete_table(table).await)
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         to!(self.prepare_stream(stream).await)
     }

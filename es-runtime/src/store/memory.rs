@@ -388,6 +388,10 @@ impl EventStore for MemoryStore {
         state.lives.prepare_table(table, head)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         let mut state = self.state();
         let head = state.head();

@@ -246,6 +246,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// A known version stays divided as it is.
     fn prepare_table(&self, table: &Table) -> impl Future<Output = Result<ProjectionState>> + Send;
 
+    /// Makes what a table goes without while history is loaded into it, because it is faster made
+    /// afterwards: before the version is complete. Does nothing where it is made already.
+    fn complete_table(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
+
     /// Makes an integration stream known and answers where its projection stands.
     fn prepare_stream(
         &self,

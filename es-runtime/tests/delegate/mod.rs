@@ -53,6 +53,9 @@ macro_rules! delegate {
     (@prepare_table $to:ident) => {
         delegate!(@fn $to prepare_table(table: &Table) -> Result<ProjectionState>);
     };
+    (@complete_table $to:ident) => {
+        delegate!(@fn $to complete_table(table: &Table) -> Result<()>);
+    };
     (@prepare_stream $to:ident) => {
         delegate!(@fn $to prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>);
     };

@@ -304,6 +304,13 @@ impl EventStore for PostgresStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        const DOING: &str = "making a read model's indexes";
+        let mut tx = self.write(DOING).await?;
+        projections::make_indexes(&mut tx, table).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;

@@ -357,6 +357,10 @@ impl EventStore for SqliteStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
