@@ -179,12 +179,13 @@ impl<P: Projection> Known<P> {
 fn weight<P>(key: &str, row: Option<&Row>) -> usize {
     // A quarter of a map's places is free.
     let place = (size_of::<(String, Known<P>)>() + 1) * 4 / 3;
+    let allocated = |bytes: usize| bytes + 16;
     let text = |value: &Value| match value {
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
+        Value::Text(text) => allocated(text.len()),
+        Value::Bytes(bytes) => allocated(bytes.len()),
         _ => 0,
     };
-    place + key.len() + row.into_iter().flatten().map(text).sum::<usize>()
+    place + allocated(key.len()) + row.into_iter().flatten().map(text).sum::<usize>()
 }
 
 /// Says which row of which projection holds a value that cannot be kept.

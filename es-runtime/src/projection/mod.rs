@@ -3,10 +3,14 @@
 
 mod column;
 #[cfg(feature = "runtime")]
+mod courtesy;
+#[cfg(feature = "runtime")]
 mod driver;
 mod fold;
 #[cfg(feature = "runtime")]
 mod kept;
+#[cfg(feature = "runtime")]
+mod progress;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
@@ -20,6 +24,8 @@ pub(crate) use driver::{Part, Work, run};
 pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
+#[cfg(feature = "runtime")]
+pub use progress::Progress;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 
