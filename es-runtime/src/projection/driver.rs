@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::courtesy::Traffic;
 use super::progress::{Estimator, Progress};
-use super::runner::{Runner, Step};
+use super::runner::{LOOK, Runner, Step};
 use crate::error::Result;
 use crate::event::{Position, StoredEvents};
 use crate::runtime::Stop;
@@ -112,6 +112,9 @@ pub(crate) trait Work<S: EventStore>: Sized + Send + 'static {
 
     /// Makes it known to the store and answers where it stands.
     fn prepare(&mut self, store: &S) -> impl Future<Output = Result<ProjectionState>> + Send;
+
+    /// Makes what is still missing before the version is complete.
+    fn complete(&mut self, store: &S) -> impl Future<Output = Result<()>> + Send;
 
     /// The store told all that must be known before the next page: what was kept in memory counts
     /// no more.
@@ -229,6 +232,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             Step::Wait { after } => {
                 self.show(Health::Working);
                 if self.status.borrow().phase == Phase::Building {
+                    self.work.complete(store).await?;
                     let (id, by) = (self.work.id(), &self.part.owner);
                     let lineage = store.change(&id, &Change::Complete, by).await?;
                     let phase = lineage.versions.get(&id.version).map(|state| state.phase);
@@ -240,7 +244,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
                     return Ok(Step::Claim);
                 }
                 wait_or_stop(store.wait_for_append(after), &mut self.stop).await;
-                Ok(self.runner.waited())
+                Ok(self.runner.waited(self.claimed.elapsed() >= LOOK))
             }
             Step::Rest { time } => {
                 self.ahead = None;

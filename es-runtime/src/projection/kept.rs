@@ -135,8 +135,14 @@ impl<P: Projection> Kept<P> {
     /// # Errors
     /// When a value does not fit its column.
     pub(super) fn changes(&mut self) -> Result<Vec<RowChange>> {
-        let mut changes = Vec::with_capacity(self.touched.len());
-        for key in mem::take(&mut self.touched) {
+        let mut touched = mem::take(&mut self.touched);
+        // Neighbours in the table come one after the other. What is unique is taken in the order of
+        // the events.
+        if P::TABLE.unique().next().is_none() {
+            touched.sort_unstable();
+        }
+        let mut changes = Vec::with_capacity(touched.len());
+        for key in touched {
             let Some(known) = self.young.get_mut(&key) else {
                 continue;
             };
@@ -189,7 +195,7 @@ fn weight<P>(key: &str, row: Option<&Row>) -> usize {
 }
 
 /// Says which row of which projection holds a value that cannot be kept.
-fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
+pub(super) fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
     let what = format!("the row `{key}` of `{}`", P::TABLE);
     |error| Error::caused_by(Kind::OutOfRange { what }, error)
 }
@@ -241,7 +247,6 @@ mod tests {
             name,
             kind,
             nullable: false,
-            index: false,
         }
     }
 

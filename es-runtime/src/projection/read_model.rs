@@ -26,10 +26,23 @@ pub(crate) struct ReadModel<P> {
     kept: Kept<P>,
 }
 
+// Also where `P` is not: nothing of it is held.
+impl<P: Projection> Clone for ReadModel<P> {
+    fn clone(&self) -> Self {
+        let source = |source: &Source<P>| Source { ..*source };
+        let sources = self.sources.iter().map(source).collect();
+        Self {
+            sources,
+            slices: self.slices.clone(),
+            kept: Kept::new(KEPT),
+        }
+    }
+}
+
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
-type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -68,6 +81,11 @@ impl<P: Projection> ReadModel<P> {
         true
     }
 
+    /// The aggregates whose events it folds.
+    pub(super) fn aggregates(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.iter().map(|source| source.aggregate)
+    }
+
     fn source(&self, aggregate: &str) -> Option<&Source<P>> {
         self.sources
             .iter()
@@ -79,9 +97,7 @@ impl<P: Projection> ReadModel<P> {
     fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(AT_ONCE);
         for event in stored {
-            if let Some(source) = self.source(event.aggregate()) {
-                (source.decode)(event, &mut events)?;
-            }
+            self.decode_one(event, &mut events)?;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -89,6 +105,18 @@ impl<P: Projection> ReadModel<P> {
             }
         }
         Ok(events)
+    }
+
+    /// Adds what an event is today, if it concerns this read model.
+    pub(super) fn decode_one(
+        &self,
+        event: StoredEventRef<'_>,
+        events: &mut Decoded<P>,
+    ) -> Result<()> {
+        match self.source(event.aggregate()) {
+            Some(source) => (source.decode)(event, events),
+            None => Ok(()),
+        }
     }
 }
 
@@ -98,19 +126,15 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn another(&self) -> Option<Self> {
-        let source = |source: &Source<P>| Source {
-            aggregate: source.aggregate,
-            decode: source.decode,
-        };
-        Some(Self {
-            sources: self.sources.iter().map(source).collect(),
-            slices: self.slices.clone(),
-            kept: Kept::new(KEPT),
-        })
+        Some(self.clone())
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    async fn complete(&mut self, store: &S) -> Result<()> {
+        store.complete_table(&P::TABLE).await
     }
 
     fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {

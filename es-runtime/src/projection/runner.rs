@@ -14,8 +14,8 @@ const LARGE_PAGE: usize = 50_000;
 /// The longest pause between two attempts.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// How long somebody else may stand still before it is looked at again.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long nothing may happen before it is looked at what changed.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// As [`LOOK`], where it goes on in a moment.
 const GLANCE: Duration = Duration::from_millis(10);
 
@@ -28,8 +28,6 @@ pub(crate) struct Runner {
     hold: Option<Position>,
     /// Whether it has a long way to go: the last page was full.
     behind: bool,
-    /// Whether it looked at the claim since there was nothing to read.
-    looked: bool,
     failures: u32,
 }
 
@@ -57,7 +55,6 @@ impl Runner {
             epoch: 0,
             hold: None,
             behind: false,
-            looked: true,
             failures: 0,
         }
     }
@@ -126,21 +123,15 @@ impl Runner {
         // A page may end before its limit, when it is large.
         self.behind = page.len() >= PAGE;
         if from != to {
-            self.looked = false;
             return Ok(Step::Apply { from, to });
         }
-        // Before it waits again, it looks whether somebody changed something.
-        self.looked = !self.looked;
-        Ok(if self.looked {
-            Step::Claim
-        } else {
-            Step::Wait { after: from }
-        })
+        Ok(Step::Wait { after: from })
     }
 
-    /// It waited for the log to grow.
-    pub(crate) fn waited(&self) -> Step {
-        self.read_on()
+    /// It waited for the log to grow; `stale` says that what it knows is old: somebody may have
+    /// changed something.
+    pub(crate) fn waited(&self, stale: bool) -> Step {
+        if stale { Step::Claim } else { self.read_on() }
     }
 
     /// A page was applied, or another instance was faster.
@@ -224,13 +215,10 @@ mod tests {
         let after = to;
         let next = runner.applied(to, Advanced::Moved);
         assert_eq!(next, Step::Read { after, limit: PAGE });
-        // It looks at what it must know once, and waits then.
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
-        let next = runner.claimed(1, &claimed(true, 7, |_| {}));
-        assert_eq!(next, Step::Read { after, limit: PAGE });
         assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after });
-        assert_eq!(runner.waited(), Step::Read { after, limit: PAGE });
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
+        assert_eq!(runner.waited(false), Step::Read { after, limit: PAGE });
+        // Where nothing happens for long, it looks at what it must know.
+        assert_eq!(runner.waited(true), Step::Claim);
     }
 
     #[test]
