@@ -5,7 +5,8 @@
 
 use std::fmt::Write;
 
-use super::{ColumnKind, ProjectionId, ProjectionKind, Row, Table, Value};
+use super::{Advance, ColumnKind, ProjectionId, ProjectionKind, Row, Table, Value};
+use crate::runtime::without;
 
 /// How a database spells the parts of a table.
 pub(crate) struct Dialect {
@@ -70,6 +71,23 @@ pub(crate) fn kind_of(word: &str) -> ProjectionKind {
         "stream" => ProjectionKind::Stream,
         _ => ProjectionKind::ReadModel,
     }
+}
+
+/// Moves a cursor if it stands where the mover believes, and nothing changed that it must know:
+/// the fence. Its parameters are kind, name, version, slice, from, epoch and to.
+pub(crate) fn move_cursor(cursors: &str) -> String {
+    let mut update = format!(
+        "UPDATE {cursors} SET position = $7, failure = NULL, failed_at = NULL
+         WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4"
+    );
+    let from = (Advance::FROM, " AND position = $5");
+    let knowing = (Advance::KNOWING, " AND epoch = $6");
+    for (guard, fence) in [from, knowing] {
+        if !without(guard) {
+            update.push_str(fence);
+        }
+    }
+    update
 }
 
 /// A row that [`select`] found.
