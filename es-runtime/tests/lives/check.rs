@@ -7,7 +7,7 @@ use es_runtime::Store;
 use es_runtime::event::{Position, StoredEvent};
 use es_runtime::store::sqlite::sqlx;
 use es_runtime::store::{
-    EventStore, LogQuery, Phase, ProjectionState, Row, SliceState, Table, Value,
+    EventStore, LogQuery, Phase, ProjectionState, Row, RowQuery, Select, SliceState, Table, Value,
 };
 use sha2::{Digest, Sha256};
 
@@ -53,7 +53,12 @@ async fn moment(store: &Store, version: u32) -> (ProjectionState, Vec<(String, R
         if before.phase == Phase::Retired {
             return (before, Vec::new());
         }
-        let rows = store.scan_rows(&table(version), None, 1_000_000).await;
+        let all = RowQuery {
+            select: Select::All,
+            after: None,
+            limit: 1_000_000,
+        };
+        let rows = store.query_rows(&table(version), &all).await;
         let after = state(store, version).await;
         if stands(&before) == stands(&after) {
             return (after, rows.unwrap());

@@ -35,6 +35,8 @@ async fn a_worker_that_wakes_up_late_writes_nothing(place: Place, name: &str) ->
     let (here, there) = (place.connect().await, place.connect().await);
     let mut gate = Gate::before(1, name);
     let late = bank(&here, &[1]).lease(LEASE).start().await?;
+    // It knows of all changes.
+    late.caught_up().await?;
     happens(&here, name, 3, false).await;
     gate.entered().await;
     let suspended = status(&late, 1);
