@@ -3,6 +3,8 @@
 
 mod column;
 #[cfg(feature = "runtime")]
+mod compare;
+#[cfg(feature = "runtime")]
 mod driver;
 mod fold;
 #[cfg(feature = "runtime")]
@@ -11,6 +13,10 @@ mod read_model;
 mod runner;
 
 pub use column::{Column, OutOfRange, Stored};
+#[cfg(feature = "runtime")]
+pub use compare::Compared;
+#[cfg(feature = "runtime")]
+pub(crate) use compare::{Comparer, Comparing, Found};
 #[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]

@@ -10,7 +10,7 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
     ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, Schema, Segment,
-    Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -294,6 +294,10 @@ impl EventStore for Store {
         limit: usize,
     ) -> Result<Vec<(String, Row)>> {
         to!(self.scan_rows(table, after, limit).await)
+    }
+
+    async fn still(&self) -> Result<Still> {
+        to!(self.still().await)
     }
 
     async fn advance_stream(

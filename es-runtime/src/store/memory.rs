@@ -13,6 +13,7 @@ use std::time::Duration;
 use self::instances::Instances;
 use self::life::Lives;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
 use super::wake::Wake;
 use super::{
@@ -43,10 +44,44 @@ struct State {
     commands: HashMap<(StreamId, CommandId), AcceptedCommand>,
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
-    rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
+    rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
     instances: Instances,
+}
+
+/// The rows of each read model, by key.
+type Rows = HashMap<ProjectionId, BTreeMap<String, Row>>;
+
+fn scan(rows: &Rows, table: &Table, after: Option<&str>, limit: usize) -> Vec<(String, Row)> {
+    let Some(rows) = rows.get(&table.into()) else {
+        return Vec::new();
+    };
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
+    rows.map(|(key, row)| (key.clone(), row.clone())).collect()
+}
+
+/// What a [`Still`] shows.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    lives: Lives,
+    rows: Rows,
+}
+
+impl Frozen {
+    pub(super) fn projection(&self, id: &ProjectionId) -> Option<ProjectionState> {
+        self.lives.find(id)
+    }
+
+    pub(super) fn scan(
+        &self,
+        table: &Table,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<(String, Row)> {
+        scan(&self.rows, table, after, limit)
+    }
 }
 
 impl Default for MemoryStore {
@@ -452,13 +487,13 @@ impl EventStore for MemoryStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Row)>> {
+        Ok(scan(&self.state().rows, table, after, limit))
+    }
+
+    async fn still(&self) -> Result<Still> {
         let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
-        Ok(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+        let (lives, rows) = (state.lives.clone(), state.rows.clone());
+        Ok(Still(StillInner::Memory(Frozen { lives, rows })))
     }
 
     async fn advance_stream(

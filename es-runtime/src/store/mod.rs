@@ -30,6 +30,8 @@ mod snapshot;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "runtime")]
+mod still;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
@@ -47,9 +49,9 @@ pub use health::{Durability, Role, StoreHealth};
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
 pub use projection::{
-    Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
-    Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
-    SliceState,
+    Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
+    LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
+    Sighting, SliceState,
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
@@ -61,6 +63,8 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
+#[cfg(feature = "runtime")]
+pub use still::Still;
 pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;
@@ -325,6 +329,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// The projections and their rows as they are at one moment, which is not before this call.
+    #[cfg(feature = "runtime")]
+    fn still(&self) -> impl Future<Output = Result<Still>> + Send;
 
     /// Moves an integration stream's cursor and adds its events, in one transaction.
     fn advance_stream(

@@ -13,8 +13,8 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, Still,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     Unfenced,
     /// Moves the cursor, and writes the rows in a second step.
     TwoSteps,
+    /// Shows the moment that was asked for before.
+    FormerMoment,
     /// Believes a consumer's position without its proof.
     Unproven,
     /// Imports events and leaves their commands behind.
@@ -97,6 +99,7 @@ struct Aside {
     ended: Vec<Position>,
     restarted: Option<LogIdentity>,
     unknown: Vec<(StreamId, CommandId)>,
+    still: Option<Still>,
 }
 
 const ALL: usize = usize::MAX >> 1;
@@ -466,6 +469,15 @@ impl EventStore for BrokenStore {
             _ => {}
         }
         kept.advance_rows(advance, table, changes).await
+    }
+
+    async fn still(&self) -> Result<Still> {
+        let now = self.kept.still().await?;
+        if self.fault == Fault::FormerMoment {
+            let (mut aside, next) = (self.aside.lock().await, self.kept.still().await?);
+            return Ok(aside.still.replace(next).unwrap_or(now));
+        }
+        Ok(now)
     }
 
     async fn commit_inbox(

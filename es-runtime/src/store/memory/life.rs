@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 /// The lives of all versions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     lineages: BTreeMap<(ProjectionKind, String), Lineage>,
     columns: BTreeMap<ProjectionId, String>,
@@ -61,11 +61,9 @@ impl Lives {
     }
 
     pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
-        self.lineages
-            .get(&subject(id))?
-            .versions
-            .get(&id.version)
-            .cloned()
+        let mut lineage = self.lineages.get(&subject(id))?.clone();
+        life::expire_holds(&mut lineage, now());
+        lineage.versions.remove(&id.version)
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {

@@ -8,12 +8,12 @@ mod failure;
 mod health;
 mod hosts;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 mod notify;
 mod options;
 mod pool;
-mod projections;
+pub(super) mod projections;
 mod schema;
 mod segment;
 mod snapshots;
@@ -35,6 +35,7 @@ use self::hosts::Hosts;
 use self::notify::Ears;
 use self::pool::{Pool, read};
 use super::group::{Committer, DOING};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
@@ -411,6 +412,11 @@ impl EventStore for PostgresStore {
         read!(self, "reading rows", |db| projections::scan(
             db, table, after, limit
         ))
+    }
+
+    async fn still(&self) -> Result<Still> {
+        let tx = self.pool.begin_still("looking at one moment").await?;
+        Ok(Still(StillInner::Postgres(tx)))
     }
 
     async fn advance_stream(

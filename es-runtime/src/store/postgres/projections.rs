@@ -149,7 +149,7 @@ pub(super) async fn rows(
     rows.iter().map(row).collect()
 }
 
-pub(super) async fn scan(
+pub(in crate::store) async fn scan(
     connection: &mut PgConnection,
     table: &Table,
     after: Option<&str>,

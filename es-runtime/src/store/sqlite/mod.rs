@@ -5,11 +5,11 @@
 
 mod committer;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 #[cfg(test)]
 mod plans;
-mod projections;
+pub(super) mod projections;
 mod rows;
 mod schema;
 mod segment;
@@ -32,6 +32,7 @@ use tokio::time::{Instant, sleep};
 use self::committer::Batches;
 use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -462,6 +463,13 @@ impl EventStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<(String, Row)>> {
         projections::scan(&self.readers, table, after, limit).await
+    }
+
+    async fn still(&self) -> Result<Still> {
+        // Its first question decides which moment it is.
+        let tx = self.readers.begin().await;
+        let tx = tx.map_err(failed("looking at one moment"))?;
+        Ok(Still(StillInner::Sqlite(tx)))
     }
 
     async fn advance_stream(

@@ -102,8 +102,8 @@ pub(super) async fn rows(
     rows.iter().map(row).collect()
 }
 
-pub(super) async fn scan(
-    readers: &SqlitePool,
+pub(in crate::store) async fn scan(
+    readers: impl sqlx::SqliteExecutor<'_>,
     table: &Table,
     after: Option<&str>,
     limit: usize,
