@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::store::{Difference, ProjectionId, ProjectionKind, Row, Still, Table, Value};
+use crate::store::{Difference, ProjectionId, ProjectionKind, Row, RowQuery, Still, Table, Value};
 
 /// What a declared comparison says of the rows of one key.
 ///
@@ -177,8 +177,12 @@ impl Rows {
             self.next = self.page.next();
         }
         if self.next.is_none() && !self.ended {
-            let page = still.scan_rows(&self.table, self.last.as_deref(), PAGE);
-            let page = page.await?;
+            let query = RowQuery::all().limit(PAGE);
+            let query = match self.last.take() {
+                Some(last) => query.after(last),
+                None => query,
+            };
+            let page = still.query_rows(&self.table, &query).await?;
             self.ended = page.is_empty();
             self.last = page.last().map(|(key, _)| key.clone());
             self.page = page.into_iter();

@@ -18,9 +18,19 @@ pub(crate) struct ReadModel<P> {
     slices: Range<u16>,
 }
 
+// Also where `P` is not: nothing of it is held.
+impl<P> Clone for ReadModel<P> {
+    fn clone(&self) -> Self {
+        let source = |source: &Source<P>| Source { ..*source };
+        let sources = self.sources.iter().map(source).collect();
+        let slices = self.slices.clone();
+        Self { sources, slices }
+    }
+}
+
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
-type Decoded<P> = Vec<Box<dyn Folding<P>>>;
+pub(super) type Decoded<P> = Vec<Box<dyn Folding<P>>>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -57,6 +67,11 @@ impl<P: Projection> ReadModel<P> {
         true
     }
 
+    /// The aggregates whose events it folds.
+    pub(super) fn aggregates(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.iter().map(|source| source.aggregate)
+    }
+
     fn source(&self, aggregate: &str) -> Option<&Source<P>> {
         self.sources
             .iter()
@@ -67,16 +82,26 @@ impl<P: Projection> ReadModel<P> {
     fn decode(&self, page: &StoredEvents) -> Result<Page<P>> {
         let mut events = Vec::with_capacity(page.len());
         for event in page.iter() {
-            if let Some(source) = self.source(event.aggregate()) {
-                (source.decode)(event, &mut events)?;
-            }
+            self.decode_one(event, &mut events)?;
         }
         Ok(Page::new(events, &self.slices))
+    }
+
+    /// Adds what an event is today, if it concerns this read model.
+    pub(super) fn decode_one(
+        &self,
+        event: StoredEventRef<'_>,
+        events: &mut Decoded<P>,
+    ) -> Result<()> {
+        match self.source(event.aggregate()) {
+            Some(source) => (source.decode)(event, events),
+            None => Ok(()),
+        }
     }
 }
 
 /// Says which row of which projection holds a value that cannot be kept.
-fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
+pub(super) fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
     let what = format!("the row `{key}` of `{}`", P::TABLE);
     |error| Error::caused_by(Kind::OutOfRange { what }, error)
 }
@@ -87,18 +112,15 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn another(&self) -> Option<Self> {
-        let source = |source: &Source<P>| Source {
-            aggregate: source.aggregate,
-            decode: source.decode,
-        };
-        Some(Self {
-            sources: self.sources.iter().map(source).collect(),
-            slices: self.slices.clone(),
-        })
+        Some(self.clone())
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    async fn complete(&mut self, store: &S) -> Result<()> {
+        store.complete_table(&P::TABLE).await
     }
 
     fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {

@@ -5,8 +5,7 @@
 mod instances;
 mod life;
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,14 +14,15 @@ use self::life::Lives;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
+use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
     health::{Durability, StoreHealth},
-    known_instances, plan,
+    known_instances, not_prepared, plan,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -53,15 +53,6 @@ struct State {
 /// The rows of each read model, by key.
 type Rows = HashMap<ProjectionId, BTreeMap<String, Row>>;
 
-fn scan(rows: &Rows, table: &Table, after: Option<&str>, limit: usize) -> Vec<(String, Row)> {
-    let Some(rows) = rows.get(&table.into()) else {
-        return Vec::new();
-    };
-    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
-    rows.map(|(key, row)| (key.clone(), row.clone())).collect()
-}
-
 /// What a [`Still`] shows.
 #[derive(Debug)]
 pub(crate) struct Frozen {
@@ -74,14 +65,16 @@ impl Frozen {
         self.lives.find(id)
     }
 
-    pub(super) fn scan(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Vec<(String, Row)> {
-        scan(&self.rows, table, after, limit)
+    pub(super) fn query(&self, table: &Table, query: &RowQuery) -> Vec<(String, Row)> {
+        picked(&self.rows, table, query)
     }
+}
+
+fn picked(rows: &Rows, table: &Table, query: &RowQuery) -> Vec<(String, Row)> {
+    let rows = rows.get(&table.into()).into_iter().flatten();
+    let picked = query.pick(rows.map(|(key, row)| (&**key, row)));
+    let row = |(key, row): (&str, &Row)| (key.to_owned(), row.clone());
+    picked.into_iter().map(row).collect()
 }
 
 impl Default for MemoryStore {
@@ -214,6 +207,41 @@ impl State {
     fn stream(&self, stream: &StreamId, query: StreamQuery) -> StreamPage {
         let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
         StreamPage::pick(query, events.iter().map(|&i| &self.log[i]))
+    }
+
+    /// Writes rows if the cursor stands where the mover believes, or refuses them all.
+    fn advance_rows(
+        &mut self,
+        advance: &Advance,
+        table: &Table,
+        changes: Vec<RowChange>,
+    ) -> Result<Advanced> {
+        if !self.lives.stands(advance)? {
+            return Ok(Advanced::Fenced);
+        }
+        let Changes { rows: new, gone } = Changes::new(changes);
+        let rows = self.rows.entry(table.into()).or_default();
+        let changed: HashSet<_> = new.iter().map(|(key, _)| key).chain(&gone).collect();
+        let others = rows.iter().filter(|(key, _)| !changed.contains(key));
+        check(table, others.map(|(key, row)| (&**key, row)), &new)?;
+        for key in gone {
+            rows.remove(&key);
+        }
+        rows.extend(new);
+        self.lives.advance(advance)
+    }
+
+    fn rows_of(&self, table: &Table) -> impl Iterator<Item = (&str, &Row)> {
+        let rows = self.rows.get(&table.into()).into_iter().flatten();
+        rows.map(|(key, row)| (&**key, row))
+    }
+
+    fn rows_of_keys(&self, table: &Table, keys: Vec<String>) -> Vec<(String, Row)> {
+        let Some(rows) = self.rows.get(&table.into()) else {
+            return Vec::new();
+        };
+        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
+        keys.into_iter().filter_map(row).collect()
     }
 }
 
@@ -388,6 +416,10 @@ impl EventStore for MemoryStore {
         state.lives.prepare_table(table, head)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         let mut state = self.state();
         let head = state.head();
@@ -458,42 +490,41 @@ impl EventStore for MemoryStore {
         table: &Table,
         changes: Vec<RowChange>,
     ) -> Result<Advanced> {
-        let mut state = self.state();
-        let advanced = state.lives.advance(&advance)?;
-        if advanced == Advanced::Moved {
-            let rows = state.rows.entry(table.into()).or_default();
-            for change in changes {
-                match change.row {
-                    Some(row) => drop(rows.insert(change.key, row)),
-                    None => drop(rows.remove(&change.key)),
-                }
-            }
-        }
-        Ok(advanced)
+        self.state().advance_rows(&advance, table, changes)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
-        Ok(keys.into_iter().filter_map(row).collect())
-    }
-
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        Ok(scan(&self.state().rows, table, after, limit))
+        Ok(self.state().rows_of_keys(table, keys))
     }
 
     async fn still(&self) -> Result<Still> {
         let state = self.state();
         let (lives, rows) = (state.lives.clone(), state.rows.clone());
         Ok(Still(StillInner::Memory(Frozen { lives, rows })))
+    }
+
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        let state = self.state();
+        let found = state.lives.find(&table.into());
+        let slices = found.into_iter().flat_map(|found| found.slices);
+        let cursors: Vec<_> = slices.map(|part| (part.slices, part.cursor)).collect();
+        let rows = state.rows_of_keys(table, keys);
+        match cursors.is_empty() {
+            true => Err(not_prepared(table)),
+            false => Ok(RowsAt { rows, cursors }),
+        }
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        Ok(picked(&self.state().rows, table, query))
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        let state = self.state();
+        Ok(state
+            .rows_of(table)
+            .filter(|(_, row)| select.has(row))
+            .count() as u64)
     }
 
     async fn advance_stream(

@@ -8,7 +8,7 @@ use super::memory::Frozen;
 use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite;
-use super::{ProjectionId, ProjectionState, Row, Table};
+use super::{ProjectionId, ProjectionState, Row, RowQuery, Table};
 use crate::error::Result;
 
 /// Projections and their rows as they were at one moment: all questions have answers that belong
@@ -43,22 +43,21 @@ impl Still {
         }
     }
 
-    /// The rows after the key `after`, by key, at most `limit`.
+    /// The rows that the query asks for, in its order.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn scan_rows(
+    pub async fn query_rows(
         &mut self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
+        query: &RowQuery,
     ) -> Result<Vec<(String, Row)>> {
         match &mut self.0 {
-            Inner::Memory(frozen) => Ok(frozen.scan(table, after, limit)),
+            Inner::Memory(frozen) => Ok(frozen.query(table, query)),
             #[cfg(feature = "sqlite")]
-            Inner::Sqlite(tx) => sqlite::projections::scan(&mut **tx, table, after, limit).await,
+            Inner::Sqlite(tx) => sqlite::read_rows::query(&mut **tx, table, query).await,
             #[cfg(feature = "postgres")]
-            Inner::Postgres(tx) => postgres::projections::scan(tx, table, after, limit).await,
+            Inner::Postgres(tx) => postgres::read_rows::query(tx, table, query).await,
         }
     }
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::aggregate::Fingerprint;
-use es_runtime::error::Result;
+use es_runtime::error::{Error, Result};
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, Still,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Segment,
+    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -59,6 +59,18 @@ pub(crate) enum Fault {
     TwoSteps,
     /// Shows the moment that was asked for before.
     FormerMoment,
+    /// Reads rows, and the cursor in a second step.
+    SplitRead,
+    /// Goes on behind a value, and not behind a row of that value.
+    SkipsTies,
+    /// Answers a range in the order of the keys.
+    UnsortedRange,
+    /// Writes what another row holds already.
+    LooseUnique,
+    /// Removes the row that holds what only one may hold, as a `REPLACE` does.
+    ReplacesHolder,
+    /// Looks at each row alone, so that two cannot swap what is unique.
+    HastyUnique,
     /// Believes a consumer's position without its proof.
     Unproven,
     /// Imports events and leaves their commands behind.
@@ -134,11 +146,11 @@ impl BrokenStore {
         self.aside.lock().await.restarted = Some(LogIdentity::random());
         if self.fault == Fault::ForgottenCursor {
             for (projection, state) in self.kept.projections().await.unwrap() {
-                let (name, version, columns) = ("", 0, &[][..]);
                 let nothing = Table {
-                    name,
-                    version,
-                    columns,
+                    name: "",
+                    version: 0,
+                    columns: &[],
+                    indexes: &[],
                     slices: 1,
                 };
                 let (from, to) = (state.cursor, Position::START);
@@ -249,6 +261,24 @@ impl BrokenStore {
         }
         Ok(log)
     }
+}
+
+/// Puts the rows back as they were.
+async fn undo(
+    store: &MemoryStore,
+    stand: &Advance,
+    table: &Table,
+    before: Vec<(String, Row)>,
+) -> Result<()> {
+    let now = store.query_rows(table, &RowQuery::all()).await?;
+    let gone = now.into_iter().map(|(key, _)| RowChange { key, row: None });
+    let back = before.into_iter().map(|(key, row)| RowChange {
+        key,
+        row: Some(row),
+    });
+    let changes = gone.chain(back).collect();
+    store.advance_rows(stand.clone(), table, changes).await?;
+    Ok(())
 }
 
 /// The same question without a filter, for as many events as it was answered with.
@@ -437,7 +467,38 @@ impl EventStore for BrokenStore {
         mut changes: Vec<RowChange>,
     ) -> Result<Advanced> {
         let kept = &self.kept;
+        let loose = Table {
+            indexes: &[],
+            ..*table
+        };
         match self.fault {
+            Fault::LooseUnique => return kept.advance_rows(advance, &loose, changes).await,
+            Fault::ReplacesHolder => {
+                let moved = kept.advance_rows(advance.clone(), table, changes.clone());
+                let moved = moved.await;
+                let Some((_, holder)) = moved.as_ref().err().and_then(Error::not_unique) else {
+                    return moved;
+                };
+                let (key, row) = (holder.to_owned(), None);
+                changes.push(RowChange { key, row });
+                return kept.advance_rows(advance, &loose, changes).await;
+            }
+            Fault::HastyUnique => {
+                // One after the other, and then none of them, since the last move is made anew.
+                let rows = kept.query_rows(table, &RowQuery::all()).await?;
+                let stand = Advance {
+                    to: advance.from,
+                    ..advance.clone()
+                };
+                for change in changes.clone() {
+                    let one = kept.advance_rows(stand.clone(), table, vec![change]).await;
+                    if one.is_err() {
+                        undo(kept, &stand, &loose, rows).await?;
+                        return one;
+                    }
+                }
+                undo(kept, &stand, &loose, rows).await?;
+            }
             Fault::ForgottenRows => changes.clear(),
             Fault::TwoSteps => {
                 let moved = kept
@@ -480,6 +541,29 @@ impl EventStore for BrokenStore {
         Ok(now)
     }
 
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        let split = self.fault == Fault::SplitRead;
+        let mut found = self.kept.read_rows_at(table, keys.clone()).await?;
+        if split {
+            yield_now().await;
+            found.cursors = self.kept.read_rows_at(table, keys).await?.cursors;
+        }
+        Ok(found)
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        let mut rows = self.kept.query_rows(table, query).await?;
+        let range = matches!(query.select, Select::Range(..));
+        match (self.fault, &query.after) {
+            (Fault::SkipsTies, Some(after)) if range => {
+                rows.retain(|(key, row)| query.select.place(key, row).values != after.values)
+            }
+            (Fault::UnsortedRange, _) if range => rows.sort_by(|(a, _), (b, _)| a.cmp(b)),
+            _ => {}
+        }
+        Ok(rows)
+    }
+
     async fn commit_inbox(
         &self,
         tx: Tx,
@@ -501,7 +585,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
-        change life remove_rows claim release note_failure note_seen read_rows scan_rows advance_stream read_published published_head
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
+        change life remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -9,7 +9,8 @@ pub(super) mod life;
 mod log;
 #[cfg(test)]
 mod plans;
-pub(super) mod projections;
+mod projections;
+pub(super) mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -38,8 +39,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Schema,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -357,6 +358,10 @@ impl EventStore for SqliteStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
@@ -453,16 +458,19 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        projections::rows(&self.readers, table, keys).await
+        read_rows::of_keys(&self.readers, table, keys).await
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        projections::scan(&self.readers, table, after, limit).await
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        read_rows::of_keys_at(&self.readers, table, keys).await
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read_rows::query(&self.readers, table, query).await
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read_rows::count(&self.readers, table, select).await
     }
 
     async fn still(&self) -> Result<Still> {
