@@ -9,6 +9,8 @@ mod driver;
 mod fold;
 mod index;
 #[cfg(feature = "runtime")]
+mod kept;
+#[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;
