@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// The lives of all versions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     lineages: BTreeMap<(ProjectionKind, String), Lineage>,
     columns: BTreeMap<ProjectionId, String>,

@@ -345,7 +345,7 @@ pub(super) async fn told(
     rows.map_err(failed(DOING))?.iter().map(entry).collect()
 }
 
-pub(super) async fn state(
+pub(in crate::store) async fn state(
     connection: &mut PgConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
