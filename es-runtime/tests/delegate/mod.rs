@@ -117,6 +117,7 @@ macro_rules! delegate {
         delegate!(@fn $to wait_for_published(stream: &StreamVersion, after: Position) -> ());
     };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };
     (@commit_inbox $to:ident) => {
         delegate!(@fn $to commit_inbox(

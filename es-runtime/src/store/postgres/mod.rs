@@ -8,13 +8,13 @@ mod failure;
 mod health;
 mod hosts;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 mod notify;
 mod options;
 mod pool;
 mod projections;
-mod read_rows;
+pub(super) mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
@@ -36,6 +36,7 @@ use self::hosts::Hosts;
 use self::notify::Ears;
 use self::pool::{Pool, read};
 use super::group::{Committer, DOING};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
@@ -426,6 +427,11 @@ impl EventStore for PostgresStore {
         read!(self, "counting rows", |db| read_rows::count(
             db, table, select
         ))
+    }
+
+    async fn still(&self) -> Result<Still> {
+        let tx = self.pool.begin_still("looking at one moment").await?;
+        Ok(Still(StillInner::Postgres(tx)))
     }
 
     async fn advance_stream(

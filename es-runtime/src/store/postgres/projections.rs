@@ -77,7 +77,8 @@ pub(super) const DIALECT: Dialect = Dialect {
         ColumnKind::Text => "text COLLATE \"C\"",
         kind => sql_type(kind),
     },
-    options: "",
+    // Room beside a row for its next state, which then needs no new entry in any index.
+    options: " WITH (fillfactor = 70)",
     // Looked at when the statement ends: two keys may swap what is unique.
     unique: " DEFERRABLE INITIALLY IMMEDIATE",
     parameter: '$',

@@ -5,12 +5,12 @@
 
 mod committer;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
-mod read_rows;
+pub(super) mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep};
 use self::committer::Batches;
 use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -470,6 +471,13 @@ impl EventStore for SqliteStore {
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
         read_rows::count(&self.readers, table, select).await
+    }
+
+    async fn still(&self) -> Result<Still> {
+        // Its first question decides which moment it is.
+        let tx = self.readers.begin().await;
+        let tx = tx.map_err(failed("looking at one moment"))?;
+        Ok(Still(StillInner::Sqlite(tx)))
     }
 
     async fn advance_stream(
