@@ -21,6 +21,7 @@ mod snapshots;
 mod streams;
 mod types;
 mod url;
+mod view;
 
 pub use options::PostgresOptions;
 pub use sqlx;
