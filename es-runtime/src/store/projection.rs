@@ -77,6 +77,7 @@ pub enum Phase {
 }
 
 impl Phase {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     const ALL: [Self; 5] = [
         Self::Building,
         Self::Shadow,
@@ -330,6 +331,7 @@ pub struct RowChange {
     pub row: Option<Row>,
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
     pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
@@ -389,6 +391,11 @@ pub enum Change {
     Compared(Box<Comparison>),
     /// It must not pass a position for so long; nothing, and it may again.
     Hold(Option<(Position, Duration)>),
+}
+
+impl Change {
+    /// How old a comparison may be at a promotion unless something is said.
+    pub const FRESH: Duration = Duration::from_mins(15);
 }
 
 /// What happened in the life of a version, for people to read.
