@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
 use super::{failed, log, view};
@@ -353,6 +353,13 @@ pub(in crate::store) async fn state(
 ) -> Result<Option<ProjectionState>> {
     let mut lineage = read(connection, projection, CURSORS).await?;
     Ok(lineage.versions.remove(&projection.version))
+}
+
+pub(super) async fn lineage(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
+    read(connection, projection, CURSORS).await
 }
 
 pub(super) async fn all(
