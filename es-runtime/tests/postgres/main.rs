@@ -19,6 +19,7 @@ mod snapshots;
 mod standby;
 #[path = "../until/mod.rs"]
 mod until;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -86,6 +86,11 @@ impl Lives {
         self.at_present(id)?.versions.remove(&id.version)
     }
 
+    pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
+        let known = self.lineages.get(&subject(id));
+        known.cloned().unwrap_or_default()
+    }
+
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {
         self.find(id)
             .is_some_and(|state| state.phase == Phase::Retired)

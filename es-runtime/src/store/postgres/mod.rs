@@ -21,6 +21,7 @@ mod snapshots;
 mod streams;
 mod types;
 mod url;
+mod view;
 
 pub use options::PostgresOptions;
 pub use sqlx;
@@ -328,6 +329,12 @@ impl EventStore for PostgresStore {
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
         read!(self, "reading projections", |db| life::all(db))
+    }
+
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        read!(self, "reading a projection's versions", |db| life::lineage(
+            db, projection
+        ))
     }
 
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
