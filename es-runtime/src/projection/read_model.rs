@@ -2,35 +2,47 @@
 
 use std::ops::Range;
 
+use tokio::task::yield_now;
+
 use super::driver::Work;
-use super::fold::{Folding, Page, Rows};
-use super::{Fold, OutOfRange, Projection};
-use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents};
-use crate::store::{
-    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, RowChange,
-};
+use super::fold::Folding;
+use super::kept::Kept;
+use super::{Fold, Projection};
+use crate::error::Result;
+use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
+use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
+
+/// Bytes of rows that are kept in memory for a read model, shared by its parts.
+const KEPT: usize = 32 << 20;
+/// Events that are decoded and folded before other tasks have their turn: less than a page, so that
+/// a large page is not in memory twice.
+const AT_ONCE: usize = 1000;
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
     /// The keys that this part folds.
     slices: Range<u16>,
+    kept: Kept<P>,
 }
 
 // Also where `P` is not: nothing of it is held.
-impl<P> Clone for ReadModel<P> {
+impl<P: Projection> Clone for ReadModel<P> {
     fn clone(&self) -> Self {
         let source = |source: &Source<P>| Source { ..*source };
         let sources = self.sources.iter().map(source).collect();
-        let slices = self.slices.clone();
-        Self { sources, slices }
+        Self {
+            sources,
+            slices: self.slices.clone(),
+            kept: Kept::new(KEPT),
+        }
     }
 }
 
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
-pub(super) type Decoded<P> = Vec<Box<dyn Folding<P>>>;
+/// Events, each with the keys that it touches.
+pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -43,6 +55,7 @@ impl<P: Projection> ReadModel<P> {
         Self {
             sources: Vec::new(),
             slices: 0..SLICES,
+            kept: Kept::new(KEPT),
         }
     }
 
@@ -56,7 +69,8 @@ impl<P: Projection> ReadModel<P> {
         }
         let decode = |event: StoredEventRef<'_>, events: &mut Decoded<P>| {
             for part in Recorded::<E>::decode(event)? {
-                events.push(Box::new(part));
+                let event: Box<dyn Folding<P>> = Box::new(part);
+                events.push((event.keys(), event));
             }
             Ok(())
         };
@@ -78,13 +92,19 @@ impl<P: Projection> ReadModel<P> {
             .find(|source| source.aggregate == aggregate)
     }
 
-    /// Decodes the events of the page that concern this read model: all of its families' streams.
-    fn decode(&self, page: &StoredEvents) -> Result<Page<P>> {
-        let mut events = Vec::with_capacity(page.len());
-        for event in page.iter() {
+    /// Decodes those of the events that concern this read model: all of its families' streams, with
+    /// those of their keys that are this part's.
+    fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
+        let mut events = Vec::with_capacity(AT_ONCE);
+        for event in stored {
             self.decode_one(event, &mut events)?;
         }
-        Ok(Page::new(events, &self.slices))
+        if self.slices != (0..SLICES) {
+            for (keys, _) in &mut events {
+                keys.retain(|key| self.slices.contains(&slice_of(key)));
+            }
+        }
+        Ok(events)
     }
 
     /// Adds what an event is today, if it concerns this read model.
@@ -98,12 +118,6 @@ impl<P: Projection> ReadModel<P> {
             None => Ok(()),
         }
     }
-}
-
-/// Says which row of which projection holds a value that cannot be kept.
-pub(super) fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
-    let what = format!("the row `{key}` of `{}`", P::TABLE);
-    |error| Error::caused_by(Kind::OutOfRange { what }, error)
 }
 
 impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
@@ -124,7 +138,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
-        self.slices = slices.clone();
+        if self.slices != *slices {
+            self.slices = slices.clone();
+            self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
+        }
     }
 
     async fn apply(
@@ -133,26 +150,32 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        let page = self.decode(page)?;
-        let keys: Vec<_> = page.keys().into_iter().collect();
-        let mut rows = Rows::new();
-        if !keys.is_empty() {
-            for (key, row) in store.read_rows(&P::TABLE, keys).await? {
-                let row = P::from_row(row).map_err(misfit::<P>(&key))?;
-                rows.insert(key, Some(row));
+        self.kept.begin(&advance);
+        let mut stored = page.iter();
+        while stored.len() > 0 {
+            let events = self.decode(stored.by_ref().take(AT_ONCE))?;
+            let keys = events.iter().flat_map(|(keys, _)| keys);
+            let missing = self.kept.missing(keys.map(String::as_str));
+            if !missing.is_empty() {
+                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+                self.kept.add(missing, rows)?;
+            }
+            for (keys, event) in events {
+                for key in keys {
+                    self.kept.change(key, |row| event.fold(row));
+                }
+            }
+            if stored.len() > 0 {
+                yield_now().await;
             }
         }
-        let change = |(key, row): (String, Option<P>)| {
-            let row = row
-                .map(|row| row.to_row().map_err(misfit::<P>(&key)))
-                .transpose()?;
-            Ok(RowChange { key, row })
-        };
-        let changes = page
-            .fold(rows)
-            .into_iter()
-            .map(change)
-            .collect::<Result<_>>()?;
-        store.advance_rows(advance, &P::TABLE, changes).await
+        let changes = self.kept.changes()?;
+        let advanced = store
+            .advance_rows(advance.clone(), &P::TABLE, changes)
+            .await?;
+        if advanced == Advanced::Moved {
+            self.kept.moved(&advance);
+        }
+        Ok(advanced)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Projection;
-use super::read_model::{Decoded, ReadModel, misfit};
+use super::kept::misfit;
+use super::read_model::{Decoded, ReadModel};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::store::{EventStore, LogPage, LogQuery};
@@ -71,8 +72,8 @@ impl<P: Projection> ReadModel<P> {
         for event in page.events.iter() {
             let position = event.position;
             self.decode_one(event, &mut decoded)?;
-            for event in decoded.drain(..) {
-                for key in event.keys() {
+            for (keys, event) in decoded.drain(..) {
+                for key in keys {
                     if let Some((cursor, row)) = rows.get_mut(&key)
                         && *cursor < position
                     {

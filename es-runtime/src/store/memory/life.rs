@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// The lives of all versions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     lineages: BTreeMap<(ProjectionKind, String), Lineage>,
     columns: BTreeMap<ProjectionId, String>,
@@ -84,6 +84,11 @@ impl Lives {
 
     pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
         self.at_present(id)?.versions.remove(&id.version)
+    }
+
+    pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
+        let known = self.lineages.get(&subject(id));
+        known.cloned().unwrap_or_default()
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {

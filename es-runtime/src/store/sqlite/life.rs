@@ -101,7 +101,10 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
 }
 
 /// All versions, as they are. Outside of a transaction, what is read later may be newer.
-async fn read(connection: &mut SqliteConnection, projection: &ProjectionId) -> Result<Lineage> {
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
     let mut lineage = Lineage::default();
     let now = now();
     let cursors = named(CURSORS, projection).bind(now.as_micros());
@@ -195,8 +198,10 @@ pub(super) async fn change(
     let at = occasion(tx).await?;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
-            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
-            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::PointView(version) => {
+                point_view(tx, projection, Some(version), change.verb()).await?;
+            }
+            Effect::DropView => point_view(tx, projection, None, change.verb()).await?,
             Effect::Empty(version) => match projection.kind {
                 ProjectionKind::ReadModel => empty(tx, projection, version).await?,
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
@@ -325,7 +330,7 @@ pub(super) async fn told(
     rows.map_err(failed(DOING))?.iter().map(entry).collect()
 }
 
-pub(super) async fn state(
+pub(in crate::store) async fn state(
     connection: &mut SqliteConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
@@ -431,7 +436,12 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
 
 /// Points the name without a version at this version's table, or at nothing, unless somebody else
 /// has the name.
-async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>) -> Result<()> {
+async fn point_view(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    version: Option<u32>,
+    what: &'static str,
+) -> Result<()> {
     const DOING: &str = "switching a read model's view";
     let name = &projection.name;
     let query = sqlx::query_scalar(
@@ -443,9 +453,9 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>
         .fetch_optional(&mut **tx)
         .await
         .map_err(failed(DOING))?;
-    if let Some(what) = taken {
-        let why = format!("`{name}` is somebody else's {what}: give one of them another name");
-        return Err(life::refused(projection, "promote", why));
+    if let Some(other) = taken {
+        let why = format!("`{name}` is somebody else's {other}: give one of them another name");
+        return Err(life::refused(projection, what, why));
     }
     let drop = format!("DROP VIEW IF EXISTS \"{name}\"");
     let create = version.map(|version| format!("{}{version}\"", view(name)));
