@@ -138,6 +138,15 @@ mod v1 {
         pub(super) deposits: i64,
     }
 
+    impl From<Balance> for v1::Balance {
+        fn from(new: Balance) -> Self {
+            Self {
+                amount: new.amount,
+                deposits: new.deposits,
+            }
+        }
+    }
+
     impl Fold<AccountEvent> for Balance {
         fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
             let (sum, deposits) = row.map_or((0, 0), |row| (row.amount, row.deposits));
@@ -214,6 +223,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             return bank;
         }
         bank.project::<AccountEvent, v1::Balance>()
+            .compare::<v1::Balance, Balance>()
     })
     .await
 }
