@@ -138,15 +138,6 @@ mod v1 {
         pub(super) deposits: i64,
     }
 
-    impl From<Balance> for v1::Balance {
-        fn from(new: Balance) -> Self {
-            Self {
-                amount: new.amount,
-                deposits: new.deposits,
-            }
-        }
-    }
-
     impl Fold<AccountEvent> for Balance {
         fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
             let (sum, deposits) = row.map_or((0, 0), |row| (row.amount, row.deposits));
@@ -170,6 +161,15 @@ struct Balance {
     largest: i64,
     deposits: i64,
     amount: i64,
+}
+
+impl From<Balance> for v1::Balance {
+    fn from(new: Balance) -> Self {
+        Self {
+            amount: new.amount,
+            deposits: new.deposits,
+        }
+    }
 }
 
 impl Fold<AccountEvent> for Balance {
