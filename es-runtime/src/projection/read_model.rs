@@ -130,7 +130,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
             .fold(rows)
             .into_iter()
             .map(change)
-            .collect::<Result<_>>()?;
-        store.advance_rows(advance, &P::TABLE, changes).await
+            .collect::<Result<Vec<_>>>()?;
+        store.advance_rows(advance, &P::TABLE, changes.into()).await
     }
 }
