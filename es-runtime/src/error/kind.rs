@@ -91,6 +91,18 @@ pub(crate) enum Kind {
         what: &'static str,
         why: String,
     },
+    Parked {
+        projection: String,
+        key: String,
+        position: Position,
+        reason: String,
+    },
+    TooManyParked {
+        projection: String,
+        most: u64,
+        key: String,
+        reason: String,
+    },
     Duplicate {
         what: String,
     },
@@ -263,6 +275,8 @@ impl Kind {
             Self::PastDatabase { .. } => "ES0176",
             Self::HeldBack { .. } => "ES0177",
             Self::OtherInstances => "ES0178",
+            Self::Parked { .. } => "ES0184",
+            Self::TooManyParked { .. } => "ES0185",
         }
     }
 }
@@ -438,6 +452,24 @@ impl fmt::Display for Kind {
             Self::Overloaded { queue } => write!(
                 f,
                 "{queue} appends wait already, and no more are taken: try again later with the same command id, send less at once, or make the queue longer"
+            ),
+            Self::Parked {
+                projection,
+                key,
+                position,
+                reason,
+            } => write!(
+                f,
+                "the key `{key}` of `{projection}` is parked at position {position}, before what was asked for ({reason}): mend what failed and try it again, or give up what waits"
+            ),
+            Self::TooManyParked {
+                projection,
+                most,
+                key,
+                reason,
+            } => write!(
+                f,
+                "more than {most} keys of `{projection}` would be parked, so it is not about single keys: mend what failed and deploy it; nothing was skipped; `{key}` failed: {reason}"
             ),
             Self::OtherLog {
                 host,

@@ -151,6 +151,12 @@ impl Error {
         matches!(self.kind(), Kind::LifeRefused { .. })
     }
 
+    /// A key of a read model is set aside, since an event failed, and what was asked for lies behind
+    /// it.
+    pub fn is_parked(&self) -> bool {
+        matches!(self.kind(), Kind::Parked { .. })
+    }
+
     /// What was waited for did not come in time.
     pub fn is_deadline(&self) -> bool {
         matches!(self.kind(), Kind::Deadline { .. })

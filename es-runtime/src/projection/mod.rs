@@ -8,6 +8,8 @@ mod fold;
 #[cfg(feature = "runtime")]
 mod kept;
 #[cfg(feature = "runtime")]
+mod parking;
+#[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;

@@ -1,16 +1,25 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::task::yield_now;
 
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
+use super::parking::{Parking, Refusals, carefully, park};
 use super::{Fold, Projection};
-use crate::error::Result;
-use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
-use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
+use crate::error::{Error, Kind, Result};
+use crate::event::{
+    Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of,
+};
+use crate::store::{
+    Advance, Advanced, Claimed, EventStore, LogQuery, ParkedChange, ProjectionId, ProjectionState,
+    RowChange, StillParked, Written,
+};
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
 const KEPT: usize = 64 << 20;
@@ -23,12 +32,16 @@ pub(crate) struct ReadModel<P> {
     /// The keys that this part folds.
     slices: Range<u16>,
     kept: Kept<P>,
+    parking: Parking,
 }
 
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
 type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+
+/// The events of each key, in order.
+type Events<P> = BTreeMap<String, Vec<Arc<dyn Folding<P>>>>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -42,6 +55,7 @@ impl<P: Projection> ReadModel<P> {
             sources: Vec::new(),
             slices: 0..SLICES,
             kept: Kept::new(KEPT),
+            parking: Parking::default(),
         }
     }
 
@@ -90,6 +104,173 @@ impl<P: Projection> ReadModel<P> {
         }
         Ok(events)
     }
+
+    /// The rows that the events make; nothing if a key fails.
+    async fn fold<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        events: Decoded<P>,
+    ) -> Result<Option<Vec<RowChange>>> {
+        self.kept.begin(advance);
+        let keys = events.iter().flat_map(|(keys, _)| keys);
+        let missing = self.kept.missing(keys.map(String::as_str));
+        if !missing.is_empty() {
+            let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+            if self.kept.add(missing, rows).is_err() {
+                return Ok(None);
+            }
+        }
+        for (n, (keys, event)) in events.into_iter().enumerate() {
+            for key in keys {
+                let fold = || self.kept.change(key, |row| event.fold(row));
+                // After a panic, nothing that is kept is believed.
+                if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+                    return Ok(None);
+                }
+            }
+            breathe(n).await;
+        }
+        Ok(self.kept.changes().ok())
+    }
+
+    /// Does again, event by event, what failed as a page: keys that fail are parked.
+    async fn apply_carefully<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        page: &StoredEvents,
+    ) -> Result<Advanced> {
+        let mut events = self.decode(page).await?;
+        let waiting = self.parking.hold_back(&mut events);
+        let events = by_key(events);
+        let rows = store.read_rows(&P::TABLE, events.keys().cloned().collect());
+        let rows: BTreeMap<_, _> = rows.await?.into_iter().collect();
+        let mut refused = Refusals::default();
+        loop {
+            let mut written = Written::default();
+            written.parked.clone_from(&waiting);
+            for (key, events) in &events {
+                let row = rows.get(key).cloned();
+                let done = carefully::<P>(row, events, refused.of(key));
+                if done.changed {
+                    let (key, row) = (key.clone(), done.row);
+                    written.rows.push(RowChange { key, row });
+                }
+                if let Some((position, reason)) = done.failed {
+                    written.parked.push(park(key, events, position, reason));
+                    self.parking.check(&advance.projection, &written.parked)?;
+                }
+            }
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Folds the events that wait for a key, as many as one step may take.
+    async fn retry_key<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        key: String,
+        from: Position,
+    ) -> Result<Advanced> {
+        let id = &advance.projection;
+        let mut waiting = store.parked_events(id, &key, AT_ONCE + 1).await?;
+        if waiting.first() != Some(&from) {
+            // Another instance was faster.
+            return Ok(Advanced::Fenced);
+        }
+        let next = waiting.split_off(waiting.len().min(AT_ONCE));
+        let (events, broken) = self.read_at(store, &waiting).await?;
+        let mut events = by_key(events);
+        let events = events.remove(&key).unwrap_or_default();
+        let row = store.read_rows(&P::TABLE, vec![key.clone()]).await?;
+        let row = row.into_iter().next().map(|(_, row)| row);
+        let mut refused = Refusals::default();
+        loop {
+            let done = carefully::<P>(row.clone(), &events, refused.of(&key));
+            let failed = done.failed.or_else(|| broken.clone());
+            let left = match failed {
+                Some((position, reason)) => Some((position, Some(reason))),
+                None => next.first().map(|position| (*position, None)),
+            };
+            let left = left.map(|(position, reason)| StillParked { position, reason });
+            let mut written = Written::default();
+            if done.changed {
+                let (key, row) = (key.clone(), done.row);
+                written.rows.push(RowChange { key, row });
+            }
+            let key = key.clone();
+            written.parked.push(ParkedChange::Retried { key, from, left });
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Decodes the events at these positions, up to one that this code cannot read.
+    async fn read_at<S: EventStore>(
+        &self,
+        store: &S,
+        positions: &[Position],
+    ) -> Result<(Decoded<P>, Option<(Position, String)>)> {
+        const AHEAD: usize = 64;
+        let mut events = Vec::with_capacity(positions.len());
+        let mut wanted = positions.iter().copied().peekable();
+        while let Some(first) = wanted.peek().copied() {
+            let after = Position::new(first.get().saturating_sub(1));
+            let page = store.read_log(&LogQuery::after(after).limit(AHEAD)).await?;
+            if page.events.iter().next().map(|event| event.position) != Some(first) {
+                let found = page.events.iter().next().map_or(after, |event| event.position);
+                return Err(Error::new(Kind::BrokenOrder { after, found }));
+            }
+            for event in page.events.iter() {
+                if wanted.next_if_eq(&event.position).is_none() {
+                    continue;
+                }
+                if let Some(source) = self.source(event.aggregate())
+                    && let Err(error) = (source.decode)(event, &mut events)
+                {
+                    return Ok((events, Some((event.position, error.to_string()))));
+                }
+            }
+        }
+        Ok((events, None))
+    }
+
+    /// Writes what was made, moves the cursor, and remembers what is parked then.
+    async fn write<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        written: Written,
+    ) -> Result<Advanced> {
+        let parked = written.parked.clone();
+        let advanced = store.advance_rows(advance.clone(), &P::TABLE, written);
+        let advanced = advanced.await?;
+        if advanced == Advanced::Moved {
+            self.parking.committed(&advance.projection, &parked);
+        }
+        Ok(advanced)
+    }
+}
+
+/// The events of each key, in order.
+fn by_key<P>(events: Decoded<P>) -> Events<P> {
+    let mut sorted = Events::<P>::new();
+    for (keys, event) in events {
+        let event: Arc<dyn Folding<P>> = event.into();
+        for key in keys {
+            sorted.entry(key).or_default().push(event.clone());
+        }
+    }
+    sorted
 }
 
 /// Gives other tasks of the process their turn now and then.
@@ -113,6 +294,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
             sources: self.sources.iter().map(source).collect(),
             slices: self.slices.clone(),
             kept: Kept::new(KEPT),
+            parking: Parking::default(),
         })
     }
 
@@ -120,11 +302,16 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         store.prepare_table(&P::TABLE).await
     }
 
-    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+    fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
         if self.slices != *slices {
             self.slices = slices.clone();
             self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
         }
+        self.parking.claimed(slices, claimed);
+    }
+
+    fn parked(&self) -> u64 {
+        self.parking.count()
     }
 
     async fn apply(
@@ -133,27 +320,29 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        let events = self.decode(page).await?;
-        self.kept.begin(&advance);
-        let keys = events.iter().flat_map(|(keys, _)| keys);
-        let missing = self.kept.missing(keys.map(String::as_str));
-        if !missing.is_empty() {
-            let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
-            self.kept.add(missing, rows)?;
-        }
-        for (n, (keys, event)) in events.into_iter().enumerate() {
-            for key in keys {
-                self.kept.change(key, |row| event.fold(row));
+        let mut events = self.decode(page).await?;
+        let mut written = Written::default();
+        written.parked = self.parking.hold_back(&mut events);
+        if let Some(rows) = self.fold(store, &advance, events).await? {
+            written.rows = rows;
+            let advanced = self.write(store, &advance, written).await;
+            match advanced {
+                Err(error) if error.is_not_unique() => {}
+                advanced => {
+                    if let Ok(Advanced::Moved) = advanced {
+                        self.kept.moved(&advance);
+                    }
+                    return advanced;
+                }
             }
-            breathe(n).await;
         }
-        let changes = self.kept.changes()?;
-        let advanced = store
-            .advance_rows(advance.clone(), &P::TABLE, changes.into())
-            .await?;
-        if advanced == Advanced::Moved {
-            self.kept.moved(&advance);
+        self.apply_carefully(store, &advance, page).await
+    }
+
+    async fn retry(&mut self, store: &S, advance: Advance) -> Result<Option<Advanced>> {
+        match self.parking.wanted() {
+            Some((key, from)) => self.retry_key(store, &advance, key, from).await.map(Some),
+            None => Ok(None),
         }
-        Ok(advanced)
     }
 }

@@ -187,6 +187,7 @@ mod tests {
             owned,
             cursor: Position::new(cursor),
             lineage,
+            parked: Vec::new(),
         }
     }
 

@@ -50,14 +50,17 @@ impl<'s, P: Projection> View<'s, P> {
     /// # Errors
     /// [`is_building`](Error::is_building) while the version is not complete;
     /// [`is_deadline`](Error::is_deadline) when it did not come far enough in time;
-    /// [`is_stopped`](Error::is_stopped) when it will not.
+    /// [`is_stopped`](Error::is_stopped) when it will not; [`is_parked`](Error::is_parked) when the
+    /// key is set aside at an event that [`after`](Self::after) asks for.
     pub async fn get(self, key: impl Into<String>) -> Result<Option<P>> {
+        let key = key.into();
         self.ready().await?;
+        self.not_parked(&key).await?;
         let rows = self
             .service
             .inner
             .store
-            .read_rows(&P::TABLE, vec![key.into()])
+            .read_rows(&P::TABLE, vec![key])
             .await?;
         rows.into_iter()
             .next()
@@ -80,6 +83,32 @@ impl<'s, P: Projection> View<'s, P> {
         rows.into_iter()
             .map(|(key, row)| typed(&key, row).map(|row| (key, row)))
             .collect()
+    }
+
+    /// Fails if an event of the key that was asked for waits: the row does not reflect it.
+    async fn not_parked(&self, key: &str) -> Result<()> {
+        let id = ProjectionId::from(&P::TABLE);
+        let inner = &self.service.inner;
+        // What is known here must be as far as what was asked for.
+        let none = inner.workers.reflects(&id, self.after) && inner.workers.none_parked(&id);
+        if self.after == Position::START || none {
+            return Ok(());
+        }
+        let waiting = inner.store.parked_events(&id, key, 1).await?;
+        match waiting.first() {
+            Some(position) if *position <= self.after => {}
+            _ => return Ok(()),
+        }
+        let parked = inner.store.parked(&id, None, usize::MAX).await?;
+        let Some(parked) = parked.into_iter().find(|parked| parked.key == key) else {
+            return Ok(());
+        };
+        Err(Error::new(Kind::Parked {
+            projection: id.to_string(),
+            key: parked.key,
+            position: parked.position,
+            reason: parked.reason,
+        }))
     }
 
     /// Waits until the version is complete and has come far enough.

@@ -8,7 +8,7 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
     ProjectionId, ProjectionState, PublishedEvent, Replay, Row, Schema, Segment, Snapshot,
     StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
@@ -243,6 +243,24 @@ impl EventStore for Store {
 
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         to!(self.change(id, change, by).await)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        to!(self.parked(id, after, limit).await)
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        to!(self.parked_events(id, key, limit).await)
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {

@@ -4,6 +4,7 @@
 
 mod instances;
 mod life;
+mod parked;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -18,7 +19,7 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
+    Outdated, ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, plan,
@@ -381,6 +382,24 @@ impl EventStore for MemoryStore {
         Ok(lineage)
     }
 
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        Ok(self.state().lives.parked.list(id, after, limit))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        Ok(self.state().lives.parked.events(id, key, limit))
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         Ok(self.state().lives.told(id))
     }
@@ -424,8 +443,13 @@ impl EventStore for MemoryStore {
         written: Written,
     ) -> Result<Advanced> {
         let mut state = self.state();
+        let id = advance.projection.clone();
+        if !state.lives.parked.allows(&id, &written.parked) {
+            return Ok(Advanced::Fenced);
+        }
         let advanced = state.lives.advance(&advance)?;
         if advanced == Advanced::Moved {
+            state.lives.parked.write(&id, written.parked);
             let rows = state.rows.entry(table.into()).or_default();
             for change in written.rows {
                 match change.row {

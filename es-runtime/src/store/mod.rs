@@ -19,6 +19,7 @@ pub(crate) mod life;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod parked;
 mod projection;
 mod published;
 mod read;
@@ -46,6 +47,7 @@ pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
+pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
     Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
     Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
@@ -268,6 +270,23 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         change: &Change,
         by: &str,
     ) -> impl Future<Output = Result<Lineage>> + Send;
+
+    /// The keys of a version that are set aside, after the key `after`, by key, at most `limit`.
+    fn parked(
+        &self,
+        projection: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ParkedKey>>> + Send;
+
+    /// The events that wait for a key that is set aside, in order, at most `limit`; none for any
+    /// other key.
+    fn parked_events(
+        &self,
+        projection: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
 
     /// What happened in the lives of the versions of one read model or stream, oldest first.
     fn life(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, StreamVersion, Table};
+use super::{ParkedChange, ParkedKey, Row, StreamVersion, Table};
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -138,6 +138,8 @@ pub struct ProjectionState {
     pub comparison: Option<Comparison>,
     /// Whether somebody asked for a comparison.
     pub comparison_wanted: bool,
+    /// How many keys are set aside, since an event failed.
+    pub parked: u64,
     /// The last instance that ran its code.
     pub run: Option<Sighting>,
     /// The last instance that read it.
@@ -275,6 +277,8 @@ pub struct Claimed {
     pub cursor: Position,
     /// All versions, as they are now.
     pub lineage: Lineage,
+    /// The keys of this version that are set aside.
+    pub parked: Vec<ParkedKey>,
 }
 
 /// A cursor's move over a page of the log.
@@ -336,22 +340,33 @@ pub struct RowChange {
 pub struct Written {
     /// The rows that change. Of several changes of one key the last one counts.
     pub rows: Vec<RowChange>,
+    /// What changes of the keys that are set aside.
+    pub parked: Vec<ParkedChange>,
 }
 
 impl From<Vec<RowChange>> for Written {
     fn from(rows: Vec<RowChange>) -> Self {
-        Self { rows }
+        Self {
+            rows,
+            ..Self::default()
+        }
     }
 }
 
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
-    pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
+    pub(crate) fn of(
+        state: &ProjectionState,
+        claim: &Claim,
+        lineage: Lineage,
+        parked: Vec<ParkedKey>,
+    ) -> Self {
         let slice = state.slices.iter().find(|s| s.slices.start == claim.slice);
         Self {
             owned: slice.is_some_and(|slice| slice.owner.as_ref() == Some(&claim.owner)),
             cursor: slice.map_or(Position::START, |slice| slice.cursor),
             lineage,
+            parked,
         }
     }
 }
@@ -387,6 +402,19 @@ pub enum Change {
     },
     /// It begins anew, from the first event.
     Rebuild {
+        /// Why.
+        reason: String,
+    },
+    /// Its keys that are set aside are tried again by its workers, or one of them.
+    RetryParked {
+        /// The key; nothing for all.
+        key: Option<String>,
+    },
+    /// What waits for a key that is set aside is given up: the row stays as it is, and later events
+    /// go on from there.
+    DropParked {
+        /// The key.
+        key: String,
         /// Why.
         reason: String,
     },
@@ -462,6 +490,7 @@ impl Record {
             hold: self.hold,
             comparison: self.comparison,
             comparison_wanted: self.comparison_wanted,
+            parked: 0,
             run: None,
             read: None,
         }

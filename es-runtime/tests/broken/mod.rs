@@ -12,7 +12,7 @@ use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId,
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
     ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
@@ -490,6 +490,6 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
-        change life remove_rows claim release note_failure note_seen read_rows scan_rows advance_stream read_published published_head
+        change life parked parked_events remove_rows claim release note_failure note_seen read_rows scan_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

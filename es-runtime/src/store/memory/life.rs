@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::parked::Parked;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
@@ -20,6 +21,7 @@ pub(super) struct Lives {
     /// Until when a part belongs to its owner.
     leases: BTreeMap<(ProjectionId, u16), Instant>,
     told: Vec<LifeEntry>,
+    pub(super) parked: Parked,
 }
 
 fn subject(id: &ProjectionId) -> (ProjectionKind, String) {
@@ -61,11 +63,20 @@ impl Lives {
     }
 
     pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
-        self.lineages
-            .get(&subject(id))?
-            .versions
-            .get(&id.version)
-            .cloned()
+        self.lineage(id)?.versions.remove(&id.version)
+    }
+
+    /// All versions, as they are.
+    fn lineage(&self, id: &ProjectionId) -> Option<Lineage> {
+        let mut lineage = self.lineages.get(&subject(id))?.clone();
+        for (version, state) in &mut lineage.versions {
+            let id = ProjectionId {
+                version: *version,
+                ..id.clone()
+            };
+            state.parked = self.parked.count(&id);
+        }
+        Some(lineage)
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {
@@ -82,7 +93,14 @@ impl Lives {
                     name: name.clone(),
                     version: *version,
                 };
-                all.push((id, state.clone()));
+                let parked = self.parked.count(&id);
+                all.push((
+                    id,
+                    ProjectionState {
+                        parked,
+                        ..state.clone()
+                    },
+                ));
             }
         }
         all
@@ -96,18 +114,38 @@ impl Lives {
         by: &str,
         head: Position,
     ) -> Result<(Lineage, Vec<u32>)> {
-        let before = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
+        let before = self.lineage(id).ok_or_else(|| unknown(id))?;
         let mut after = before.clone();
         let at = Occasion { now: now(), head };
         let effects = life::change(id, &mut after, change, &at)?;
-        self.told
-            .extend(life::told(id, before, &after, change, by, &at));
-        self.lineages.insert(subject(id), after.clone());
-        let emptied = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Empty(version) => Some(version),
-            Effect::PointView(_) | Effect::DropView => None,
-        });
-        Ok((after, emptied.collect()))
+        let mut told = life::told(id, &before, &after, change, by, &at);
+        let mut emptied = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Empty(version) => {
+                    self.parked.clear(id);
+                    emptied.push(version);
+                }
+                Effect::ForgetParked => self.parked.clear(id),
+                Effect::RetryParked(key) => {
+                    let requested = self.parked.request(id, key.as_deref());
+                    if let Some(key) = key.filter(|_| requested == 0) {
+                        return Err(life::not_parked(id, change, &key));
+                    }
+                }
+                Effect::DropParked(key) => {
+                    let Some(parked) = self.parked.give_up(id, &key) else {
+                        return Err(life::not_parked(id, change, &key));
+                    };
+                    life::tell_given_up(&mut told, &parked);
+                }
+                Effect::PointView(_) | Effect::DropView => {}
+            }
+        }
+        self.told.extend(told);
+        self.lineages.insert(subject(id), after);
+        let after = self.lineage(id).ok_or_else(|| unknown(id))?;
+        Ok((after, emptied))
     }
 
     pub(super) fn told(&self, id: &ProjectionId) -> Vec<LifeEntry> {
@@ -141,13 +179,13 @@ impl Lives {
         if owned {
             self.leases.insert(key, now + claim.lease);
         }
-        let lineage = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
-        let mut lineage = lineage.clone();
+        let mut lineage = self.lineage(id).ok_or_else(|| unknown(id))?;
         life::expire_holds(&mut lineage, self::now());
         Ok(Claimed {
             owned,
             cursor,
             lineage,
+            parked: self.parked.list(id, None, usize::MAX),
         })
     }
 

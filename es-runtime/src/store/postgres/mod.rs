@@ -13,6 +13,7 @@ mod log;
 mod notify;
 mod options;
 mod pool;
+mod parked;
 mod projections;
 mod schema;
 mod segment;
@@ -39,7 +40,7 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
     ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
@@ -329,6 +330,28 @@ impl EventStore for PostgresStore {
         Ok(lineage)
     }
 
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        read!(self, "reading parked keys", |db| parked::list(
+            db, id, after, limit
+        ))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        read!(self, "reading parked keys", |db| parked::events(
+            db, id, key, limit
+        ))
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         read!(self, "reading a projection's life", |db| life::told(db, id))
     }
@@ -388,6 +411,9 @@ impl EventStore for PostgresStore {
         let writing = async {
             let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
+                if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                    return Ok(Advanced::Fenced);
+                }
                 projections::write_rows(&mut tx, table, written.rows).await?;
                 tx.commit().await.map_err(failed(DOING))?;
             }

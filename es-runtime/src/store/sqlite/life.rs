@@ -4,7 +4,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::{failed, log, position, signed, unsigned};
+use super::{failed, log, parked, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
@@ -68,12 +68,16 @@ fn phase_of(word: &str) -> Result<Phase> {
 }
 
 pub(super) const STATES: &str = "
-    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at
-    FROM es_projection ORDER BY kind, name, version";
+    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es_parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es_projection p ORDER BY kind, name, version";
 
 pub(super) const LINEAGE: &str = "
-    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at
-    FROM es_projection WHERE kind = $1 AND name = $2 ORDER BY version";
+    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es_parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es_projection p WHERE kind = $1 AND name = $2 ORDER BY version";
 
 pub(super) const CURSORS: &str = "
     SELECT version, slice_from, slice_to, position, epoch,
@@ -93,6 +97,7 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
     Ok(ProjectionState {
         run: sighting(6, 7)?,
         read: sighting(8, 9)?,
+        parked: unsigned("parked", get::<i64>(row, 10)?)?,
         ..record.state(
             phase_of(get(row, 3)?)?,
             Timestamp::from_micros(get(row, 4)?),
@@ -193,6 +198,7 @@ pub(super) async fn change(
     let before = read(tx, projection).await?;
     let mut after = before.clone();
     let at = occasion(tx).await?;
+    let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
             Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
@@ -201,13 +207,31 @@ pub(super) async fn change(
                 ProjectionKind::ReadModel => empty(tx, projection, version).await?,
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
+            Effect::ForgetParked => parked::clear(tx, projection).await?,
+            Effect::RetryParked(key) => {
+                let requested = parked::request(tx, projection, key.as_deref()).await?;
+                if let Some(key) = key.filter(|_| requested == 0) {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
+            Effect::DropParked(key) => {
+                given_up = parked::give_up(tx, projection, &key).await?;
+                if given_up.is_none() {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
         }
     }
     write(tx, projection, &before, &after).await?;
-    for entry in life::told(projection, &before, &after, change, by, &at) {
-        tell(tx, &entry).await?;
+    let mut told = life::told(projection, &before, &after, change, by, &at);
+    if let Some(parked) = &given_up {
+        life::tell_given_up(&mut told, parked);
     }
-    Ok(after)
+    for entry in &told {
+        tell(tx, entry).await?;
+    }
+    // Some of it may be what the change did.
+    read(tx, projection).await
 }
 
 /// Writes what is new.
@@ -363,7 +387,11 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
     let lineage = read(tx, id).await?;
     let state = lineage.versions.get(&id.version);
     let state = state.ok_or_else(|| unknown(id))?;
-    Ok(Claimed::of(state, claim, lineage.clone()))
+    let parked = match state.parked {
+        0 => Vec::new(),
+        _ => parked::list(tx, id, None, usize::MAX).await?,
+    };
+    Ok(Claimed::of(state, claim, lineage.clone(), parked))
 }
 
 pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
@@ -464,12 +492,12 @@ fn view(name: &str) -> String {
     format!("CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v")
 }
 
-/// Takes all rows out of the version's table.
+/// Takes all rows out of the version's table, which is the one that is changed.
 async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
     let empty = format!("DELETE FROM \"{}_v{version}\"", projection.name);
     let emptied = sqlx::query(AssertSqlSafe(empty)).execute(&mut **tx).await;
     emptied.map_err(failed("emptying a read model's table"))?;
-    Ok(())
+    parked::clear(tx, projection).await
 }
 
 /// Takes all events out of a stream's version that nobody has been served.

@@ -9,6 +9,7 @@ mod life;
 mod log;
 #[cfg(test)]
 mod plans;
+mod parked;
 mod projections;
 mod rows;
 mod schema;
@@ -36,7 +37,7 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
     ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
@@ -384,6 +385,28 @@ impl EventStore for SqliteStore {
         Ok(lineage)
     }
 
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::list(&mut reader, id, after, limit).await
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::events(&mut reader, id, key, limit).await
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         const DOING: &str = "reading a projection's life";
         let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
@@ -445,6 +468,9 @@ impl EventStore for SqliteStore {
         let mut tx = self.write("writing a read model").await?;
         let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
+            if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                return Ok(Advanced::Fenced);
+            }
             projections::write_rows(&mut tx, table, written.rows).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;
         }

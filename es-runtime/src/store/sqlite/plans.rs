@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use super::{SqliteStore, committer, life, log, projections, segment, snapshots, streams};
+use super::{SqliteStore, committer, life, log, parked, projections, segment, snapshots, streams};
 use crate::store::{ColumnDef, ColumnKind, EventStore, Table};
 
 const TABLE: Table = Table {
@@ -63,6 +63,9 @@ async fn every_read_goes_by_a_key() {
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,
+        parked::LIST,
+        parked::LIST_AFTER,
+        parked::EVENTS,
         &projections::select_keys(&TABLE),
         &projections::select_page(&TABLE, true),
     ] {
