@@ -47,7 +47,10 @@ pub mod testing;
 pub use error::{Error, Result};
 pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 #[cfg(feature = "runtime")]
-pub use service::{Builder, Execute, Promote, Receipt, Service, SnapshotStats, Snapshots, View};
+pub use service::{
+    Builder, Current, Execute, PageToken, Promote, RangePage, Receipt, RowRange, Selection,
+    Service, SnapshotStats, Snapshots, View,
+};
 #[cfg(feature = "runtime")]
 pub use store::Store;
 #[cfg(feature = "postgres")]

@@ -50,7 +50,7 @@ pub trait Fold<E: Event>: Projection {
 }
 
 /// An event of any family on its way into the rows of `P`.
-pub(crate) trait Folding<P>: Send {
+pub(crate) trait Folding<P>: Send + Sync {
     fn keys(&self) -> Vec<String>;
     fn fold(&self, row: Option<P>) -> Option<P>;
     fn position(&self) -> Position;

@@ -7,12 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::fold::Folding;
+use super::read_model::Decoded;
 use super::{OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Position, SLICES, slice_of};
+use crate::event::{Position, SLICES, StoredEventRef, slice_of};
 use crate::runtime::panic_text;
 use crate::store::{
-    Claimed, ParkedChange, ParkedKey, ProjectionId, Row, StillParked, Value, Written,
+    Claimed, EventStore, LogQuery, ParkedChange, ParkedKey, ProjectionId, Row, StillParked, Value, Written,
 };
 
 /// More keys than this are not parked: what fails then is not about single keys.
@@ -35,9 +36,8 @@ pub(crate) struct Parking {
 impl Parking {
     /// The store told which keys are parked.
     pub(crate) fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
-        let own = |parked: &&ParkedKey| {
-            *slices == (0..SLICES) || slices.contains(&slice_of(&parked.key))
-        };
+        let own =
+            |parked: &&ParkedKey| *slices == (0..SLICES) || slices.contains(&slice_of(&parked.key));
         let own = || claimed.parked.iter().filter(own);
         self.keys = own().map(|p| (p.key.clone(), p.position)).collect();
         let requested = own().filter(|parked| parked.requested);
@@ -58,10 +58,7 @@ impl Parking {
     }
 
     /// Takes the parked ones out of the keys that events touch: those events wait.
-    pub(super) fn hold_back<P>(
-        &self,
-        events: &mut [(Vec<String>, Box<dyn Folding<P>>)],
-    ) -> Vec<ParkedChange> {
+    pub(super) fn hold_back<P>(&self, events: &mut Decoded<P>) -> Vec<ParkedChange> {
         let mut waiting = BTreeMap::<String, Vec<Position>>::new();
         if self.keys.is_empty() {
             return Vec::new();
@@ -252,7 +249,10 @@ pub(super) fn carefully<P: Projection>(
 
 fn is_refused(row: &Row, refused: &[Refused]) -> Option<String> {
     let same = |refused: &&Refused| values(&refused.columns, row) == refused.values;
-    refused.iter().find(same).map(|refused| refused.reason.clone())
+    refused
+        .iter()
+        .find(same)
+        .map(|refused| refused.reason.clone())
 }
 
 /// Parks a key at an event, with those behind it.
@@ -271,4 +271,33 @@ pub(super) fn park<P>(
         events: waiting,
         reason,
     }
+}
+
+/// Reads the events at these positions, in order, up to one that cannot be taken: answers which,
+/// and why.
+pub(super) async fn read_at<S: EventStore>(
+    store: &S,
+    positions: &[Position],
+    mut take: impl FnMut(StoredEventRef<'_>) -> Result<()>,
+) -> Result<Option<(Position, String)>> {
+    const AHEAD: usize = 64;
+    let mut wanted = positions.iter().copied().peekable();
+    while let Some(first) = wanted.peek().copied() {
+        let after = Position::new(first.get().saturating_sub(1));
+        let page = store.read_log(&LogQuery::after(after).limit(AHEAD)).await?;
+        let found = page.events.iter().next().map(|event| event.position);
+        if found != Some(first) {
+            let found = found.unwrap_or(after);
+            return Err(Error::new(Kind::BrokenOrder { after, found }));
+        }
+        for event in page.events.iter() {
+            let position = event.position;
+            if wanted.next_if_eq(&position).is_some()
+                && let Err(error) = take(event)
+            {
+                return Ok(Some((position, error.to_string())));
+            }
+        }
+    }
+    Ok(None)
 }

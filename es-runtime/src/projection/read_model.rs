@@ -10,14 +10,12 @@ use tokio::task::yield_now;
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
-use super::parking::{Parking, Refusals, carefully, park};
+use super::parking::{Parking, Refusals, carefully, park, read_at};
 use super::{Fold, Projection};
-use crate::error::{Error, Kind, Result};
-use crate::event::{
-    Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of,
-};
+use crate::error::Result;
+use crate::event::{Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
 use crate::store::{
-    Advance, Advanced, Claimed, EventStore, LogQuery, ParkedChange, ProjectionId, ProjectionState,
+    Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState,
     RowChange, StillParked, Written,
 };
 
@@ -35,10 +33,25 @@ pub(crate) struct ReadModel<P> {
     parking: Parking,
 }
 
+/// Without what it keeps in memory.
+impl<P: Projection> Clone for ReadModel<P> {
+    fn clone(&self) -> Self {
+        let source = |source: &Source<P>| Source { ..*source };
+        let sources = self.sources.iter().map(source).collect();
+        let slices = self.slices.clone();
+        Self {
+            sources,
+            slices,
+            kept: Kept::new(KEPT),
+            parking: Parking::default(),
+        }
+    }
+}
+
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
-type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// The events of each key, in order.
 type Events<P> = BTreeMap<String, Vec<Arc<dyn Folding<P>>>>;
@@ -81,6 +94,11 @@ impl<P: Projection> ReadModel<P> {
         true
     }
 
+    /// The aggregates whose events it folds.
+    pub(super) fn aggregates(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.iter().map(|source| source.aggregate)
+    }
+
     fn source(&self, aggregate: &str) -> Option<&Source<P>> {
         self.sources
             .iter()
@@ -92,9 +110,7 @@ impl<P: Projection> ReadModel<P> {
     async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(page.len());
         for (n, event) in page.iter().enumerate() {
-            if let Some(source) = self.source(event.aggregate()) {
-                (source.decode)(event, &mut events)?;
-            }
+            self.decode_one(event, &mut events)?;
             breathe(n).await;
         }
         if self.slices != (0..SLICES) {
@@ -185,7 +201,8 @@ impl<P: Projection> ReadModel<P> {
             return Ok(Advanced::Fenced);
         }
         let next = waiting.split_off(waiting.len().min(AT_ONCE));
-        let (events, broken) = self.read_at(store, &waiting).await?;
+        let mut events = Vec::with_capacity(waiting.len());
+        let broken = read_at(store, &waiting, |event| self.decode_one(event, &mut events)).await?;
         let mut events = by_key(events);
         let events = events.remove(&key).unwrap_or_default();
         let row = store.read_rows(&P::TABLE, vec![key.clone()]).await?;
@@ -205,43 +222,15 @@ impl<P: Projection> ReadModel<P> {
                 written.rows.push(RowChange { key, row });
             }
             let key = key.clone();
-            written.parked.push(ParkedChange::Retried { key, from, left });
+            written
+                .parked
+                .push(ParkedChange::Retried { key, from, left });
             let done = self.write(store, advance, written.clone()).await;
             match done {
                 Err(error) if refused.add::<P>(&written, &error) => {}
                 done => return done,
             }
         }
-    }
-
-    /// Decodes the events at these positions, up to one that this code cannot read.
-    async fn read_at<S: EventStore>(
-        &self,
-        store: &S,
-        positions: &[Position],
-    ) -> Result<(Decoded<P>, Option<(Position, String)>)> {
-        const AHEAD: usize = 64;
-        let mut events = Vec::with_capacity(positions.len());
-        let mut wanted = positions.iter().copied().peekable();
-        while let Some(first) = wanted.peek().copied() {
-            let after = Position::new(first.get().saturating_sub(1));
-            let page = store.read_log(&LogQuery::after(after).limit(AHEAD)).await?;
-            if page.events.iter().next().map(|event| event.position) != Some(first) {
-                let found = page.events.iter().next().map_or(after, |event| event.position);
-                return Err(Error::new(Kind::BrokenOrder { after, found }));
-            }
-            for event in page.events.iter() {
-                if wanted.next_if_eq(&event.position).is_none() {
-                    continue;
-                }
-                if let Some(source) = self.source(event.aggregate())
-                    && let Err(error) = (source.decode)(event, &mut events)
-                {
-                    return Ok((events, Some((event.position, error.to_string()))));
-                }
-            }
-        }
-        Ok((events, None))
     }
 
     /// Writes what was made, moves the cursor, and remembers what is parked then.
@@ -258,6 +247,18 @@ impl<P: Projection> ReadModel<P> {
             self.parking.committed(&advance.projection, &parked);
         }
         Ok(advanced)
+    }
+
+    /// Adds what an event is today, if it concerns this read model.
+    pub(super) fn decode_one(
+        &self,
+        event: StoredEventRef<'_>,
+        events: &mut Decoded<P>,
+    ) -> Result<()> {
+        match self.source(event.aggregate()) {
+            Some(source) => (source.decode)(event, events),
+            None => Ok(()),
+        }
     }
 }
 
@@ -286,16 +287,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn another(&self) -> Option<Self> {
-        let source = |source: &Source<P>| Source {
-            aggregate: source.aggregate,
-            decode: source.decode,
-        };
-        Some(Self {
-            sources: self.sources.iter().map(source).collect(),
-            slices: self.slices.clone(),
-            kept: Kept::new(KEPT),
-            parking: Parking::default(),
-        })
+        Some(self.clone())
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
@@ -321,8 +313,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         page: &StoredEvents,
     ) -> Result<Advanced> {
         let mut events = self.decode(page).await?;
-        let mut written = Written::default();
-        written.parked = self.parking.hold_back(&mut events);
+        let mut written = Written {
+            parked: self.parking.hold_back(&mut events),
+            ..Written::default()
+        };
         if let Some(rows) = self.fold(store, &advance, events).await? {
             written.rows = rows;
             let advanced = self.write(store, &advance, written).await;

@@ -2,11 +2,14 @@
 
 mod builder;
 mod cache;
+mod current;
 mod execute;
 mod instances;
 mod load;
+mod page_token;
 mod promote;
 mod retention;
+mod selection;
 mod sightings;
 mod snapshots;
 mod supervise;
@@ -15,8 +18,11 @@ mod view;
 mod writer;
 
 pub use builder::Builder;
+pub use current::Current;
 pub use execute::{Execute, Receipt};
+pub use page_token::PageToken;
 pub use promote::Promote;
+pub use selection::{RangePage, RowRange, Selection};
 pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 
@@ -85,6 +91,8 @@ struct Inner {
     caches: Typed,
     /// A [`Snapshotter`] for each aggregate that has snapshots.
     snapshotters: Typed,
+    /// A [`ReadModel`](crate::projection::ReadModel) for each type of rows.
+    read_models: Typed,
     workers: Workers,
     reads: Arc<Reads>,
     instances: Arc<Instances<Store>>,
@@ -239,7 +247,10 @@ impl Service {
     /// When the store cannot be read.
     pub async fn parked<P: Projection>(&self, after: Option<&str>) -> Result<Vec<ParkedKey>> {
         const PAGE: usize = 1000;
-        self.inner.store.parked(&(&P::TABLE).into(), after, PAGE).await
+        self.inner
+            .store
+            .parked(&(&P::TABLE).into(), after, PAGE)
+            .await
     }
 
     /// Asks the workers of this version, in whatever instance they run, to try a parked key again,

@@ -8,9 +8,10 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
-    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, Schema, Segment, Snapshot,
-    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowQuery, RowsAt,
+    Schema, Segment, Select, Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -305,13 +306,16 @@ impl EventStore for Store {
         to!(self.read_rows(table, keys).await)
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        to!(self.scan_rows(table, after, limit).await)
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        to!(self.read_rows_at(table, keys).await)
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        to!(self.query_rows(table, query).await)
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        to!(self.count_rows(table, select).await)
     }
 
     async fn advance_stream(

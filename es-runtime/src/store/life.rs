@@ -8,11 +8,11 @@
 
 use std::time::Duration;
 
-use super::{ParkedKey, Table};
 use super::projection::{
     Change, Comparison, Handover, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
     ProjectionKind, ProjectionState, Sighting, SliceState,
 };
+use super::{ParkedKey, Table};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, Timestamp};
 
@@ -65,6 +65,7 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         comparison: None,
         comparison_wanted: false,
         parked: 0,
+        tables: Vec::new(),
         run: None,
         read: None,
     };

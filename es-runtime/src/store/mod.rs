@@ -17,11 +17,12 @@ pub(crate) mod instance;
 pub(crate) mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
+mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-mod parked;
 mod projection;
 mod published;
+mod query;
 mod read;
 #[cfg(feature = "runtime")]
 mod replay;
@@ -34,6 +35,8 @@ pub mod sqlite;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
+#[cfg(feature = "runtime")]
+mod unique;
 #[cfg(feature = "runtime")]
 mod wake;
 
@@ -54,6 +57,7 @@ pub use projection::{
     SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
+pub use query::{RowPlace, RowQuery, RowsAt, Select};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
@@ -63,9 +67,13 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
-pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
 #[cfg(feature = "runtime")]
-pub use tx::Tx;
+pub(crate) use table::not_prepared;
+pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
+#[cfg(feature = "runtime")]
+pub use tx::{HandlerError, Tx};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use sql::is_transient;
 
 use std::future::Future;
 use std::time::Duration;
@@ -322,6 +330,12 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Moves a read model's cursor and writes what the page makes, in one transaction.
+    ///
+    /// What is unique is unique in all rows as they are after the changes: two of them may swap it.
+    ///
+    /// # Errors
+    /// [`is_not_unique`](crate::Error::is_not_unique) for the first of the new rows that holds what
+    /// only one row may hold, and another row or a change before it holds. Nothing was written.
     fn advance_rows(
         &self,
         advance: Advance,
@@ -336,13 +350,30 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         keys: Vec<String>,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
 
-    /// The rows after the key `after`, by key, at most `limit`.
-    fn scan_rows(
+    /// The rows of these keys, and the positions of the log that they reflect: as both were at one
+    /// moment.
+    ///
+    /// # Errors
+    /// When nobody prepared the read model, or it is retired.
+    fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<RowsAt>> + Send;
+
+    /// The rows that the query asks for, in its order.
+    fn query_rows(
+        &self,
+        table: &Table,
+        query: &RowQuery,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// How many rows these are.
+    fn count_rows(
+        &self,
+        table: &Table,
+        select: &Select,
+    ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Moves an integration stream's cursor and adds its events, in one transaction.
     fn advance_stream(

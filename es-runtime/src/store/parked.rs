@@ -22,6 +22,19 @@ pub struct ParkedKey {
     pub requested: bool,
 }
 
+#[cfg(feature = "runtime")]
+impl ParkedKey {
+    /// Why the row is not what was asked for.
+    pub(crate) fn error(self, projection: &super::ProjectionId) -> crate::Error {
+        crate::Error::new(crate::error::Kind::Parked {
+            projection: projection.to_string(),
+            key: self.key,
+            position: self.position,
+            reason: self.reason,
+        })
+    }
+}
+
 /// What a move of a cursor changes of the keys that are parked.
 ///
 /// The law: what the mover believes of a parked key is compared, as the cursor is. If another

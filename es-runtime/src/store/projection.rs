@@ -140,6 +140,9 @@ pub struct ProjectionState {
     pub comparison_wanted: bool,
     /// How many keys are set aside, since an event failed.
     pub parked: u64,
+    /// The tables of a hand-written projection, without the version. None for a read model, whose
+    /// one table has its name.
+    pub tables: Vec<String>,
     /// The last instance that ran its code.
     pub run: Option<Sighting>,
     /// The last instance that read it.
@@ -239,10 +242,33 @@ pub struct Lineage {
 }
 
 impl Lineage {
+    /// The names, without the version, of the tables of a version of `id`.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn tables(&self, id: &ProjectionId, version: u32) -> Vec<ProjectionId> {
+        let state = self.versions.get(&version);
+        let tables = state.map_or(&[][..], |state| &state.tables);
+        let named = |name: &String| ProjectionId {
+            name: name.clone(),
+            version,
+            ..id.clone()
+        };
+        match tables {
+            [] => vec![named(&id.name)],
+            tables => tables.iter().map(named).collect(),
+        }
+    }
+
     /// The version that is live.
     pub fn live(&self) -> Option<u32> {
         let live = |(_, state): &(&u32, &ProjectionState)| state.phase == Phase::Live;
         self.versions.iter().find(live).map(|(version, _)| *version)
+    }
+
+    /// The names that views have now: the tables of the live version.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn views(&self, id: &ProjectionId) -> Vec<ProjectionId> {
+        let live = self.live().map(|live| self.tables(id, live));
+        live.unwrap_or_default()
     }
 
     /// The version that reacts to the event at this position: exactly one, or nobody to history
@@ -342,6 +368,12 @@ pub struct Written {
     pub rows: Vec<RowChange>,
     /// What changes of the keys that are set aside.
     pub parked: Vec<ParkedChange>,
+}
+
+impl FromIterator<RowChange> for Written {
+    fn from_iter<I: IntoIterator<Item = RowChange>>(rows: I) -> Self {
+        Vec::from_iter(rows).into()
+    }
 }
 
 impl From<Vec<RowChange>> for Written {
@@ -465,6 +497,8 @@ pub(crate) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
     pub comparison_wanted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -475,6 +509,7 @@ impl Record {
             hold: state.hold,
             comparison: state.comparison.clone(),
             comparison_wanted: state.comparison_wanted,
+            tables: state.tables.clone(),
         }
     }
 
@@ -491,6 +526,7 @@ impl Record {
             comparison: self.comparison,
             comparison_wanted: self.comparison_wanted,
             parked: 0,
+            tables: self.tables,
             run: None,
             read: None,
         }

@@ -88,7 +88,9 @@ impl Parked {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let keys = self.0.get(id).into_iter();
         let keys = keys.flat_map(|keys| keys.range::<str, _>((from, Bound::Unbounded)));
-        keys.take(limit).map(|(_, (parked, _))| parked.clone()).collect()
+        keys.take(limit)
+            .map(|(_, (parked, _))| parked.clone())
+            .collect()
     }
 
     pub(super) fn events(&self, id: &ProjectionId, key: &str, limit: usize) -> Vec<Position> {

@@ -190,12 +190,16 @@ pub(super) async fn prepare(
     projection: &ProjectionId,
     fingerprint: &str,
     slices: u16,
+    tables: &[&str],
 ) -> Result<ProjectionState> {
     take_turns(tx).await?;
     let before = read(tx, projection, LOCKED_CURSORS).await?;
     let mut after = before.clone();
     life::prepare(&mut after, projection.version, slices, &occasion(tx).await?);
     if before != after {
+        if let Some(state) = after.versions.get_mut(&projection.version) {
+            state.tables = tables.iter().map(ToString::to_string).collect();
+        }
         let new = "INSERT INTO es.projection (kind, name, version, phase, fingerprint)
                    VALUES ($1, $2, $3, $4, $5)";
         let new = about(new, projection)?.bind(Phase::Building.as_str());
@@ -221,10 +225,30 @@ pub(super) async fn change(
     let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
-            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
-            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::PointView(version) => {
+                let tables = before.tables(projection, version);
+                for table in before.views(projection) {
+                    let kept = tables.iter().any(|kept| kept.name == table.name);
+                    if !kept {
+                        point_view(tx, &table, None).await?;
+                    }
+                }
+                for table in &tables {
+                    point_view(tx, table, Some(version)).await?;
+                }
+            }
+            Effect::DropView => {
+                for table in before.views(projection) {
+                    point_view(tx, &table, None).await?;
+                }
+            }
             Effect::Empty(version) => match projection.kind {
-                ProjectionKind::ReadModel => empty(tx, projection, version).await?,
+                ProjectionKind::ReadModel => {
+                    for table in before.tables(projection, version) {
+                        empty(tx, &table, version).await?;
+                    }
+                    parked::clear(tx, projection).await?;
+                }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
             Effect::ForgetParked => parked::clear(tx, projection).await?,
@@ -511,7 +535,7 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>
     Ok(())
 }
 
-/// Takes all rows out of the version's table, which is the one that is changed.
+/// Takes all rows out of the version's table.
 async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
     let name = &projection.name;
     let empty = format!("SET LOCAL lock_timeout = '5s'; TRUNCATE \"{name}_v{version}\"");
@@ -519,7 +543,7 @@ async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<(
         .execute(&mut **tx)
         .await
         .map_err(failed("emptying a read model's table"))?;
-    parked::clear(tx, projection).await
+    Ok(())
 }
 
 /// Takes all events out of a stream's version that nobody has been served.

@@ -12,9 +12,10 @@ mod life;
 mod log;
 mod notify;
 mod options;
-mod pool;
 mod parked;
+mod pool;
 mod projections;
+mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
@@ -40,9 +41,10 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
-    ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt, Schema,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -307,7 +309,7 @@ impl EventStore for PostgresStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -423,19 +425,26 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::rows(
+        read!(self, "reading rows", |db| read_rows::of_keys(
             db, table, &keys
         ))
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::scan(
-            db, table, after, limit
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        read!(self, "reading rows", |db| read_rows::of_keys_at(
+            db, table, &keys
+        ))
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read!(self, "reading rows", |db| read_rows::query(
+            db, table, query
+        ))
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read!(self, "counting rows", |db| read_rows::count(
+            db, table, select
         ))
     }
 

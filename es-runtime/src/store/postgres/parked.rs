@@ -184,20 +184,26 @@ pub(super) async fn request(tx: &mut Tx, id: &ProjectionId, key: Option<&str>) -
 }
 
 /// Gives up what waits for a key, and answers what that was.
-pub(super) async fn give_up(tx: &mut Tx, id: &ProjectionId, key: &str) -> Result<Option<ParkedKey>> {
+pub(super) async fn give_up(
+    tx: &mut Tx,
+    id: &ProjectionId,
+    key: &str,
+) -> Result<Option<ParkedKey>> {
     const GIVE_UP: &str = "
         DELETE FROM es.parked WHERE kind = $1 AND name = $2 AND version = $3 AND key = $4
         RETURNING key, position, reason, attempts, since, waiting, requested";
     dequeue(tx, id, key, None).await?;
     let given_up = about(GIVE_UP, id)?.bind(key);
     let row = given_up.fetch_optional(&mut **tx).await;
-    row.map_err(failed(WRITING))?.as_ref().map(key_of).transpose()
+    row.map_err(failed(WRITING))?
+        .as_ref()
+        .map(key_of)
+        .transpose()
 }
 
 /// Forgets all parked keys: the version begins anew, or is over.
 pub(super) async fn clear(tx: &mut Tx, id: &ProjectionId) -> Result<()> {
-    let events =
-        "DELETE FROM es.parked_event WHERE kind = $1 AND name = $2 AND version = $3";
+    let events = "DELETE FROM es.parked_event WHERE kind = $1 AND name = $2 AND version = $3";
     let keys = "DELETE FROM es.parked WHERE kind = $1 AND name = $2 AND version = $3";
     for statement in [events, keys] {
         run(tx, about(statement, id)?).await?;

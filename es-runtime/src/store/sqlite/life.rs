@@ -172,11 +172,15 @@ pub(super) async fn prepare(
     projection: &ProjectionId,
     fingerprint: &str,
     slices: u16,
+    tables: &[&str],
 ) -> Result<ProjectionState> {
     let before = read(tx, projection).await?;
     let mut after = before.clone();
     life::prepare(&mut after, projection.version, slices, &occasion(tx).await?);
     if before != after {
+        if let Some(state) = after.versions.get_mut(&projection.version) {
+            state.tables = tables.iter().map(ToString::to_string).collect();
+        }
         let new = "INSERT INTO es_projection (kind, name, version, phase, fingerprint)
                    VALUES ($1, $2, $3, $4, $5)";
         let new = about(new, projection).bind(Phase::Building.as_str());
@@ -201,10 +205,30 @@ pub(super) async fn change(
     let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
-            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
-            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::PointView(version) => {
+                let tables = before.tables(projection, version);
+                for table in before.views(projection) {
+                    let kept = tables.iter().any(|kept| kept.name == table.name);
+                    if !kept {
+                        point_view(tx, &table, None).await?;
+                    }
+                }
+                for table in &tables {
+                    point_view(tx, table, Some(version)).await?;
+                }
+            }
+            Effect::DropView => {
+                for table in before.views(projection) {
+                    point_view(tx, &table, None).await?;
+                }
+            }
             Effect::Empty(version) => match projection.kind {
-                ProjectionKind::ReadModel => empty(tx, projection, version).await?,
+                ProjectionKind::ReadModel => {
+                    for table in before.tables(projection, version) {
+                        empty(tx, &table, version).await?;
+                    }
+                    parked::clear(tx, projection).await?;
+                }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
             Effect::ForgetParked => parked::clear(tx, projection).await?,
@@ -492,12 +516,12 @@ fn view(name: &str) -> String {
     format!("CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v")
 }
 
-/// Takes all rows out of the version's table, which is the one that is changed.
+/// Takes all rows out of the version's table.
 async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
     let empty = format!("DELETE FROM \"{}_v{version}\"", projection.name);
     let emptied = sqlx::query(AssertSqlSafe(empty)).execute(&mut **tx).await;
     emptied.map_err(failed("emptying a read model's table"))?;
-    parked::clear(tx, projection).await
+    Ok(())
 }
 
 /// Takes all events out of a stream's version that nobody has been served.

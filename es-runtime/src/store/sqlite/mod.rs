@@ -7,10 +7,11 @@ mod committer;
 mod instances;
 mod life;
 mod log;
+mod parked;
 #[cfg(test)]
 mod plans;
-mod parked;
 mod projections;
+mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -37,9 +38,10 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
-    ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt, Schema,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -360,7 +362,7 @@ impl EventStore for SqliteStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -478,16 +480,19 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        projections::rows(&self.readers, table, keys).await
+        read_rows::of_keys(&self.readers, table, keys).await
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        projections::scan(&self.readers, table, after, limit).await
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        read_rows::of_keys_at(&self.readers, table, keys).await
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read_rows::query(&self.readers, table, query).await
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read_rows::count(&self.readers, table, select).await
     }
 
     async fn advance_stream(

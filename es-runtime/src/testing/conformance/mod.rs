@@ -20,9 +20,11 @@
 
 mod cursors;
 mod dropped;
+mod found;
 mod instances;
 mod log;
 mod order;
+mod parked;
 mod reading;
 mod rows;
 mod segments;
@@ -116,11 +118,18 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     snapshots::they_can_be_removed(subject.fresh().await).await?;
     cursors::cursors_are_fenced(subject.fresh().await, seed).await?;
     cursors::versions_live_side_by_side(subject.fresh().await).await?;
+    parked::they_move_with_the_cursor(subject).await?;
+    parked::they_are_fenced(subject.fresh().await).await?;
+    parked::people_decide(subject.fresh().await).await?;
+    parked::they_hold_up_a_promotion(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     log::a_transaction_ends_with_its_append(subject.fresh().await).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
+    rows::rows_come_with_their_cursor(subject.fresh().await, seed).await?;
+    found::rows_are_found_by_their_values(subject.fresh().await, seed).await?;
+    found::what_is_unique_stays_unique(subject.fresh().await, seed).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
     reading::large_events_come_page_by_page(subject.fresh().await).await?;
