@@ -241,7 +241,6 @@ mod tests {
             name,
             kind,
             nullable: false,
-            index: false,
         }
     }
 

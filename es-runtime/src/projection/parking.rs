@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, StoredEventRef, slice_of};
 use crate::runtime::panic_text;
 use crate::store::{
-    Claimed, EventStore, LogQuery, ParkedChange, ParkedKey, ProjectionId, Row, StillParked, Value, Written,
+    Claimed, EventStore, LogQuery, ParkedChange, ParkedKey, ProjectionId, Row, StillParked, Value,
+    Written,
 };
 
 /// More keys than this are not parked: what fails then is not about single keys.

@@ -15,8 +15,8 @@ use super::{Fold, Projection};
 use crate::error::Result;
 use crate::event::{Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
 use crate::store::{
-    Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState,
-    RowChange, StillParked, Written,
+    Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState, RowChange,
+    StillParked, Written,
 };
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.

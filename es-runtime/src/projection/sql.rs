@@ -121,15 +121,10 @@ type Applied<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send 
 
 /// An event of any family on its way into the tables of `P`.
 trait Applying<P>: Send + Sync {
-    fn key(&self) -> String;
     fn apply<'a>(&'a self, projection: &'a P, tx: &'a mut Tx) -> Applied<'a>;
 }
 
 impl<P: Apply<E>, E: Event> Applying<P> for Recorded<E> {
-    fn key(&self) -> String {
-        P::key(self)
-    }
-
     fn apply<'a>(&'a self, projection: &'a P, tx: &'a mut Tx) -> Applied<'a> {
         Box::pin(projection.apply(self, tx))
     }
@@ -369,12 +364,24 @@ impl<S: EventStore, P: SqlProjection> Work<S> for Handwritten<P> {
         if is_new {
             let projection = || P::id().to_string();
             let created = P::create(&mut tx).await;
-            created.map_err(|why| Error::caused_by(Kind::Uncreated { projection: projection() }, why))?;
+            created.map_err(|why| {
+                Error::caused_by(
+                    Kind::Uncreated {
+                        projection: projection(),
+                    },
+                    why,
+                )
+            })?;
             for table in P::TABLES {
                 let table = format!("{table}_v{}", P::VERSION);
                 if !tx.has_table(&table).await? {
                     let why = format!("there is no table `{table}`");
-                    return Err(Error::caused_by(Kind::Uncreated { projection: projection() }, why));
+                    return Err(Error::caused_by(
+                        Kind::Uncreated {
+                            projection: projection(),
+                        },
+                        why,
+                    ));
                 }
             }
         }

@@ -589,17 +589,19 @@ fn retirable(
 
 /// Whether the stored columns are the declared ones.
 pub(crate) fn same_columns(table: &Table, stored: &str) -> Result<()> {
-    let declared = table.fingerprint();
+    same(&table.into(), stored, &table.fingerprint())
+}
+
+/// Whether what was stored of a version is what is declared.
+pub(crate) fn same(projection: &ProjectionId, stored: &str, declared: &str) -> Result<()> {
     if stored == declared {
         return Ok(());
     }
-    let (projection, stored) = (table.to_string(), stored.to_owned());
+    let (projection, stored) = (projection.to_string(), stored.to_owned());
+    let declared = declared.to_owned();
     Err(Error::new(Kind::ChangedColumns {
         projection,
         stored,
         declared,
     }))
 }
-
-#[cfg(test)]
-mod tests;

@@ -67,13 +67,13 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use sql::is_transient;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::{HandlerError, Tx};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use sql::is_transient;
 
 use std::future::Future;
 use std::time::Duration;

@@ -371,7 +371,9 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
             let classes = ["40", "53", "55", "57", "58", "08"];
             match code.len() {
                 5 => classes.iter().any(|class| code.starts_with(class)),
-                _ => matches!(code.parse::<i64>(), Ok(code) if matches!(code & 0xff, 5 | 6 | 10 | 13)),
+                _ => {
+                    matches!(code.parse::<i64>(), Ok(code) if matches!(code & 0xff, 5 | 6 | 10 | 13))
+                }
             }
         }
         Some(None) => false,

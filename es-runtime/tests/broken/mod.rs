@@ -529,9 +529,9 @@ impl EventStore for BrokenStore {
             }
             Fault::ForgottenRows => written.rows.clear(),
             Fault::TwoSteps => {
-                let moved = kept
-                    .advance_rows(advance.clone(), table, Written::default())
-                    .await?;
+                let mut first = Written::default();
+                first.parked = std::mem::take(&mut written.parked);
+                let moved = kept.advance_rows(advance.clone(), table, first).await?;
                 if moved == Advanced::Moved {
                     yield_now().await;
                     let from = advance.to;

@@ -286,7 +286,8 @@ async fn what_fails_for_everybody_stops_it_visibly() -> Result<()> {
         matches!(status.health, Health::Stopped { .. }),
         "{status:?}"
     );
-    assert_eq!((status.cursor, status.parked), (Position::START, 0));
+    // The first page was still about single keys.
+    assert_eq!((status.cursor.get(), status.parked), (1000, 1000));
     Ok(())
 }
 

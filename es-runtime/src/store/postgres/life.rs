@@ -558,16 +558,19 @@ async fn unpublish(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Resu
 /// Drops the table of a version that is retired: the lock on it is asked for a moment only, and the
 /// log has no part in it.
 pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
-    let state = state(tx, projection).await?;
+    let lineage = read(tx, projection, CURSORS).await?;
+    let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
     if !retired || projection.kind == ProjectionKind::Stream {
         return Ok(());
     }
-    let ProjectionId { name, version, .. } = projection;
-    let drop = format!("SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS \"{name}_v{version}\"");
-    sqlx::raw_sql(AssertSqlSafe(drop))
-        .execute(&mut **tx)
-        .await
-        .map_err(failed("dropping a read model's table"))?;
+    for ProjectionId { name, version, .. } in lineage.tables(projection, projection.version) {
+        let drop =
+            format!("SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS \"{name}_v{version}\"");
+        sqlx::raw_sql(AssertSqlSafe(drop))
+            .execute(&mut **tx)
+            .await
+            .map_err(failed("dropping a read model's table"))?;
+    }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod streams;
 mod types;
 mod url;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;

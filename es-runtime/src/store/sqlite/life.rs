@@ -538,22 +538,43 @@ const AT_ONCE: u32 = 10_000;
 /// Takes some rows out of the table of a version that is retired, and the table with the last of
 /// them. Answers whether it is gone.
 pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Result<bool> {
-    const DOING: &str = "dropping a read model's table";
-    let state = state(tx, projection).await?;
+    let lineage = read(tx, projection).await?;
+    let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
-    let table = format!("{}_v{}", projection.name, projection.version);
+    if !retired || projection.kind == ProjectionKind::Stream {
+        return Ok(true);
+    }
+    for table in lineage.tables(projection, projection.version) {
+        if !remove_some(tx, &table).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes rows out of a table, and drops it when it is empty; whether it is gone.
+async fn remove_some(tx: &mut Tx, table: &ProjectionId) -> Result<bool> {
+    const DOING: &str = "dropping a read model's table";
+    let table = format!("{}_v{}", table.name, table.version);
     let there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
     let there = sqlx::query_scalar::<_, i64>(there).bind(&table);
     let there = there.fetch_one(&mut **tx).await.map_err(failed(DOING))? > 0;
-    if !retired || !there || projection.kind == ProjectionKind::Stream {
+    if !there {
         return Ok(true);
     }
-    let delete = format!(
-        "DELETE FROM \"{table}\" WHERE \"key\" IN (SELECT \"key\" FROM \"{table}\" LIMIT {AT_ONCE})"
-    );
-    let deleted = sqlx::query(AssertSqlSafe(delete)).execute(&mut **tx).await;
-    if deleted.map_err(failed(DOING))?.rows_affected() > 0 {
-        return Ok(false);
+    // Ours have a `key`, and most others a `rowid`; the rest goes at once.
+    let by = "SELECT name FROM pragma_table_info($1) WHERE name = 'key'
+              UNION ALL SELECT 'rowid' FROM pragma_table_list($1) WHERE wr = 0 LIMIT 1";
+    let by = sqlx::query_scalar::<_, String>(by).bind(&table);
+    let by = by.fetch_optional(&mut **tx).await.map_err(failed(DOING))?;
+    if let Some(by) = by {
+        let delete = format!(
+            "DELETE FROM \"{table}\" WHERE \"{by}\" IN (SELECT \"{by}\" FROM \"{table}\" LIMIT {AT_ONCE})"
+        );
+        let deleted = sqlx::query(AssertSqlSafe(delete)).execute(&mut **tx).await;
+        if deleted.map_err(failed(DOING))?.rows_affected() > 0 {
+            return Ok(false);
+        }
     }
     let drop = sqlx::query(AssertSqlSafe(format!("DROP TABLE \"{table}\"")));
     drop.execute(&mut **tx).await.map_err(failed(DOING))?;

@@ -18,6 +18,7 @@ mod segment;
 mod snapshots;
 mod streams;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use sqlx;
 pub use sqlx::SqliteConnection;
 
