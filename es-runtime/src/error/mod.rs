@@ -114,6 +114,7 @@ impl Error {
                 | Kind::NoPrimary { .. }
                 | Kind::Unapplied { .. }
                 | Kind::OtherInstances
+                | Kind::Locked { .. }
         )
     }
 

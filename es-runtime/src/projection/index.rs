@@ -35,8 +35,11 @@ use crate::store::{IndexDef, Row};
 /// [`View::range`](crate::View::range), [`View::unique`](crate::View::unique).
 pub struct Index<P, C, K = Many> {
     place: usize,
-    of: PhantomData<fn() -> (P, C, K)>,
+    of: PhantomData<Of<P, C, K>>,
 }
+
+/// None of them is held.
+type Of<P, C, K> = fn() -> (P, C, K);
 
 /// An index on what no two rows may hold; see [`Index`].
 pub type Unique<P, C> = Index<P, C, One>;

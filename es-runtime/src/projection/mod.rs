@@ -3,6 +3,10 @@
 
 mod column;
 #[cfg(feature = "runtime")]
+mod compare;
+#[cfg(feature = "runtime")]
+mod courtesy;
+#[cfg(feature = "runtime")]
 mod driver;
 mod fold;
 mod index;
@@ -10,6 +14,8 @@ mod index;
 mod kept;
 #[cfg(feature = "runtime")]
 mod parking;
+#[cfg(feature = "runtime")]
+mod progress;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
@@ -21,6 +27,10 @@ mod tail;
 
 pub use column::{Column, OutOfRange, Stored};
 #[cfg(feature = "runtime")]
+pub use compare::Compared;
+#[cfg(feature = "runtime")]
+pub(crate) use compare::{Comparer, Comparing, Found};
+#[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]
 pub(crate) use driver::{Part, Work, run};
@@ -28,6 +38,8 @@ pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
 pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
+#[cfg(feature = "runtime")]
+pub use progress::Progress;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 #[cfg(feature = "runtime")]

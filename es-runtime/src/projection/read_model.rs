@@ -20,9 +20,10 @@ use crate::store::{
 };
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
-const KEPT: usize = 64 << 20;
-/// Events that are decoded or folded before other tasks have their turn.
-const AT_ONCE: usize = 256;
+const KEPT: usize = 32 << 20;
+/// Events that are decoded and folded before other tasks have their turn: less than a page, so that
+/// a large page is not in memory twice.
+const AT_ONCE: usize = 1000;
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
@@ -38,10 +39,9 @@ impl<P: Projection> Clone for ReadModel<P> {
     fn clone(&self) -> Self {
         let source = |source: &Source<P>| Source { ..*source };
         let sources = self.sources.iter().map(source).collect();
-        let slices = self.slices.clone();
         Self {
             sources,
-            slices,
+            slices: self.slices.clone(),
             kept: Kept::new(KEPT),
             parking: Parking::default(),
         }
@@ -105,13 +105,12 @@ impl<P: Projection> ReadModel<P> {
             .find(|source| source.aggregate == aggregate)
     }
 
-    /// Decodes the events of the page that concern this read model: all of its families' streams,
-    /// with those of their keys that are this part's.
-    async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
-        let mut events = Vec::with_capacity(page.len());
-        for (n, event) in page.iter().enumerate() {
+    /// Decodes those of the events that concern this read model: all of its families' streams, with
+    /// those of their keys that are this part's.
+    fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
+        let mut events = Vec::with_capacity(AT_ONCE);
+        for event in stored {
             self.decode_one(event, &mut events)?;
-            breathe(n).await;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -121,33 +120,45 @@ impl<P: Projection> ReadModel<P> {
         Ok(events)
     }
 
-    /// The rows that the events make; nothing if a key fails.
+    /// What the page makes; nothing if a key fails.
     async fn fold<S: EventStore>(
         &mut self,
         store: &S,
         advance: &Advance,
-        events: Decoded<P>,
-    ) -> Result<Option<Vec<RowChange>>> {
+        page: &StoredEvents,
+    ) -> Result<Option<Written>> {
+        let mut written = Written::default();
         self.kept.begin(advance);
-        let keys = events.iter().flat_map(|(keys, _)| keys);
-        let missing = self.kept.missing(keys.map(String::as_str));
-        if !missing.is_empty() {
-            let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
-            if self.kept.add(missing, rows).is_err() {
-                return Ok(None);
-            }
-        }
-        for (n, (keys, event)) in events.into_iter().enumerate() {
-            for key in keys {
-                let fold = || self.kept.change(key, |row| event.fold(row));
-                // After a panic, nothing that is kept is believed.
-                if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+        let mut stored = page.iter();
+        while stored.len() > 0 {
+            let mut events = self.decode(stored.by_ref().take(AT_ONCE))?;
+            written.parked.extend(self.parking.hold_back(&mut events));
+            let keys = events.iter().flat_map(|(keys, _)| keys);
+            let missing = self.kept.missing(keys.map(String::as_str));
+            if !missing.is_empty() {
+                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+                if self.kept.add(missing, rows).is_err() {
                     return Ok(None);
                 }
             }
-            breathe(n).await;
+            for (keys, event) in events {
+                for key in keys {
+                    let fold = || self.kept.change(key, |row| event.fold(row));
+                    // After a panic, nothing that is kept is believed.
+                    if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+                        return Ok(None);
+                    }
+                }
+            }
+            if stored.len() > 0 {
+                yield_now().await;
+            }
         }
-        Ok(self.kept.changes().ok())
+        let Ok(rows) = self.kept.changes() else {
+            return Ok(None);
+        };
+        written.rows = rows;
+        Ok(Some(written))
     }
 
     /// Does again, event by event, what failed as a page: keys that fail are parked.
@@ -157,7 +168,7 @@ impl<P: Projection> ReadModel<P> {
         advance: &Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        let mut events = self.decode(page).await?;
+        let mut events = self.decode(page.iter())?;
         let waiting = self.parking.hold_back(&mut events);
         let events = by_key(events);
         let rows = store.read_rows(&P::TABLE, events.keys().cloned().collect());
@@ -274,13 +285,6 @@ fn by_key<P>(events: Decoded<P>) -> Events<P> {
     sorted
 }
 
-/// Gives other tasks of the process their turn now and then.
-async fn breathe(done: usize) {
-    if done % AT_ONCE == AT_ONCE - 1 {
-        yield_now().await;
-    }
-}
-
 impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     fn id(&self) -> ProjectionId {
         (&P::TABLE).into()
@@ -292,6 +296,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
         store.prepare_table(&P::TABLE).await
+    }
+
+    async fn complete(&mut self, store: &S) -> Result<()> {
+        store.complete_table(&P::TABLE).await
     }
 
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
@@ -312,13 +320,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        let mut events = self.decode(page).await?;
-        let mut written = Written {
-            parked: self.parking.hold_back(&mut events),
-            ..Written::default()
-        };
-        if let Some(rows) = self.fold(store, &advance, events).await? {
-            written.rows = rows;
+        if let Some(written) = self.fold(store, &advance, page).await? {
             let advanced = self.write(store, &advance, written).await;
             match advanced {
                 Err(error) if error.is_not_unique() => {}

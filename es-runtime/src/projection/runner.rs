@@ -6,13 +6,16 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Position, StoredEvents};
 use crate::store::{Advanced, Claimed, Phase};
 
-/// Events in one transaction.
+/// Events in one transaction, where it follows the log.
 const PAGE: usize = 1000;
+/// Events in one transaction, where it is far behind: rows that several of them touch are written
+/// once.
+const LARGE_PAGE: usize = 50_000;
 /// The longest pause between two attempts.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// How long somebody else may stand still before it is looked at again.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long nothing may happen before it is looked at what changed.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// As [`LOOK`], where it goes on in a moment.
 const GLANCE: Duration = Duration::from_millis(10);
 
@@ -23,8 +26,8 @@ pub(crate) struct Runner {
     epoch: u64,
     /// Where it must not go on.
     hold: Option<Position>,
-    /// Whether it looked at the claim since there was nothing to read.
-    looked: bool,
+    /// Whether it has a long way to go: the last page was full.
+    behind: bool,
     failures: u32,
 }
 
@@ -51,7 +54,7 @@ impl Runner {
             cursor: Position::START,
             epoch: 0,
             hold: None,
-            looked: true,
+            behind: false,
             failures: 0,
         }
     }
@@ -82,12 +85,24 @@ impl Runner {
 
     fn read_on(&self) -> Step {
         let after = self.cursor;
-        let room = self.hold.map(|hold| hold.get().saturating_sub(after.get()));
-        let room = room.map(|room| usize::try_from(room).unwrap_or(PAGE));
-        match room.unwrap_or(PAGE).min(PAGE) {
+        match self.limit(after) {
             0 => Step::Rest { time: GLANCE },
             limit => Step::Read { after, limit },
         }
+    }
+
+    /// How many events may be read behind `after`.
+    fn limit(&self, after: Position) -> usize {
+        let page = if self.behind { LARGE_PAGE } else { PAGE };
+        let room = self.hold.map(|hold| hold.get().saturating_sub(after.get()));
+        room.map_or(page, |room| usize::try_from(room).unwrap_or(page).min(page))
+    }
+
+    /// What will be read once the present page, which ends at `to`, is applied; nothing where that
+    /// is not worth while.
+    pub(crate) fn ahead(&self, to: Position) -> Option<(Position, usize)> {
+        let limit = self.limit(to);
+        (self.behind && limit > 0).then_some((to, limit))
     }
 
     /// A page was read.
@@ -105,22 +120,18 @@ impl Runner {
             to = event.position;
         }
         let from = self.cursor;
+        // A page may end before its limit, when it is large.
+        self.behind = page.len() >= PAGE;
         if from != to {
-            self.looked = false;
             return Ok(Step::Apply { from, to });
         }
-        // Before it waits again, it looks whether somebody changed something.
-        self.looked = !self.looked;
-        Ok(if self.looked {
-            Step::Claim
-        } else {
-            Step::Wait { after: from }
-        })
+        Ok(Step::Wait { after: from })
     }
 
-    /// It waited for the log to grow.
-    pub(crate) fn waited(&self) -> Step {
-        self.read_on()
+    /// It waited for the log to grow; `stale` says that what it knows is old: somebody may have
+    /// changed something.
+    pub(crate) fn waited(&self, stale: bool) -> Step {
+        if stale { Step::Claim } else { self.read_on() }
     }
 
     /// A page was applied, or another instance was faster.
@@ -205,13 +216,10 @@ mod tests {
         let after = to;
         let next = runner.applied(to, Advanced::Moved);
         assert_eq!(next, Step::Read { after, limit: PAGE });
-        // It looks at what it must know once, and waits then.
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
-        let next = runner.claimed(1, &claimed(true, 7, |_| {}));
-        assert_eq!(next, Step::Read { after, limit: PAGE });
         assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after });
-        assert_eq!(runner.waited(), Step::Read { after, limit: PAGE });
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
+        assert_eq!(runner.waited(false), Step::Read { after, limit: PAGE });
+        // Where nothing happens for long, it looks at what it must know.
+        assert_eq!(runner.waited(true), Step::Claim);
     }
 
     #[test]
@@ -258,6 +266,23 @@ mod tests {
         assert_eq!(next, Step::Read { after, limit: 2 });
         let next = runner.applied(Position::new(5), Advanced::Moved);
         assert_eq!(next, Step::Rest { time: GLANCE });
+    }
+
+    #[test]
+    fn pages_are_large_where_it_is_far_behind() {
+        let mut runner = at(0);
+        let full = u64::try_from(PAGE).unwrap();
+        assert_eq!(runner.ahead(Position::new(full)), None);
+        runner.read(&page(1..=full)).unwrap();
+        let (to, limit) = (Position::new(full), LARGE_PAGE);
+        assert_eq!(runner.ahead(to), Some((to, limit)));
+        let next = runner.applied(to, Advanced::Moved);
+        assert_eq!(next, Step::Read { after: to, limit });
+        runner.read(&page([full + 1])).unwrap();
+        let after = to.next();
+        assert_eq!(runner.ahead(after), None);
+        let next = runner.applied(after, Advanced::Moved);
+        assert_eq!(next, Step::Read { after, limit: PAGE });
     }
 
     #[test]

@@ -389,6 +389,10 @@ impl<S: EventStore, P: SqlProjection> Work<S> for Handwritten<P> {
         Ok(state)
     }
 
+    async fn complete(&mut self, _: &S) -> Result<()> {
+        Ok(())
+    }
+
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
         self.parking.claimed(slices, claimed);
     }

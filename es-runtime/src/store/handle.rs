@@ -10,7 +10,7 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
     ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowQuery, RowsAt,
-    Schema, Segment, Select, Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery,
+    Schema, Segment, Select, Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery,
     StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
@@ -230,6 +230,10 @@ impl EventStore for Store {
         to!(self.prepare_table(table).await)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        to!(self.complete_table(table).await)
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         to!(self.prepare_stream(stream).await)
     }
@@ -262,6 +266,10 @@ impl EventStore for Store {
         limit: usize,
     ) -> Result<Vec<Position>> {
         to!(self.parked_events(id, key, limit).await)
+    }
+
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        to!(self.lineage(projection).await)
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
@@ -316,6 +324,10 @@ impl EventStore for Store {
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
         to!(self.count_rows(table, select).await)
+    }
+
+    async fn still(&self) -> Result<Still> {
+        to!(self.still().await)
     }
 
     async fn advance_stream(

@@ -32,6 +32,8 @@ mod snapshot;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "runtime")]
+mod still;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
@@ -52,9 +54,9 @@ pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
 pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
-    Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
-    Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
-    SliceState, Written,
+    Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
+    LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
+    Sighting, SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
@@ -69,6 +71,8 @@ pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use sql::is_transient;
+#[cfg(feature = "runtime")]
+pub use still::Still;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
@@ -250,6 +254,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// A known version stays divided as it is.
     fn prepare_table(&self, table: &Table) -> impl Future<Output = Result<ProjectionState>> + Send;
 
+    /// Makes what a table goes without while history is loaded into it, because it is faster made
+    /// afterwards: before the version is complete. Does nothing where it is made already.
+    fn complete_table(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
+
     /// Makes an integration stream known and answers where its projection stands.
     fn prepare_stream(
         &self,
@@ -266,6 +274,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     fn projections(
         &self,
     ) -> impl Future<Output = Result<Vec<(ProjectionId, ProjectionState)>>> + Send;
+
+    /// All versions of one read model or stream, and who reacts to what; none if no instance ever
+    /// prepared one.
+    fn lineage(&self, projection: &ProjectionId) -> impl Future<Output = Result<Lineage>> + Send;
 
     /// Changes the life of a version, if the rules allow it: in one transaction, of which all its
     /// workers hear before they go on. Answers all versions as they are then.
@@ -367,6 +379,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         table: &Table,
         query: &RowQuery,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// The projections and their rows as they are at one moment, which is not before this call.
+    #[cfg(feature = "runtime")]
+    fn still(&self) -> impl Future<Output = Result<Still>> + Send;
 
     /// How many rows these are.
     fn count_rows(

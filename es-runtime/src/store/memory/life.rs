@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::parked::Parked;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
+use crate::runtime::without;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, LifeEntry, Lineage, Noted, Phase, ProjectionId,
@@ -14,7 +15,7 @@ use crate::store::{
 };
 
 /// The lives of all versions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     lineages: BTreeMap<(ProjectionKind, String), Lineage>,
     columns: BTreeMap<ProjectionId, String>,
@@ -62,21 +63,35 @@ impl Lives {
         self.find(id).ok_or_else(|| unknown(id))
     }
 
-    pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
-        self.lineage(id)?.versions.remove(&id.version)
-    }
-
-    /// All versions, as they are.
-    fn lineage(&self, id: &ProjectionId) -> Option<Lineage> {
+    /// All versions as they are at this moment: holds and leases end by themselves, and parked keys
+    /// are counted.
+    fn at_present(&self, id: &ProjectionId) -> Option<Lineage> {
         let mut lineage = self.lineages.get(&subject(id))?.clone();
+        life::expire_holds(&mut lineage, now());
+        let now = Instant::now();
         for (version, state) in &mut lineage.versions {
-            let id = ProjectionId {
+            let version = ProjectionId {
                 version: *version,
                 ..id.clone()
             };
-            state.parked = self.parked.count(&id);
+            state.parked = self.parked.count(&version);
+            for slice in &mut state.slices {
+                let lease = self.leases.get(&(version.clone(), slice.slices.start));
+                slice.owner = slice
+                    .owner
+                    .take()
+                    .filter(|_| lease.is_some_and(|until| *until > now));
+            }
         }
         Some(lineage)
+    }
+
+    pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
+        self.at_present(id)?.versions.remove(&id.version)
+    }
+
+    pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
+        self.at_present(id).unwrap_or_default()
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {
@@ -87,20 +102,13 @@ impl Lives {
     pub(super) fn all(&self) -> Vec<(ProjectionId, ProjectionState)> {
         let mut all = Vec::new();
         for ((kind, name), lineage) in &self.lineages {
-            for (version, state) in &lineage.versions {
+            for version in lineage.versions.keys() {
                 let id = ProjectionId {
                     kind: *kind,
                     name: name.clone(),
                     version: *version,
                 };
-                let parked = self.parked.count(&id);
-                all.push((
-                    id,
-                    ProjectionState {
-                        parked,
-                        ..state.clone()
-                    },
-                ));
+                all.extend(self.find(&id).map(|state| (id, state)));
             }
         }
         all
@@ -114,7 +122,7 @@ impl Lives {
         by: &str,
         head: Position,
     ) -> Result<(Lineage, Vec<u32>)> {
-        let before = self.lineage(id).ok_or_else(|| unknown(id))?;
+        let before = self.at_present(id).ok_or_else(|| unknown(id))?;
         let mut after = before.clone();
         let at = Occasion { now: now(), head };
         let effects = life::change(id, &mut after, change, &at)?;
@@ -144,8 +152,7 @@ impl Lives {
         }
         self.told.extend(told);
         self.lineages.insert(subject(id), after);
-        let after = self.lineage(id).ok_or_else(|| unknown(id))?;
-        Ok((after, emptied))
+        Ok((self.lineage(id), emptied))
     }
 
     pub(super) fn told(&self, id: &ProjectionId) -> Vec<LifeEntry> {
@@ -179,8 +186,7 @@ impl Lives {
         if owned {
             self.leases.insert(key, now + claim.lease);
         }
-        let mut lineage = self.lineage(id).ok_or_else(|| unknown(id))?;
-        life::expire_holds(&mut lineage, self::now());
+        let lineage = self.at_present(id).ok_or_else(|| unknown(id))?;
         Ok(Claimed {
             owned,
             cursor,
@@ -211,7 +217,11 @@ impl Lives {
     pub(super) fn stands(&mut self, advance: &Advance) -> Result<bool> {
         let id = &advance.projection;
         match self.slice(id, advance.slice) {
-            Some((slice, epoch)) => Ok(slice.cursor == advance.from && epoch == advance.epoch),
+            Some((slice, epoch)) => {
+                let from = slice.cursor == advance.from || without(Advance::FROM);
+                let knows = epoch == advance.epoch || without(Advance::KNOWING);
+                Ok(from && knows)
+            }
             None => self.find(id).map(|_| false).ok_or_else(|| unknown(id)),
         }
     }

@@ -7,7 +7,7 @@ use crate::event::{Clock, Position, SystemClock};
 use crate::store::{ParkedChange, ParkedKey, ProjectionId, StillParked};
 
 /// The parked keys of all versions, each with the events that wait for it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parked(BTreeMap<ProjectionId, BTreeMap<String, Waiting>>);
 
 type Waiting = (ParkedKey, BTreeSet<Position>);

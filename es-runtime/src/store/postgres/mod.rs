@@ -8,20 +8,21 @@ mod failure;
 mod health;
 mod hosts;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 mod notify;
 mod options;
 mod parked;
 mod pool;
 mod projections;
-mod read_rows;
+pub(super) mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
 mod streams;
 mod types;
 mod url;
+mod view;
 
 pub(super) use self::projections::{advance_in, prepare_in};
 pub use options::PostgresOptions;
@@ -38,6 +39,7 @@ use self::hosts::Hosts;
 use self::notify::Ears;
 use self::pool::{Pool, read};
 use super::group::{Committer, DOING};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
@@ -307,6 +309,13 @@ impl EventStore for PostgresStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        const DOING: &str = "making a read model's indexes";
+        let mut tx = self.write(DOING).await?;
+        projections::make_indexes(&mut tx, table).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
@@ -323,6 +332,12 @@ impl EventStore for PostgresStore {
 
     async fn projections(&self) -> Result<Vec<(ProjectionId, ProjectionState)>> {
         read!(self, "reading projections", |db| life::all(db))
+    }
+
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        read!(self, "reading a projection's versions", |db| life::lineage(
+            db, projection
+        ))
     }
 
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
@@ -447,6 +462,11 @@ impl EventStore for PostgresStore {
         read!(self, "counting rows", |db| read_rows::count(
             db, table, select
         ))
+    }
+
+    async fn still(&self) -> Result<Still> {
+        let tx = self.pool.begin_still("looking at one moment").await?;
+        Ok(Still(StillInner::Postgres(tx)))
     }
 
     async fn advance_stream(

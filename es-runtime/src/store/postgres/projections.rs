@@ -8,14 +8,14 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::{failed, life, parked, read_rows};
+use super::{failed, life, log, parked, read_rows};
 use crate::error::{Error, Result};
 use crate::store::life::{same, same_columns};
 use crate::store::sql::{Dialect, create_index, create_table, index_name};
 use crate::store::unique::{Changes, claims};
 use crate::store::{
-    Advance, Advanced, ColumnKind, ParkedChange, ProjectionId, ProjectionState, Row, RowChange,
-    Table, Value,
+    Advance, Advanced, ColumnKind, ParkedChange, Phase, ProjectionId, ProjectionState, Row,
+    RowChange, Table, Value,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -59,14 +59,24 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
             query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
     }
-    make_indexes(tx, table).await?;
-    life::prepare(tx, &projection, &table.fingerprint(), table.slices, &[]).await
+    let state = life::prepare(tx, &projection, &table.fingerprint(), table.slices, &[]).await?;
+    // A long history is loaded faster without them.
+    if state.phase != Phase::Building || log::head(tx).await?.get() <= SHORT {
+        make_indexes(tx, table).await?;
+    }
+    Ok(state)
 }
+
+/// Events that are loaded about as fast with indexes as without.
+const SHORT: u64 = 10_000;
 
 /// Makes those of the table's indexes that are not there: asked first, since a statement that
 /// finds its index would still wait for whoever writes into the table.
-async fn make_indexes(tx: &mut Tx, table: &Table) -> Result<()> {
+pub(super) async fn make_indexes(tx: &mut Tx, table: &Table) -> Result<()> {
     const DOING: &str = "making a read model's indexes";
+    // As long as it takes: nobody but the version's own workers writes into the table.
+    let patience = sqlx::query("SELECT set_config('statement_timeout', '0', true)");
+    patience.execute(&mut **tx).await.map_err(failed(DOING))?;
     for index in table.indexes.iter().filter(|index| !index.unique) {
         let there = "SELECT to_regclass(quote_ident($1)) IS NOT NULL";
         let there = sqlx::query_scalar(there).bind(index_name(table, index));
@@ -96,7 +106,8 @@ pub(super) const DIALECT: Dialect = Dialect {
         ColumnKind::Text => "text COLLATE \"C\"",
         kind => sql_type(kind),
     },
-    options: "",
+    // Room beside a row for its next state, which then needs no new entry in any index.
+    options: " WITH (fillfactor = 70)",
     // Looked at when the statement ends: two keys may swap what is unique.
     unique: " DEFERRABLE INITIALLY IMMEDIATE",
     parameter: '$',
@@ -129,7 +140,8 @@ pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChang
         query = bind_column(query, column.kind, rows.iter_mut().map(|row| take(row, i)));
     }
     match query.execute(&mut **tx).await {
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+        // Another one than ours, that somebody made, is the database's failure.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() && !claims.is_empty() => {
             let back = sqlx::raw_sql("ROLLBACK TO es_rows")
                 .execute(&mut **tx)
                 .await;

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
-use crate::store::sql::{kind, kind_of};
+use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
     ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
@@ -106,7 +106,10 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
 }
 
 /// All versions, as they are. Outside of a transaction, what is read later may be newer.
-async fn read(connection: &mut SqliteConnection, projection: &ProjectionId) -> Result<Lineage> {
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
     let mut lineage = Lineage::default();
     let now = now();
     let cursors = named(CURSORS, projection).bind(now.as_micros());
@@ -210,16 +213,16 @@ pub(super) async fn change(
                 for table in before.views(projection) {
                     let kept = tables.iter().any(|kept| kept.name == table.name);
                     if !kept {
-                        point_view(tx, &table, None).await?;
+                        point_view(tx, &table, None, change.verb()).await?;
                     }
                 }
                 for table in &tables {
-                    point_view(tx, table, Some(version)).await?;
+                    point_view(tx, table, Some(version), change.verb()).await?;
                 }
             }
             Effect::DropView => {
                 for table in before.views(projection) {
-                    point_view(tx, &table, None).await?;
+                    point_view(tx, &table, None, change.verb()).await?;
                 }
             }
             Effect::Empty(version) => match projection.kind {
@@ -373,7 +376,7 @@ pub(super) async fn told(
     rows.map_err(failed(DOING))?.iter().map(entry).collect()
 }
 
-pub(super) async fn state(
+pub(in crate::store) async fn state(
     connection: &mut SqliteConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
@@ -458,17 +461,17 @@ pub(super) async fn note_seen(
     Ok(())
 }
 
-/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
-/// the fence.
+/// Moves the cursor, unless the mover is fenced.
 ///
 /// # Errors
 /// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     const MOVING: &str = "moving a projection's cursor";
-    let update = "UPDATE es_cursor SET position = $7, failure = NULL, failed_at = NULL
-                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-                    AND position = $5 AND epoch = $6";
-    let update = about(update, &advance.projection)
+    let id = &advance.projection;
+    let update = sqlx::query(AssertSqlSafe(move_cursor("es_cursor")))
+        .bind(kind(id))
+        .bind(&id.name)
+        .bind(id.version)
         .bind(i64::from(advance.slice))
         .bind(signed("position", advance.from.get())?)
         .bind(signed("epoch", advance.epoch)?)
@@ -477,16 +480,18 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
     if done.rows_affected() == 1 {
         return Ok(Advanced::Moved);
     }
-    let known = state(tx, &advance.projection).await?;
-    known.map_or_else(
-        || Err(unknown(&advance.projection)),
-        |_| Ok(Advanced::Fenced),
-    )
+    let known = state(tx, id).await?;
+    known.map_or_else(|| Err(unknown(id)), |_| Ok(Advanced::Fenced))
 }
 
 /// Points the name without a version at this version's table, or at nothing, unless somebody else
 /// has the name.
-async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>) -> Result<()> {
+async fn point_view(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    version: Option<u32>,
+    what: &'static str,
+) -> Result<()> {
     const DOING: &str = "switching a read model's view";
     let name = &projection.name;
     let query = sqlx::query_scalar(
@@ -498,9 +503,9 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>
         .fetch_optional(&mut **tx)
         .await
         .map_err(failed(DOING))?;
-    if let Some(what) = taken {
-        let why = format!("`{name}` is somebody else's {what}: give one of them another name");
-        return Err(life::refused(projection, "promote", why));
+    if let Some(other) = taken {
+        let why = format!("`{name}` is somebody else's {other}: give one of them another name");
+        return Err(life::refused(projection, what, why));
     }
     let drop = format!("DROP VIEW IF EXISTS \"{name}\"");
     let create = version.map(|version| format!("{}{version}\"", view(name)));

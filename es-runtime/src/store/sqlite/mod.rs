@@ -5,13 +5,13 @@
 
 mod committer;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 mod parked;
 #[cfg(test)]
 mod plans;
 mod projections;
-mod read_rows;
+pub(super) mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -35,6 +35,7 @@ use tokio::time::{Instant, sleep};
 use self::committer::Batches;
 use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -360,6 +361,10 @@ impl EventStore for SqliteStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
@@ -378,6 +383,12 @@ impl EventStore for SqliteStore {
         const DOING: &str = "reading projections";
         let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
         life::all(&mut reader).await
+    }
+
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        const DOING: &str = "reading a projection's versions";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::read(&mut reader, projection).await
     }
 
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
@@ -494,6 +505,13 @@ impl EventStore for SqliteStore {
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
         read_rows::count(&self.readers, table, select).await
+    }
+
+    async fn still(&self) -> Result<Still> {
+        // Its first question decides which moment it is.
+        let tx = self.readers.begin().await;
+        let tx = tx.map_err(failed("looking at one moment"))?;
+        Ok(Still(StillInner::Sqlite(tx)))
     }
 
     async fn advance_stream(

@@ -9,9 +9,7 @@ use super::{
     SqliteStore, committer, life, log, parked, projections, read_rows, segment, snapshots, streams,
 };
 use crate::store::sql::select_rows;
-use crate::store::{
-    ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Select, Table, Value,
-};
+use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
 
 const TABLE: Table = Table {
     name: "balances",
@@ -81,14 +79,6 @@ fn queries() -> Vec<RowQuery> {
     queries
 }
 
-/// Without its bounds, if it is a range.
-fn whole(select: &Select) -> Select {
-    match select {
-        Select::Range(index, ..) => Select::Range(*index, Bound::Unbounded, Bound::Unbounded),
-        other => other.clone(),
-    }
-}
-
 /// The steps of a statement that touch every row of a table, sort rows, or index them for once.
 async fn slow_steps(store: &SqliteStore, statement: &str) -> Vec<String> {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -149,7 +139,11 @@ async fn every_read_goes_by_a_key() {
     assert_eq!(first, ["SCAN balances_v1"]);
     for query in queries() {
         let mut steps = slow_steps(&store, &select(&query)).await;
-        if query.after.is_none() && query.select == whole(&query.select) {
+        let whole = |index| RowQuery::range(index, Bound::Unbounded, Bound::Unbounded);
+        if [AMOUNT, BOTH, IBAN]
+            .into_iter()
+            .any(|index| query == whole(index))
+        {
             // From the first one on, in the order of the index.
             steps.retain(|step| !step.starts_with("SCAN balances_v1 USING INDEX balances_v1_by_"));
         }

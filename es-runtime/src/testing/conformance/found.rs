@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use fastrand::Rng;
+use tokio::task::JoinSet;
 
 use super::rows::{advance, change};
 use super::{Check, law};
 use crate::error::Error;
 use crate::store::{
-    Advanced, ColumnDef, ColumnKind, EventStore, IndexDef, Row, RowPlace, RowQuery, Select, Table,
-    Value,
+    Advance, Advanced, ColumnDef, ColumnKind, EventStore, IndexDef, Row, RowPlace, RowQuery,
+    Select, Table, Value,
 };
 
 const fn column(name: &'static str, kind: ColumnKind, nullable: bool) -> ColumnDef {
@@ -287,18 +288,18 @@ pub(super) async fn what_is_unique_stays_unique<S: EventStore>(store: S, seed: u
     store.prepare_table(&UNIQUE).await?;
     let few = |random: &mut Rng| -> Row {
         let text = |n: u8| Value::Text(n.to_string());
-        vec![
+        let mut row = vec![
             text(random.u8(..4)),
-            random
-                .bool()
-                .then(|| text(random.u8(..3)))
-                .unwrap_or(Value::Null),
-            random
-                .bool()
-                .then(|| Value::Integer(random.i64(0..12)))
-                .unwrap_or(Value::Null),
+            text(random.u8(..3)),
+            Value::Integer(random.i64(0..12)),
             Value::Integer(random.i64(0..3)),
-        ]
+        ];
+        for place in [1, 2] {
+            if random.bool() {
+                row[place] = Value::Null;
+            }
+        }
+        row
     };
     let (mut rows, mut at, mut refusals, mut swaps) = (Rows::new(), 0, 0, 0);
     for _ in 0..200 {
@@ -390,5 +391,70 @@ pub(super) async fn what_is_unique_stays_unique<S: EventStore>(store: S, seed: u
         refusals > 0 && swaps > 0,
         "nothing was tried: {refusals} refusals, {swaps} swaps"
     );
+    Ok(())
+}
+
+/// Parts of one table are written at once, and see each other's rows when they are committed.
+pub(super) async fn what_is_unique_is_so_over_all_parts<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "what is unique is held by one row, whichever part writes it";
+    const PARTS: [(u16, &str); 2] = [(0, "a"), (512, "b")];
+    let table = Table {
+        slices: 2,
+        ..UNIQUE
+    };
+    store.prepare_table(&table).await?;
+    let mut cursors = [0, 0];
+    for round in 0..20 {
+        let mut parts = JoinSet::new();
+        for (at, (slice, key)) in cursors.into_iter().zip(PARTS) {
+            let store = store.clone();
+            parts.spawn(async move {
+                let row = vec![
+                    Value::Text(format!("{key} {round}")),
+                    Value::Null,
+                    Value::Integer(round),
+                    Value::Integer(0),
+                ];
+                let advance = Advance {
+                    slice,
+                    ..advance(&table, at, at + 1)
+                };
+                loop {
+                    let changes = vec![change(key, Some(row.clone()))];
+                    match store
+                        .advance_rows(advance.clone(), &table, changes.into())
+                        .await
+                    {
+                        // Two that wait for each other are told so, and one tries again.
+                        Err(error) if error.is_transient() => {}
+                        done => break (key, done),
+                    }
+                }
+            });
+        }
+        let (mut moved, mut refused) = (Vec::new(), Vec::new());
+        for (key, done) in parts.join_all().await {
+            match done {
+                Ok(Advanced::Moved) => moved.push(key),
+                other => refused.push((key, other)),
+            }
+        }
+        law!(
+            LAW,
+            matches!(&*moved, [_]),
+            "round {round}: {moved:?} wrote the same, and {refused:?} did not"
+        );
+        for (key, other) in &refused {
+            let said = other.as_ref().err().and_then(Error::not_unique);
+            law!(
+                LAW,
+                said == Some((key, moved[0])),
+                "round {round}: {key} was told {other:?}"
+            );
+        }
+        for (cursor, (_, key)) in cursors.iter_mut().zip(PARTS) {
+            *cursor += u64::from(moved.contains(&key));
+        }
+    }
     Ok(())
 }

@@ -112,6 +112,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     order::retries_add_nothing(subject.fresh().await, seed).await?;
     rows::rows_and_cursor_move_together(subject).await?;
     rows::rows_have_one_order(subject.fresh().await).await?;
+    rows::one_moment_is_shown(subject.fresh().await).await?;
     snapshots::they_are_found_by_who_made_them(subject).await?;
     snapshots::they_never_go_back(subject.fresh().await, seed).await?;
     snapshots::they_come_with_their_events(subject.fresh().await).await?;
@@ -130,6 +131,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     rows::rows_come_with_their_cursor(subject.fresh().await, seed).await?;
     found::rows_are_found_by_their_values(subject.fresh().await, seed).await?;
     found::what_is_unique_stays_unique(subject.fresh().await, seed).await?;
+    found::what_is_unique_is_so_over_all_parts(subject.fresh().await).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
     reading::large_events_come_page_by_page(subject.fresh().await).await?;
