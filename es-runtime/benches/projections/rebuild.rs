@@ -36,6 +36,7 @@ const FORGET: &str = "
     DROP VIEW IF EXISTS balances;
     DROP TABLE IF EXISTS balances_v1, balances_v2;
     DELETE FROM es.cursor;
+    DELETE FROM es.handover;
     DELETE FROM es.projection";
 
 pub(crate) async fn forget(connection: &mut PgConnection) {

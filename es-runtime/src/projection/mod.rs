@@ -5,11 +5,15 @@ mod column;
 #[cfg(feature = "runtime")]
 mod compare;
 #[cfg(feature = "runtime")]
+mod courtesy;
+#[cfg(feature = "runtime")]
 mod driver;
 mod fold;
 mod index;
 #[cfg(feature = "runtime")]
 mod kept;
+#[cfg(feature = "runtime")]
+mod progress;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
@@ -30,6 +34,8 @@ pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
 pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
+#[cfg(feature = "runtime")]
+pub use progress::Progress;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 

@@ -17,6 +17,8 @@ mod supervise;
 mod versions;
 mod view;
 mod writer;
+#[cfg(doctest)]
+mod wrong_use;
 
 pub use builder::Builder;
 pub use current::Current;

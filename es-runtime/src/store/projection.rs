@@ -331,6 +331,13 @@ pub struct Advance {
 }
 
 impl Advance {
+    /// A guard of every move: it begins where the mover believes.
+    #[cfg(feature = "runtime")]
+    pub(crate) const FROM: &str = "a cursor moves from where it stands";
+    /// Another: the mover knows all changes.
+    #[cfg(feature = "runtime")]
+    pub(crate) const KNOWING: &str = "a cursor moves by who knows all changes";
+
     /// A move of an undivided projection whose life nobody changed yet.
     pub fn new(projection: impl Into<ProjectionId>, from: Position, to: Position) -> Self {
         Self {

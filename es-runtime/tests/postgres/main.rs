@@ -13,6 +13,7 @@ mod pooled;
 mod processes;
 mod refusal;
 mod restore;
+mod row_plans;
 mod sabotage;
 mod snapshots;
 mod standby;

@@ -30,6 +30,7 @@ documents! {
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideReading: "../../../docs/guides/reading.md",
+    GuideReadingViews: "../../../docs/guides/reading-views.md",
     GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
     GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
 use super::{failed, log, view};
@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Timestamp;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
-use crate::store::sql::{kind, kind_of};
+use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
     ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
@@ -428,17 +428,17 @@ pub(super) async fn note_seen(
     Ok(())
 }
 
-/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
-/// the fence.
+/// Moves the cursor, unless the mover is fenced.
 ///
 /// # Errors
 /// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     const MOVING: &str = "moving a projection's cursor";
-    let update = "UPDATE es.cursor SET position = $7, failure = NULL, failed_at = NULL
-                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-                    AND position = $5 AND epoch = $6";
-    let update = about(update, &advance.projection)?
+    let id = &advance.projection;
+    let update = sqlx::query(AssertSqlSafe(move_cursor("es.cursor")))
+        .bind(kind(id))
+        .bind(&id.name)
+        .bind(signed::<i32, _>("version", id.version)?)
         .bind(i32::from(advance.slice))
         .bind(number(advance.from)?)
         .bind(signed::<i64, _>("epoch", advance.epoch)?)
@@ -447,11 +447,8 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
     if done.rows_affected() == 1 {
         return Ok(Advanced::Moved);
     }
-    let known = state(tx, &advance.projection).await?;
-    known.map_or_else(
-        || Err(unknown(&advance.projection)),
-        |_| Ok(Advanced::Fenced),
-    )
+    let known = state(tx, id).await?;
+    known.map_or_else(|| Err(unknown(id)), |_| Ok(Advanced::Fenced))
 }
 
 /// Takes all events out of a stream's version that nobody has been served.

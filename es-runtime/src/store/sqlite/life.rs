@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
-use crate::store::sql::{kind, kind_of};
+use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
     ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
@@ -408,17 +408,17 @@ pub(super) async fn note_seen(
     Ok(())
 }
 
-/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
-/// the fence.
+/// Moves the cursor, unless the mover is fenced.
 ///
 /// # Errors
 /// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     const MOVING: &str = "moving a projection's cursor";
-    let update = "UPDATE es_cursor SET position = $7, failure = NULL, failed_at = NULL
-                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-                    AND position = $5 AND epoch = $6";
-    let update = about(update, &advance.projection)
+    let id = &advance.projection;
+    let update = sqlx::query(AssertSqlSafe(move_cursor("es_cursor")))
+        .bind(kind(id))
+        .bind(&id.name)
+        .bind(id.version)
         .bind(i64::from(advance.slice))
         .bind(signed("position", advance.from.get())?)
         .bind(signed("epoch", advance.epoch)?)
@@ -427,11 +427,8 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
     if done.rows_affected() == 1 {
         return Ok(Advanced::Moved);
     }
-    let known = state(tx, &advance.projection).await?;
-    known.map_or_else(
-        || Err(unknown(&advance.projection)),
-        |_| Ok(Advanced::Fenced),
-    )
+    let known = state(tx, id).await?;
+    known.map_or_else(|| Err(unknown(id)), |_| Ok(Advanced::Fenced))
 }
 
 /// Points the name without a version at this version's table, or at nothing, unless somebody else
