@@ -4,7 +4,6 @@
 //! of the database shows it; then they go on, and that moment is read. Nothing waits for the
 //! reading, and the log and the commands wait for nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,10 +65,10 @@ struct Tried {
 impl Comparisons {
     /// Compares what there is to compare, until it is told to stop.
     pub(super) async fn run(mut self) {
-        let mut tried: HashMap<usize, Tried> = HashMap::new();
+        let mut tried: Vec<_> = self.comparers.iter().map(|_| Tried::default()).collect();
         while !self.stop.is_asked() {
-            for (n, comparer) in self.comparers.iter().enumerate() {
-                self.look(comparer, tried.entry(n).or_default()).await;
+            for (comparer, tried) in self.comparers.iter().zip(&mut tried) {
+                self.look(comparer, tried).await;
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
