@@ -250,6 +250,10 @@ impl EventStore for Store {
         to!(self.change(id, change, by).await)
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        to!(self.lineage(projection).await)
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         to!(self.life(id).await)
     }

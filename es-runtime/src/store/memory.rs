@@ -434,6 +434,10 @@ impl EventStore for MemoryStore {
         Ok(self.state().lives.all())
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        Ok(self.state().lives.lineage(projection))
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         let mut state = self.state();
         let head = state.head();

@@ -271,6 +271,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<Vec<(ProjectionId, ProjectionState)>>> + Send;
 
+    /// All versions of one read model or stream, and who reacts to what; none if no instance ever
+    /// prepared one.
+    fn lineage(&self, projection: &ProjectionId) -> impl Future<Output = Result<Lineage>> + Send;
+
     /// Changes the life of a version, if the rules allow it: in one transaction, of which all its
     /// workers hear before they go on. Answers all versions as they are then.
     ///

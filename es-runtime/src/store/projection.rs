@@ -77,6 +77,7 @@ pub enum Phase {
 }
 
 impl Phase {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     const ALL: [Self; 5] = [
         Self::Building,
         Self::Shadow,
@@ -375,6 +376,7 @@ pub struct RowChange {
     pub row: Option<Row>,
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
     pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
@@ -452,6 +454,11 @@ pub enum Change {
         /// Why.
         reason: String,
     },
+}
+
+impl Change {
+    /// How old a comparison may be at a promotion unless something is said.
+    pub const FRESH: Duration = Duration::from_mins(15);
 }
 
 /// What happened in the life of a version, for people to read.

@@ -585,7 +585,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         change life remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -65,6 +65,9 @@ macro_rules! delegate {
     (@projections $to:ident) => {
         delegate!(@fn $to projections() -> Result<Vec<(ProjectionId, ProjectionState)>>);
     };
+    (@lineage $to:ident) => {
+        delegate!(@fn $to lineage(id: &ProjectionId) -> Result<Lineage>);
+    };
     (@change $to:ident) => {
         delegate!(@fn $to change(id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage>);
     };

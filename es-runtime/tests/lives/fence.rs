@@ -110,22 +110,6 @@ async fn a_change_is_honoured_by_the_batch_under_way(place: Place, name: &str) -
     change(&store, Change::Resume).await;
     bank.caught_up().await?;
     assert_eq!(rows(&store, 1).await.cursor.get(), 5);
-
-    // Held in the middle of the batch.
-    let held = format!("{name}, held");
-    let mut gate = Gate::before(1, &held);
-    happens(&store, &held, 4, false).await;
-    gate.entered().await;
-    let hour = Duration::from_hours(1);
-    let position = es_runtime::event::Position::new(7);
-    change(&store, Change::Hold(Some((position, hour)))).await;
-    gate.opens();
-    let there = async || (state(&store, 1).await.cursor >= position).then_some(());
-    until("it comes to where it is held", there).await;
-    assert_eq!(rows(&store, 1).await.cursor, position);
-    change(&store, Change::Hold(None)).await;
-    bank.caught_up().await?;
-    assert_eq!(rows(&store, 1).await.cursor.get(), 9);
     bank.shutdown().await
 }
 

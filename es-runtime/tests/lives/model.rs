@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use es_runtime::event::Position;
 use es_runtime::store::{
     Change, Claim, EventStore, LifeEntry, Lineage, Phase, ProjectionState, SliceState,
 };
@@ -149,11 +148,10 @@ impl<'p> Fleet<'p> {
             9..12 => Change::Rebuild { reason: reason() },
             12..14 => Change::Pause { reason: reason() },
             14..17 => Change::Resume,
-            17..19 => {
-                let head = self.outside.block_on(self.store.head()).unwrap();
-                let position = self.random.u64(..=head.get());
-                Change::Hold(Some((Position::new(position), time)))
-            }
+            17..19 => Change::Hold {
+                hold: time,
+                lease: time,
+            },
             _ => Change::Retire {
                 quiet: time,
                 forced: self.random.bool().then(reason),
@@ -229,12 +227,8 @@ impl<'p> Fleet<'p> {
         let (place, store) = (self.place, &self.store);
         self.outside.block_on(async {
             for version in &all {
-                for change in [Change::Resume, Change::Hold(None)] {
-                    store
-                        .change(&trail(*version), &change, "the model")
-                        .await
-                        .ok();
-                }
+                let id = trail(*version);
+                store.change(&id, &Change::Resume, "the model").await.ok();
             }
             let bank = bank(&place.connect().await, &all).lease(LEASE);
             let bank = bank.start().await.unwrap();

@@ -26,6 +26,7 @@ documents! {
     TutorialConsumer: "../../../docs/tutorial/6-consumer.md",
     TutorialContract: "../../../docs/tutorial/7-contract.md",
     TutorialKilled: "../../../docs/tutorial/8-killed.md",
+    TutorialInProduction: "../../../docs/tutorial/9-in-production.md",
     GuideTesting: "../../../docs/guides/testing.md",
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
@@ -44,5 +45,6 @@ documents! {
     ReferenceEnvelope: "../../../docs/reference/envelope.md",
     ReferenceFeed: "../../../docs/reference/feed.md",
     ReferenceMetadata: "../../../docs/reference/metadata.md",
+    ReferenceProjectionsCli: "../../../docs/reference/projections-cli.md",
     ReferenceSchemas: "../../../docs/reference/schemas.md",
 }

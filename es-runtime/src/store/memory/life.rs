@@ -86,6 +86,10 @@ impl Lives {
         self.at_present(id)?.versions.remove(&id.version)
     }
 
+    pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
+        self.at_present(id).unwrap_or_default()
+    }
+
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {
         self.find(id)
             .is_some_and(|state| state.phase == Phase::Retired)

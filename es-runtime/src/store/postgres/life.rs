@@ -355,6 +355,13 @@ pub(in crate::store) async fn state(
     Ok(lineage.versions.remove(&projection.version))
 }
 
+pub(super) async fn lineage(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
+    read(connection, projection, CURSORS).await
+}
+
 pub(super) async fn all(
     connection: &mut PgConnection,
 ) -> Result<Vec<(ProjectionId, ProjectionState)>> {

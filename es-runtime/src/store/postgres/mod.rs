@@ -331,6 +331,12 @@ impl EventStore for PostgresStore {
         read!(self, "reading projections", |db| life::all(db))
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        read!(self, "reading a projection's versions", |db| life::lineage(
+            db, projection
+        ))
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         const DOING: &str = "changing a projection's life";
         let mut tx = self.write(DOING).await?;

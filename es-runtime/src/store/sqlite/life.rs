@@ -101,7 +101,10 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
 }
 
 /// All versions, as they are. Outside of a transaction, what is read later may be newer.
-async fn read(connection: &mut SqliteConnection, projection: &ProjectionId) -> Result<Lineage> {
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
     let mut lineage = Lineage::default();
     let now = now();
     let cursors = named(CURSORS, projection).bind(now.as_micros());

@@ -382,6 +382,12 @@ impl EventStore for SqliteStore {
         life::all(&mut reader).await
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        const DOING: &str = "reading a projection's versions";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::read(&mut reader, projection).await
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         const DOING: &str = "changing a projection's life";
         let mut tx = self.write(DOING).await?;
