@@ -3,6 +3,8 @@
 
 mod column;
 #[cfg(feature = "runtime")]
+mod compare;
+#[cfg(feature = "runtime")]
 mod courtesy;
 #[cfg(feature = "runtime")]
 mod driver;
@@ -20,6 +22,10 @@ mod runner;
 mod tail;
 
 pub use column::{Column, OutOfRange, Stored};
+#[cfg(feature = "runtime")]
+pub use compare::Compared;
+#[cfg(feature = "runtime")]
+pub(crate) use compare::{Comparer, Comparing, Found};
 #[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]

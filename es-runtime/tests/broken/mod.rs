@@ -14,7 +14,7 @@ use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
     ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Segment,
-    Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     Unfenced,
     /// Moves the cursor, and writes the rows in a second step.
     TwoSteps,
+    /// Shows the moment that was asked for before.
+    FormerMoment,
     /// Reads rows, and the cursor in a second step.
     SplitRead,
     /// Goes on behind a value, and not behind a row of that value.
@@ -109,6 +111,7 @@ struct Aside {
     ended: Vec<Position>,
     restarted: Option<LogIdentity>,
     unknown: Vec<(StreamId, CommandId)>,
+    still: Option<Still>,
 }
 
 const ALL: usize = usize::MAX >> 1;
@@ -529,6 +532,15 @@ impl EventStore for BrokenStore {
         kept.advance_rows(advance, table, changes).await
     }
 
+    async fn still(&self) -> Result<Still> {
+        let now = self.kept.still().await?;
+        if self.fault == Fault::FormerMoment {
+            let (mut aside, next) = (self.aside.lock().await, self.kept.still().await?);
+            return Ok(aside.still.replace(next).unwrap_or(now));
+        }
+        Ok(now)
+    }
+
     async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
         let split = self.fault == Fault::SplitRead;
         let mut found = self.kept.read_rows_at(table, keys.clone()).await?;
@@ -573,7 +585,7 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         change life remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

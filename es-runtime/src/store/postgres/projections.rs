@@ -111,7 +111,8 @@ pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChang
         query = bind_column(query, column.kind, rows.iter_mut().map(|row| take(row, i)));
     }
     match query.execute(&mut **tx).await {
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+        // Another one than ours, that somebody made, is the database's failure.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() && !claims.is_empty() => {
             let back = sqlx::raw_sql("ROLLBACK TO es_rows")
                 .execute(&mut **tx)
                 .await;
