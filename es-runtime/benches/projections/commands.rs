@@ -76,7 +76,11 @@ pub(crate) async fn during_rebuild(
         both.start().await.expect("the service")
     };
     // The first version is the live one, the second follows beside it.
-    for bank in [first().start().await.expect("the service"), start().await] {
+    for both in [false, true] {
+        let bank = match both {
+            false => first().start().await.expect("the service"),
+            true => start().await,
+        };
         bank.caught_up().await.expect("all versions");
         bank.shutdown().await.expect("a clean end");
     }
