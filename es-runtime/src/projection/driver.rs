@@ -292,7 +292,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
         self.ahead = ahead.filter(|(_, page)| !page.is_empty());
         self.show(Health::Working);
         if self.status.borrow().phase == Phase::Building {
-            self.tell_progress().await?;
+            self.tell_progress().await;
             // Nobody waits for it as somebody waits for a command.
             let rest = self.traffic.rest(began.elapsed());
             wait_or_stop(tokio::time::sleep(rest), &mut self.stop).await;
@@ -330,19 +330,19 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             changed
         });
         self.show(health);
-        self.tell_progress().await?;
+        self.tell_progress().await;
         Ok(next)
     }
 
     /// Tells how far the building has come, here or in another instance.
-    async fn tell_progress(&mut self) -> Result<()> {
+    async fn tell_progress(&mut self) {
         let is_building = self.status.borrow().phase == Phase::Building;
         let progress = match is_building {
-            true => {
-                let (at, head) = (self.began.elapsed(), self.store.head().await?);
-                self.traffic.note(at, head);
-                Some(self.estimator.note(at, self.runner.cursor(), head))
-            }
+            true => match self.store.head().await {
+                Ok(head) => Some(self.progress(head)),
+                // A page that cannot be read says so itself.
+                Err(_) => return,
+            },
             false => None,
         };
         self.status.send_if_modified(|status| {
@@ -350,7 +350,12 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             status.progress = progress;
             news
         });
-        Ok(())
+    }
+
+    fn progress(&mut self, head: Position) -> Progress {
+        let at = self.began.elapsed();
+        self.traffic.note(at, head);
+        self.estimator.note(at, self.runner.cursor(), head)
     }
 
     fn advance(&self, from: Position, to: Position) -> Advance {
