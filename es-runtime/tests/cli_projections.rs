@@ -109,7 +109,8 @@ fn comparison(position: u64, differing: u64) -> Change {
     };
     let text = format!(
         r#"{{"with": 1, "position": {position}, "keys": 2, "expected": 0, "differing": {differing},
-            "sample": {sample}, "by": "bank-7-00000000", "at": "2026-01-01T00:00:00Z"}}"#
+            "sample": {sample}, "by": "bank-7-00000000", "began": "2999-01-01T00:00:00Z",
+            "at": "2999-01-01T00:00:00Z"}}"#
     );
     let found: Comparison = serde_json::from_str(&text).unwrap();
     Change::Compared(Box::new(found))

@@ -100,6 +100,13 @@ fn why_not(state: &ProjectionState, now: &Now) -> String {
     if let Some(nobody) = nobody_runs(state, now) {
         return nobody;
     }
+    if let Some(why) = &state.not_compared {
+        return format!(
+            "an instance tried {}: {}",
+            ago(why.at, now.time),
+            why.reason
+        );
+    }
     "an instance compares only where its builder says how (`Builder::compare`), and when both \
      versions keep up"
         .to_owned()

@@ -105,5 +105,14 @@ fn notes(id: &ProjectionId, state: &ProjectionState, now: &Now) -> String {
         let since = ago(why.at, now.time);
         writeln!(text, "{id} stands still, since {since}: {}", why.reason).ok();
     }
+    if let Some(why) = &state.not_compared {
+        let tried = ago(why.at, now.time);
+        writeln!(
+            text,
+            "{id} could not be compared, tried {tried}: {}",
+            why.reason
+        )
+        .ok();
+    }
     text
 }

@@ -103,6 +103,9 @@ fn text(
     let mut text = columns(&lines, &[]);
     if let Some(found) = &state.comparison {
         write!(text, "\n{}", told(id, found, now)).ok();
+    }
+    if let Some(why) = &state.not_compared {
+        writeln!(text, "\nit could not be compared: {}", noted(why, now)).ok();
     } else if state.comparison_wanted {
         text.push_str("\na comparison was asked for, and is not there yet\n");
     }
