@@ -34,6 +34,7 @@ pub(super) struct Facts<'a> {
     comparison: Option<&'a Comparison>,
     comparison_wanted: bool,
     not_compared: Option<&'a Noted>,
+    parked: u64,
 }
 
 /// A part that stands still.
@@ -70,6 +71,7 @@ impl<'a> Facts<'a> {
             comparison: state.comparison.as_ref(),
             comparison_wanted: state.comparison_wanted,
             not_compared: state.not_compared.as_ref(),
+            parked: state.parked,
         }
     }
 }

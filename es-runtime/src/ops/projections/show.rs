@@ -92,6 +92,13 @@ fn text(
             lines.push(pair("", &format!("stands still: {}", noted(why, now))));
         }
     }
+    if state.parked > 0 {
+        let keys = counted(state.parked, "key", "keys");
+        lines.push(pair(
+            "parked",
+            &format!("{keys}: `projections parked {id}`"),
+        ));
+    }
     for stretch in Reacts::of(id.version, handovers) {
         let after = number(stretch.after.get());
         let text = match stretch.until {
