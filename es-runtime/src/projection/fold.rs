@@ -1,7 +1,7 @@
 //! Keyed folds, pure: rows and events in, changes out.
 
 use super::Projection;
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Position, Recorded};
 
 /// What an event does to the rows of a read model.
 ///
@@ -50,9 +50,10 @@ pub trait Fold<E: Event>: Projection {
 }
 
 /// An event of any family on its way into the rows of `P`.
-pub(crate) trait Folding<P>: Send {
+pub(crate) trait Folding<P>: Send + Sync {
     fn keys(&self) -> Vec<String>;
     fn fold(&self, row: Option<P>) -> Option<P>;
+    fn position(&self) -> Position;
 }
 
 impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {
@@ -62,5 +63,9 @@ impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {
 
     fn fold(&self, row: Option<P>) -> Option<P> {
         P::fold(row, self)
+    }
+
+    fn position(&self) -> Position {
+        self.position
     }
 }

@@ -13,11 +13,15 @@ mod index;
 #[cfg(feature = "runtime")]
 mod kept;
 #[cfg(feature = "runtime")]
+mod parking;
+#[cfg(feature = "runtime")]
 mod progress;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;
+#[cfg(feature = "runtime")]
+mod sql;
 #[cfg(feature = "runtime")]
 mod tail;
 
@@ -38,6 +42,10 @@ pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
 pub use progress::Progress;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
+#[cfg(feature = "runtime")]
+pub(crate) use sql::Handwritten;
+#[cfg(feature = "runtime")]
+pub use sql::{Apply, SqlProjection};
 
 use crate::store::{ColumnDef, IndexDef, Row, Table};
 

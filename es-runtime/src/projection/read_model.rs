@@ -1,16 +1,23 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::task::yield_now;
 
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
+use super::parking::{Parking, Refusals, carefully, park, read_at};
 use super::{Fold, Projection};
 use crate::error::Result;
-use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
-use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
+use crate::event::{Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
+use crate::store::{
+    Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState, RowChange,
+    StillParked, Written,
+};
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
 const KEPT: usize = 32 << 20;
@@ -24,9 +31,10 @@ pub(crate) struct ReadModel<P> {
     /// The keys that this part folds.
     slices: Range<u16>,
     kept: Kept<P>,
+    parking: Parking,
 }
 
-// Also where `P` is not: nothing of it is held.
+/// Without what it keeps in memory.
 impl<P: Projection> Clone for ReadModel<P> {
     fn clone(&self) -> Self {
         let source = |source: &Source<P>| Source { ..*source };
@@ -35,6 +43,7 @@ impl<P: Projection> Clone for ReadModel<P> {
             sources,
             slices: self.slices.clone(),
             kept: Kept::new(KEPT),
+            parking: Parking::default(),
         }
     }
 }
@@ -43,6 +52,9 @@ impl<P: Projection> Clone for ReadModel<P> {
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
 pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+
+/// The events of each key, in order.
+type Events<P> = BTreeMap<String, Vec<Arc<dyn Folding<P>>>>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -56,6 +68,7 @@ impl<P: Projection> ReadModel<P> {
             sources: Vec::new(),
             slices: 0..SLICES,
             kept: Kept::new(KEPT),
+            parking: Parking::default(),
         }
     }
 
@@ -107,6 +120,146 @@ impl<P: Projection> ReadModel<P> {
         Ok(events)
     }
 
+    /// What the page makes; nothing if a key fails.
+    async fn fold<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        page: &StoredEvents,
+    ) -> Result<Option<Written>> {
+        let mut written = Written::default();
+        self.kept.begin(advance);
+        let mut stored = page.iter();
+        while stored.len() > 0 {
+            let mut events = self.decode(stored.by_ref().take(AT_ONCE))?;
+            written.parked.extend(self.parking.hold_back(&mut events));
+            let keys = events.iter().flat_map(|(keys, _)| keys);
+            let missing = self.kept.missing(keys.map(String::as_str));
+            if !missing.is_empty() {
+                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+                if self.kept.add(missing, rows).is_err() {
+                    return Ok(None);
+                }
+            }
+            for (keys, event) in events {
+                for key in keys {
+                    let fold = || self.kept.change(key, |row| event.fold(row));
+                    // After a panic, nothing that is kept is believed.
+                    if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+                        return Ok(None);
+                    }
+                }
+            }
+            if stored.len() > 0 {
+                yield_now().await;
+            }
+        }
+        let Ok(rows) = self.kept.changes() else {
+            return Ok(None);
+        };
+        written.rows = rows;
+        Ok(Some(written))
+    }
+
+    /// Does again, event by event, what failed as a page: keys that fail are parked.
+    async fn apply_carefully<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        page: &StoredEvents,
+    ) -> Result<Advanced> {
+        let mut events = self.decode(page.iter())?;
+        let waiting = self.parking.hold_back(&mut events);
+        let events = by_key(events);
+        let rows = store.read_rows(&P::TABLE, events.keys().cloned().collect());
+        let rows: BTreeMap<_, _> = rows.await?.into_iter().collect();
+        let mut refused = Refusals::default();
+        loop {
+            let mut written = Written::default();
+            written.parked.clone_from(&waiting);
+            for (key, events) in &events {
+                let row = rows.get(key).cloned();
+                let done = carefully::<P>(row, events, refused.of(key));
+                if done.changed {
+                    let (key, row) = (key.clone(), done.row);
+                    written.rows.push(RowChange { key, row });
+                }
+                if let Some((position, reason)) = done.failed {
+                    written.parked.push(park(key, events, position, reason));
+                    self.parking.check(&advance.projection, &written.parked)?;
+                }
+            }
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Folds the events that wait for a key, as many as one step may take.
+    async fn retry_key<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        key: String,
+        from: Position,
+    ) -> Result<Advanced> {
+        let id = &advance.projection;
+        let mut waiting = store.parked_events(id, &key, AT_ONCE + 1).await?;
+        if waiting.first() != Some(&from) {
+            // Another instance was faster.
+            return Ok(Advanced::Fenced);
+        }
+        let next = waiting.split_off(waiting.len().min(AT_ONCE));
+        let mut events = Vec::with_capacity(waiting.len());
+        let broken = read_at(store, &waiting, |event| self.decode_one(event, &mut events)).await?;
+        let mut events = by_key(events);
+        let events = events.remove(&key).unwrap_or_default();
+        let row = store.read_rows(&P::TABLE, vec![key.clone()]).await?;
+        let row = row.into_iter().next().map(|(_, row)| row);
+        let mut refused = Refusals::default();
+        loop {
+            let done = carefully::<P>(row.clone(), &events, refused.of(&key));
+            let failed = done.failed.or_else(|| broken.clone());
+            let left = match failed {
+                Some((position, reason)) => Some((position, Some(reason))),
+                None => next.first().map(|position| (*position, None)),
+            };
+            let left = left.map(|(position, reason)| StillParked { position, reason });
+            let mut written = Written::default();
+            if done.changed {
+                let (key, row) = (key.clone(), done.row);
+                written.rows.push(RowChange { key, row });
+            }
+            let key = key.clone();
+            written
+                .parked
+                .push(ParkedChange::Retried { key, from, left });
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes what was made, moves the cursor, and remembers what is parked then.
+    async fn write<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        written: Written,
+    ) -> Result<Advanced> {
+        let parked = written.parked.clone();
+        let advanced = store.advance_rows(advance.clone(), &P::TABLE, written);
+        let advanced = advanced.await?;
+        if advanced == Advanced::Moved {
+            self.parking.committed(&advance.projection, &parked);
+        }
+        Ok(advanced)
+    }
+
     /// Adds what an event is today, if it concerns this read model.
     pub(super) fn decode_one(
         &self,
@@ -118,6 +271,18 @@ impl<P: Projection> ReadModel<P> {
             None => Ok(()),
         }
     }
+}
+
+/// The events of each key, in order.
+fn by_key<P>(events: Decoded<P>) -> Events<P> {
+    let mut sorted = Events::<P>::new();
+    for (keys, event) in events {
+        let event: Arc<dyn Folding<P>> = event.into();
+        for key in keys {
+            sorted.entry(key).or_default().push(event.clone());
+        }
+    }
+    sorted
 }
 
 impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
@@ -137,11 +302,16 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         store.complete_table(&P::TABLE).await
     }
 
-    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+    fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
         if self.slices != *slices {
             self.slices = slices.clone();
             self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
         }
+        self.parking.claimed(slices, claimed);
+    }
+
+    fn parked(&self) -> u64 {
+        self.parking.count()
     }
 
     async fn apply(
@@ -150,32 +320,25 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        self.kept.begin(&advance);
-        let mut stored = page.iter();
-        while stored.len() > 0 {
-            let events = self.decode(stored.by_ref().take(AT_ONCE))?;
-            let keys = events.iter().flat_map(|(keys, _)| keys);
-            let missing = self.kept.missing(keys.map(String::as_str));
-            if !missing.is_empty() {
-                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
-                self.kept.add(missing, rows)?;
-            }
-            for (keys, event) in events {
-                for key in keys {
-                    self.kept.change(key, |row| event.fold(row));
+        if let Some(written) = self.fold(store, &advance, page).await? {
+            let advanced = self.write(store, &advance, written).await;
+            match advanced {
+                Err(error) if error.is_not_unique() => {}
+                advanced => {
+                    if let Ok(Advanced::Moved) = advanced {
+                        self.kept.moved(&advance);
+                    }
+                    return advanced;
                 }
             }
-            if stored.len() > 0 {
-                yield_now().await;
-            }
         }
-        let changes = self.kept.changes()?;
-        let advanced = store
-            .advance_rows(advance.clone(), &P::TABLE, changes)
-            .await?;
-        if advanced == Advanced::Moved {
-            self.kept.moved(&advance);
+        self.apply_carefully(store, &advance, page).await
+    }
+
+    async fn retry(&mut self, store: &S, advance: Advance) -> Result<Option<Advanced>> {
+        match self.parking.wanted() {
+            Some((key, from)) => self.retry_key(store, &advance, key, from).await.map(Some),
+            None => Ok(None),
         }
-        Ok(advanced)
     }
 }

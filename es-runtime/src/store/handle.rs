@@ -9,9 +9,9 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, RowQuery, RowsAt,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowQuery, RowsAt,
     Schema, Segment, Select, Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table,
+    StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -250,6 +250,24 @@ impl EventStore for Store {
         to!(self.change(id, change, by).await)
     }
 
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        to!(self.parked(id, after, limit).await)
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        to!(self.parked_events(id, key, limit).await)
+    }
+
     async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
         to!(self.lineage(projection).await)
     }
@@ -287,9 +305,9 @@ impl EventStore for Store {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
-        to!(self.advance_rows(advance, table, changes).await)
+        to!(self.advance_rows(advance, table, written).await)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

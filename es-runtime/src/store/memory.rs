@@ -4,6 +4,7 @@
 
 mod instances;
 mod life;
+mod parked;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +20,9 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt,
+    Outdated, ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt,
     Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -214,12 +216,13 @@ impl State {
         &mut self,
         advance: &Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
-        if !self.lives.stands(advance)? {
+        let id = &advance.projection;
+        if !self.lives.stands(advance)? || !self.lives.parked.allows(id, &written.parked) {
             return Ok(Advanced::Fenced);
         }
-        let Changes { rows: new, gone } = Changes::new(changes);
+        let Changes { rows: new, gone } = Changes::new(written.rows);
         let rows = self.rows.entry(table.into()).or_default();
         let changed: HashSet<_> = new.iter().map(|(key, _)| key).chain(&gone).collect();
         let others = rows.iter().filter(|(key, _)| !changed.contains(key));
@@ -228,6 +231,7 @@ impl State {
             rows.remove(&key);
         }
         rows.extend(new);
+        self.lives.parked.write(id, written.parked);
         self.lives.advance(advance)
     }
 
@@ -452,6 +456,24 @@ impl EventStore for MemoryStore {
         Ok(lineage)
     }
 
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        Ok(self.state().lives.parked.list(id, after, limit))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        Ok(self.state().lives.parked.events(id, key, limit))
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         Ok(self.state().lives.told(id))
     }
@@ -492,9 +514,9 @@ impl EventStore for MemoryStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
-        self.state().advance_rows(&advance, table, changes)
+        self.state().advance_rows(&advance, table, written)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

@@ -17,6 +17,7 @@ pub(crate) mod instance;
 pub(crate) mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
+mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod projection;
@@ -51,10 +52,11 @@ pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
+pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
     Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
     LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
-    Sighting, SliceState,
+    Sighting, SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
@@ -67,13 +69,15 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use sql::is_transient;
 #[cfg(feature = "runtime")]
 pub use still::Still;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
 #[cfg(feature = "runtime")]
-pub use tx::Tx;
+pub use tx::{HandlerError, Tx};
 
 use std::future::Future;
 use std::time::Duration;
@@ -287,6 +291,23 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         by: &str,
     ) -> impl Future<Output = Result<Lineage>> + Send;
 
+    /// The keys of a version that are set aside, after the key `after`, by key, at most `limit`.
+    fn parked(
+        &self,
+        projection: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ParkedKey>>> + Send;
+
+    /// The events that wait for a key that is set aside, in order, at most `limit`; none for any
+    /// other key.
+    fn parked_events(
+        &self,
+        projection: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
+
     /// What happened in the lives of the versions of one read model or stream, oldest first.
     fn life(
         &self,
@@ -320,8 +341,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         read: &[ProjectionId],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes its rows, in one transaction. Of several changes of
-    /// one key the last one counts.
+    /// Moves a read model's cursor and writes what the page makes, in one transaction.
     ///
     /// What is unique is unique in all rows as they are after the changes: two of them may swap it.
     ///
@@ -332,7 +352,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> impl Future<Output = Result<Advanced>> + Send;
 
     /// The rows of these keys; a key without a row is left out.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, StreamVersion, Table};
+use super::{ParkedChange, ParkedKey, Row, StreamVersion, Table};
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -139,6 +139,11 @@ pub struct ProjectionState {
     pub comparison: Option<Comparison>,
     /// Whether somebody asked for a comparison.
     pub comparison_wanted: bool,
+    /// How many keys are set aside, since an event failed.
+    pub parked: u64,
+    /// The tables of a hand-written projection, without the version. None for a read model, whose
+    /// one table has its name.
+    pub tables: Vec<String>,
     /// Somebody compares it.
     pub comparing: Option<Comparing>,
     /// Why it could not be compared when that was tried last.
@@ -276,10 +281,33 @@ pub struct Lineage {
 }
 
 impl Lineage {
+    /// The names, without the version, of the tables of a version of `id`.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn tables(&self, id: &ProjectionId, version: u32) -> Vec<ProjectionId> {
+        let state = self.versions.get(&version);
+        let tables = state.map_or(&[][..], |state| &state.tables);
+        let named = |name: &String| ProjectionId {
+            name: name.clone(),
+            version,
+            ..id.clone()
+        };
+        match tables {
+            [] => vec![named(&id.name)],
+            tables => tables.iter().map(named).collect(),
+        }
+    }
+
     /// The version that is live.
     pub fn live(&self) -> Option<u32> {
         let live = |(_, state): &(&u32, &ProjectionState)| state.phase == Phase::Live;
         self.versions.iter().find(live).map(|(version, _)| *version)
+    }
+
+    /// The names that views have now: the tables of the live version.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn views(&self, id: &ProjectionId) -> Vec<ProjectionId> {
+        let live = self.live().map(|live| self.tables(id, live));
+        live.unwrap_or_default()
     }
 
     /// The version that reacts to the event at this position: exactly one, or nobody to history
@@ -314,6 +342,8 @@ pub struct Claimed {
     pub cursor: Position,
     /// All versions, as they are now.
     pub lineage: Lineage,
+    /// The keys of this version that are set aside.
+    pub parked: Vec<ParkedKey>,
 }
 
 /// A cursor's move over a page of the log.
@@ -376,15 +406,46 @@ pub struct RowChange {
     pub row: Option<Row>,
 }
 
+/// What a page makes of a read model, to be written together with the cursor's move.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The rows that change. Of several changes of one key the last one counts.
+    pub rows: Vec<RowChange>,
+    /// What changes of the keys that are set aside.
+    pub parked: Vec<ParkedChange>,
+}
+
+impl FromIterator<RowChange> for Written {
+    fn from_iter<I: IntoIterator<Item = RowChange>>(rows: I) -> Self {
+        Vec::from_iter(rows).into()
+    }
+}
+
+impl From<Vec<RowChange>> for Written {
+    fn from(rows: Vec<RowChange>) -> Self {
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
-    pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
+    pub(crate) fn of(
+        state: &ProjectionState,
+        claim: &Claim,
+        lineage: Lineage,
+        parked: Vec<ParkedKey>,
+    ) -> Self {
         let slice = state.slices.iter().find(|s| s.slices.start == claim.slice);
         Self {
             owned: slice.is_some_and(|slice| slice.owner.as_ref() == Some(&claim.owner)),
             cursor: slice.map_or(Position::START, |slice| slice.cursor),
             lineage,
+            parked,
         }
     }
 }
@@ -420,6 +481,19 @@ pub enum Change {
     },
     /// It begins anew, from the first event.
     Rebuild {
+        /// Why.
+        reason: String,
+    },
+    /// Its keys that are set aside are tried again by its workers, or one of them.
+    RetryParked {
+        /// The key; nothing for all.
+        key: Option<String>,
+    },
+    /// What waits for a key that is set aside is given up: the row stays as it is, and later events
+    /// go on from there.
+    DropParked {
+        /// The key.
+        key: String,
         /// Why.
         reason: String,
     },
@@ -493,6 +567,8 @@ pub(crate) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
     pub comparison_wanted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparing: Option<Comparing>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -507,6 +583,7 @@ impl Record {
             hold: state.hold,
             comparison: state.comparison.clone(),
             comparison_wanted: state.comparison_wanted,
+            tables: state.tables.clone(),
             comparing: state.comparing,
             not_compared: state.not_compared.clone(),
         }
@@ -524,6 +601,8 @@ impl Record {
             hold: self.hold,
             comparison: self.comparison,
             comparison_wanted: self.comparison_wanted,
+            parked: 0,
+            tables: self.tables,
             comparing: self.comparing,
             not_compared: self.not_compared,
             run: None,

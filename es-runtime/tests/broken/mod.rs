@@ -13,8 +13,9 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Segment,
-    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt,
+    Segment, Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -71,6 +72,10 @@ pub(crate) enum Fault {
     ReplacesHolder,
     /// Looks at each row alone, so that two cannot swap what is unique.
     HastyUnique,
+    /// Parks keys in another step than the cursor's.
+    ParkedApart,
+    /// Believes whoever writes of a parked key.
+    ParkedUnfenced,
     /// Believes a consumer's position without its proof.
     Unproven,
     /// Imports events and leaves their commands behind.
@@ -156,7 +161,7 @@ impl BrokenStore {
                 let (from, to) = (state.cursor, Position::START);
                 let back = Advance::new(projection, from, to).knowing(state.epoch);
                 self.kept
-                    .advance_rows(back, &nothing, Vec::new())
+                    .advance_rows(back, &nothing, Written::default())
                     .await
                     .unwrap();
             }
@@ -276,8 +281,10 @@ async fn undo(
         key,
         row: Some(row),
     });
-    let changes = gone.chain(back).collect();
-    store.advance_rows(stand.clone(), table, changes).await?;
+    let changes: Vec<_> = gone.chain(back).collect();
+    store
+        .advance_rows(stand.clone(), table, changes.into())
+        .await?;
     Ok(())
 }
 
@@ -464,7 +471,7 @@ impl EventStore for BrokenStore {
         &self,
         advance: Advance,
         table: &Table,
-        mut changes: Vec<RowChange>,
+        mut written: Written,
     ) -> Result<Advanced> {
         let kept = &self.kept;
         let loose = Table {
@@ -472,16 +479,16 @@ impl EventStore for BrokenStore {
             ..*table
         };
         match self.fault {
-            Fault::LooseUnique => return kept.advance_rows(advance, &loose, changes).await,
+            Fault::LooseUnique => return kept.advance_rows(advance, &loose, written).await,
             Fault::ReplacesHolder => {
-                let moved = kept.advance_rows(advance.clone(), table, changes.clone());
+                let moved = kept.advance_rows(advance.clone(), table, written.clone());
                 let moved = moved.await;
                 let Some((_, holder)) = moved.as_ref().err().and_then(Error::not_unique) else {
                     return moved;
                 };
                 let (key, row) = (holder.to_owned(), None);
-                changes.push(RowChange { key, row });
-                return kept.advance_rows(advance, &loose, changes).await;
+                written.rows.push(RowChange { key, row });
+                return kept.advance_rows(advance, &loose, written).await;
             }
             Fault::HastyUnique => {
                 // One after the other, and then none of them, since the last move is made anew.
@@ -490,8 +497,10 @@ impl EventStore for BrokenStore {
                     to: advance.from,
                     ..advance.clone()
                 };
-                for change in changes.clone() {
-                    let one = kept.advance_rows(stand.clone(), table, vec![change]).await;
+                for change in written.rows.clone() {
+                    let one = kept
+                        .advance_rows(stand.clone(), table, vec![change].into())
+                        .await;
                     if one.is_err() {
                         undo(kept, &stand, &loose, rows).await?;
                         return one;
@@ -499,15 +508,37 @@ impl EventStore for BrokenStore {
                 }
                 undo(kept, &stand, &loose, rows).await?;
             }
-            Fault::ForgottenRows => changes.clear(),
+            Fault::ParkedApart => {
+                let parked = std::mem::take(&mut written.parked);
+                let mut apart = Written::default();
+                apart.parked = parked;
+                if let Some(state) = kept.projection(&advance.projection).await? {
+                    let stay = Advance {
+                        from: state.cursor,
+                        to: state.cursor,
+                        epoch: state.epoch,
+                        ..advance.clone()
+                    };
+                    kept.advance_rows(stay, table, apart).await?;
+                }
+            }
+            Fault::ParkedUnfenced => {
+                let moved = kept.advance_rows(advance.clone(), table, written.clone());
+                if moved.await? == Advanced::Moved {
+                    return Ok(Advanced::Moved);
+                }
+                // Without what it must not believe.
+                written.parked.clear();
+            }
+            Fault::ForgottenRows => written.rows.clear(),
             Fault::TwoSteps => {
-                let moved = kept
-                    .advance_rows(advance.clone(), table, Vec::new())
-                    .await?;
+                let mut first = Written::default();
+                first.parked = std::mem::take(&mut written.parked);
+                let moved = kept.advance_rows(advance.clone(), table, first).await?;
                 if moved == Advanced::Moved {
                     yield_now().await;
                     let from = advance.to;
-                    kept.advance_rows(Advance { from, ..advance }, table, changes)
+                    kept.advance_rows(Advance { from, ..advance }, table, written)
                         .await?;
                 }
                 return Ok(moved);
@@ -523,13 +554,13 @@ impl EventStore for BrokenStore {
                         to: from,
                         ..advance
                     };
-                    kept.advance_rows(stay, table, changes).await?;
+                    kept.advance_rows(stay, table, written).await?;
                     return Ok(Advanced::Fenced);
                 }
             }
             _ => {}
         }
-        kept.advance_rows(advance, table, changes).await
+        kept.advance_rows(advance, table, written).await
     }
 
     async fn still(&self) -> Result<Still> {
@@ -586,6 +617,6 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        change life remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
+        change life parked parked_events remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -74,6 +74,14 @@ macro_rules! delegate {
     (@life $to:ident) => {
         delegate!(@fn $to life(id: &ProjectionId) -> Result<Vec<LifeEntry>>);
     };
+    (@parked $to:ident) => {
+        delegate!(@fn $to parked(id: &ProjectionId, after: Option<&str>, limit: usize)
+            -> Result<Vec<ParkedKey>>);
+    };
+    (@parked_events $to:ident) => {
+        delegate!(@fn $to parked_events(id: &ProjectionId, key: &str, limit: usize)
+            -> Result<Vec<Position>>);
+    };
     (@remove_rows $to:ident) => {
         delegate!(@fn $to remove_rows(id: &ProjectionId) -> Result<()>);
     };
@@ -87,7 +95,7 @@ macro_rules! delegate {
             -> Result<()>);
     };
     (@advance_rows $to:ident) => {
-        delegate!(@fn $to advance_rows(advance: Advance, table: &Table, changes: Vec<RowChange>)
+        delegate!(@fn $to advance_rows(advance: Advance, table: &Table, written: Written)
             -> Result<Advanced>);
     };
     (@read_rows $to:ident) => {

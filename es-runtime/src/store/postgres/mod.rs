@@ -12,6 +12,7 @@ pub(super) mod life;
 mod log;
 mod notify;
 mod options;
+mod parked;
 mod pool;
 mod projections;
 pub(super) mod read_rows;
@@ -23,6 +24,7 @@ mod types;
 mod url;
 mod view;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;
@@ -43,8 +45,9 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Schema,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt, Schema,
     Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -316,7 +319,7 @@ impl EventStore for PostgresStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -343,6 +346,28 @@ impl EventStore for PostgresStore {
         let lineage = life::change(&mut tx, id, change, by).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(lineage)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        read!(self, "reading parked keys", |db| parked::list(
+            db, id, after, limit
+        ))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        read!(self, "reading parked keys", |db| parked::events(
+            db, id, key, limit
+        ))
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
@@ -397,14 +422,17 @@ impl EventStore for PostgresStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
         const DOING: &str = "writing a read model";
         let mut tx = self.write(DOING).await?;
         let writing = async {
             let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
-                projections::write_rows(&mut tx, table, changes).await?;
+                if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                    return Ok(Advanced::Fenced);
+                }
+                projections::write_rows(&mut tx, table, written.rows).await?;
                 tx.commit().await.map_err(failed(DOING))?;
             }
             Ok(advanced)

@@ -7,6 +7,7 @@ mod committer;
 mod instances;
 pub(super) mod life;
 mod log;
+mod parked;
 #[cfg(test)]
 mod plans;
 mod projections;
@@ -17,6 +18,7 @@ mod segment;
 mod snapshots;
 mod streams;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use sqlx;
 pub use sqlx::SqliteConnection;
 
@@ -39,8 +41,9 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt, Schema,
+    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt, Schema,
     Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -365,7 +368,7 @@ impl EventStore for SqliteStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -394,6 +397,28 @@ impl EventStore for SqliteStore {
         let lineage = life::change(&mut tx, id, change, by).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(lineage)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::list(&mut reader, id, after, limit).await
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::events(&mut reader, id, key, limit).await
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
@@ -452,12 +477,15 @@ impl EventStore for SqliteStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
         let mut tx = self.write("writing a read model").await?;
         let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
-            projections::write_rows(&mut tx, table, changes).await?;
+            if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                return Ok(Advanced::Fenced);
+            }
+            projections::write_rows(&mut tx, table, written.rows).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;
         }
         Ok(advanced)

@@ -105,7 +105,7 @@ pub(super) async fn rows_are_found_by_their_values<S: EventStore>(store: S, seed
             changes.push(change(&key, row));
         }
         let advance = advance(&FOUND, at, at + 1);
-        store.advance_rows(advance, &FOUND, changes).await?;
+        store.advance_rows(advance, &FOUND, changes.into()).await?;
     }
     for _ in 0..150 {
         let select = question(&mut random);
@@ -378,7 +378,7 @@ pub(super) async fn what_is_unique_stays_unique<S: EventStore>(store: S, seed: u
             Value::Integer(1),
             Value::Integer(0),
         ];
-        vec![change("x", Some(same.clone())), change("y", Some(same))]
+        vec![change("x", Some(same.clone())), change("y", Some(same))].into()
     });
     let fenced = fenced.await?;
     law!(
@@ -421,7 +421,10 @@ pub(super) async fn what_is_unique_is_so_over_all_parts<S: EventStore>(store: S)
                 };
                 loop {
                     let changes = vec![change(key, Some(row.clone()))];
-                    match store.advance_rows(advance.clone(), &table, changes).await {
+                    match store
+                        .advance_rows(advance.clone(), &table, changes.into())
+                        .await
+                    {
                         // Two that wait for each other are told so, and one tries again.
                         Err(error) if error.is_transient() => {}
                         done => break (key, done),

@@ -24,6 +24,7 @@ mod found;
 mod instances;
 mod log;
 mod order;
+mod parked;
 mod reading;
 mod rows;
 mod segments;
@@ -118,6 +119,10 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     snapshots::they_can_be_removed(subject.fresh().await).await?;
     cursors::cursors_are_fenced(subject.fresh().await, seed).await?;
     cursors::versions_live_side_by_side(subject.fresh().await).await?;
+    parked::they_move_with_the_cursor(subject).await?;
+    parked::they_are_fenced(subject.fresh().await).await?;
+    parked::people_decide(subject.fresh().await).await?;
+    parked::they_hold_up_a_promotion(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     log::a_transaction_ends_with_its_append(subject.fresh().await).await?;
