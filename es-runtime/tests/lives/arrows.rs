@@ -136,7 +136,7 @@ async fn take(store: &Store, name: &str, step: &Step) -> Result<()> {
                 }];
                 let mut advance = Advance::new(&table, Position::START, Position::new(5));
                 advance.slice = slice.slices.start;
-                store.advance_rows(advance, &table, changes).await?;
+                store.advance_rows(advance, &table, changes.into()).await?;
             }
             Ok(())
         }
