@@ -8,6 +8,7 @@ mod append;
 mod group;
 #[cfg(feature = "runtime")]
 mod handle;
+mod handover;
 #[cfg(feature = "runtime")]
 mod health;
 #[cfg(feature = "runtime")]
@@ -41,6 +42,7 @@ pub use append::{Append, Appended, NewEvent, Outcome};
 pub(crate) use append::{Found, known_instances, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
+pub use handover::Owed;
 #[cfg(feature = "runtime")]
 pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]

@@ -1,6 +1,6 @@
 //! Versions of read models and of integration streams, as the store knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -130,6 +130,11 @@ pub struct ProjectionState {
     /// The parts that its keys are divided in, each with a cursor of its own. None once it is
     /// retired.
     pub slices: Vec<SliceState>,
+    /// The families of events that it reacts to: the aggregates' names.
+    pub reacts: BTreeSet<String>,
+    /// How far the parts had come, by their first slice, when it was begun anew: what they reacted
+    /// to before, they do not react to again.
+    pub reacted: BTreeMap<u16, Position>,
     /// Why a person stopped it, and when.
     pub paused: Option<Noted>,
     /// Where it must not go on, so that it can be compared.
@@ -242,14 +247,6 @@ impl Lineage {
         let live = |(_, state): &(&u32, &ProjectionState)| state.phase == Phase::Live;
         self.versions.iter().find(live).map(|(version, _)| *version)
     }
-
-    /// The version that reacts to the event at this position: exactly one, or nobody to history
-    /// from before the first of them.
-    pub fn reacts(&self, position: Position) -> Option<u32> {
-        let before = |handover: &&Handover| handover.after < position;
-        let last = self.handovers.iter().rev().find(before);
-        last.map(|handover| handover.version)
-    }
 }
 
 /// Who wants to work on a part of a projection.
@@ -346,6 +343,9 @@ impl Claimed {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
+    /// It reacts to these families of events. Said before it is worked on: a version never changes
+    /// what it reacts to.
+    React(BTreeSet<String>),
     /// It has worked through history.
     Complete,
     /// It becomes the live one. One that follows the live version beside it must have been compared
@@ -423,6 +423,10 @@ pub(crate) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
     pub comparison_wanted: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub reacts: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reacted: BTreeMap<u16, Position>,
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -433,6 +437,8 @@ impl Record {
             hold: state.hold,
             comparison: state.comparison.clone(),
             comparison_wanted: state.comparison_wanted,
+            reacts: state.reacts.clone(),
+            reacted: state.reacted.clone(),
         }
     }
 
@@ -444,6 +450,8 @@ impl Record {
             cursor: Position::START,
             epoch: 0,
             slices: Vec::new(),
+            reacts: self.reacts,
+            reacted: self.reacted,
             paused: self.paused,
             hold: self.hold,
             comparison: self.comparison,
