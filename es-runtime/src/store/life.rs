@@ -537,3 +537,6 @@ pub(crate) fn same_columns(table: &Table, stored: &str) -> Result<()> {
         declared,
     }))
 }
+
+#[cfg(test)]
+mod tests;
