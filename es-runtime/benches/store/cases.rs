@@ -1,23 +1,6 @@
-//! What can be measured, and which of it was asked for.
+//! What is measured here.
 
-/// One thing that is measured.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    /// The least ratio to the limit, where it is one ratio.
-    pub(crate) bound: Option<f64>,
-    /// Ours and the limit in one line.
-    pub(crate) what: &'static str,
-}
-
-const fn case(name: &'static str, bound: f64, what: &'static str) -> Case {
-    let bound = Some(bound);
-    Case { name, bound, what }
-}
-
-const fn figures(name: &'static str, what: &'static str) -> Case {
-    let bound = None;
-    Case { name, bound, what }
-}
+use crate::support::cases::{Case, case, figures};
 
 /// In the order in which they run.
 pub(crate) const CASES: &[Case] = &[
@@ -118,41 +101,3 @@ pub(crate) const CASES: &[Case] = &[
          table. Slower by no more than 1.15 times what they are",
     ),
 ];
-
-/// Which cases were asked for, by what follows `--`.
-pub(crate) struct Wanted(Vec<&'static str>);
-
-impl Wanted {
-    /// A name is itself; what is no name is a part of some. Without any, all that the size has
-    /// time for.
-    pub(crate) fn of(asked: &[String], with_growth: bool) -> Result<Self, String> {
-        let names = || CASES.iter().map(|case| case.name);
-        if asked.is_empty() {
-            return Ok(Self(
-                names()
-                    .filter(|name| with_growth || *name != "growth")
-                    .collect(),
-            ));
-        }
-        let mut wanted = Vec::new();
-        for asked in asked {
-            let before = wanted.len();
-            match names().find(|name| name == asked) {
-                Some(name) => wanted.push(name),
-                None => wanted.extend(names().filter(|name| name.contains(asked.as_str()))),
-            }
-            if wanted.len() == before {
-                let names: Vec<_> = names().collect();
-                let names = names.join(", ");
-                return Err(format!("nothing is called `{asked}`; there are {names}"));
-            }
-        }
-        Ok(Self(wanted))
-    }
-
-    /// The cases, in their order.
-    pub(crate) fn cases(&self) -> impl Iterator<Item = &'static str> {
-        let names = CASES.iter().map(|case| case.name);
-        names.filter(|name| self.0.contains(name))
-    }
-}

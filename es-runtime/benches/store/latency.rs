@@ -1,20 +1,20 @@
 //! How long after its commit a follower in another process has an event, at 1,000 appends a
 //! second; beside a bare program with `LISTEN`.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use es_runtime::postgres::sqlx::postgres::PgListener;
 use es_runtime::postgres::{PgConnection, PostgresStore, sqlx};
 use es_runtime::store::{EventStore, LogQuery};
 use es_servers::Postgres;
 use serde::Deserialize;
-use tokio::task::{JoinSet, block_in_place};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 use crate::Size;
 use crate::child::{Child, number};
-use crate::measure::{Round, percentile};
+use crate::measure::{Round, Work, percentile};
+use crate::pace::{Paced, now, paced};
 use crate::report::Report;
 use crate::rows::{RAW_TABLE, account, append_of, connect, execute, raw_insert, write};
 
@@ -35,52 +35,15 @@ struct Stamp {
     sent: i64,
 }
 
-/// Microseconds of the machine's clock, which its processes share.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.expect("after 1970").as_micros()).expect("in this age")
-}
-
-/// Writes one event and awaits its commit.
-trait Writer: Send + 'static {
-    fn send(&mut self, n: usize, payload: String) -> impl Future<Output = ()> + Send;
-}
-
-/// What a writer knows of the event `n`: how long after the call it was acknowledged.
-type Acknowledged = Arc<Mutex<Vec<i64>>>;
-
-/// All events of a round, each at its moment, by as many writers as are needed to keep the pace.
-async fn paced<W: Writer>(writers: &mut Vec<W>, count: usize) -> (Vec<i64>, f64) {
-    let acknowledged: Acknowledged = Arc::new(Mutex::new(vec![0; count]));
-    let (began, step) = (Instant::now(), writers.len());
-    let mut running = JoinSet::new();
-    for (first, mut writer) in writers.drain(..).enumerate() {
-        let acknowledged = acknowledged.clone();
-        running.spawn(async move {
-            for n in (first..count).step_by(step) {
-                sleep_until(began + Duration::from_micros((n * 1_000_000 / RATE) as u64)).await;
-                let asked = now();
-                writer.send(n, stamped(n)).await;
-                acknowledged.lock().expect("no panic")[n] = now() - asked;
-            }
-            writer
-        });
-    }
-    *writers = running.join_all().await;
-    let rate = count as f64 / began.elapsed().as_secs_f64();
-    let acknowledged = std::mem::take(&mut *acknowledged.lock().expect("no panic"));
-    (acknowledged, rate)
-}
-
 struct OurWriter {
     store: PostgresStore,
     round: usize,
 }
 
-impl Writer for OurWriter {
-    async fn send(&mut self, n: usize, payload: String) {
+impl Work for OurWriter {
+    async fn once(&mut self, n: usize) {
         let stream = account(&format!("{}-{n}", self.round));
-        write(&self.store, append_of(&stream, 0, [payload])).await;
+        write(&self.store, append_of(&stream, 0, [stamped(n)])).await;
     }
 }
 
@@ -90,8 +53,9 @@ struct BareWriter {
     round: usize,
 }
 
-impl Writer for BareWriter {
-    async fn send(&mut self, n: usize, payload: String) {
+impl Work for BareWriter {
+    async fn once(&mut self, n: usize) {
+        let payload = stamped(n);
         let stream = format!("account-{}-{n}", self.round);
         raw_insert(&mut self.connection, &stream, 1, &payload).await;
         // As ours: a lost notification is no lost event, so it does not wait for the disk.
@@ -148,12 +112,12 @@ struct Latencies {
 }
 
 impl Latencies {
-    fn add(&mut self, (seen, acknowledged, rate): (Vec<(usize, i64)>, Vec<i64>, f64)) {
+    fn add(&mut self, (seen, (acknowledged, rate)): (Vec<(usize, i64)>, Paced)) {
         let micros = |micros: i64| Duration::from_micros(micros.max(0).unsigned_abs());
         let asked = seen.iter().map(|(_, latency)| micros(*latency)).collect();
         let committed = seen
             .iter()
-            .map(|(n, latency)| micros(latency - acknowledged[*n]));
+            .map(|(n, latency)| micros(*latency).saturating_sub(acknowledged[*n]));
         let second = Duration::from_secs(1);
         self.committed
             .push(Round::timed(committed.collect(), second));
@@ -176,14 +140,14 @@ impl Latencies {
 }
 
 /// A round: what the follower saw, what the writers know, and the rate that they kept.
-async fn followed<W: Writer>(
+async fn followed<W: Work>(
     follower: &mut Child,
     writers: &mut Vec<W>,
     count: usize,
-) -> (Vec<(usize, i64)>, Vec<i64>, f64) {
+) -> (Vec<(usize, i64)>, Paced) {
     follower.tell(&count.to_string());
     assert_eq!(block_in_place(|| follower.hear()), "following");
-    let (acknowledged, rate) = paced(writers, count).await;
+    let acknowledged = paced(writers, RATE, count).await;
     let answer = block_in_place(|| follower.hear());
     let pair = |pair: &str| {
         let (n, latency) = pair.split_once(':').expect("a pair");
@@ -191,7 +155,7 @@ async fn followed<W: Writer>(
     };
     let seen: Vec<_> = answer.split(' ').map(pair).collect();
     assert_eq!(seen.len(), count, "every event, once");
-    (seen, acknowledged, rate)
+    (seen, acknowledged)
 }
 
 /// What a follower saw, for the parent.

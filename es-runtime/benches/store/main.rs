@@ -12,32 +12,33 @@
 mod account;
 mod append;
 mod cases;
-mod child;
 mod command;
 mod growth;
 mod import;
+mod jobs;
 mod latency;
-mod machine;
-mod measure;
-mod memory;
 mod page;
 mod pgbench;
 mod processes;
 mod read;
-mod report;
 mod rows;
 mod sqlite;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::{Duration, Instant};
 
 use account::Account;
-use cases::Wanted;
+use cases::CASES;
 use es_runtime::Builder;
-use es_runtime::postgres::{PgConnection, sqlx};
 use es_servers::Postgres;
 use growth::Commands;
-use report::Report;
-use rows::{connect, execute};
+use support::cases::Wanted;
+use support::database::server;
+use support::measure::percentile;
+use support::page::Page;
+use support::report::Report;
+use support::{child, measure, memory, pace, report};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -91,7 +92,7 @@ impl Size {
 
 fn main() -> Result<(), String> {
     if let Ok(job) = std::env::var(child::JOB) {
-        child::run(&job);
+        jobs::run(&job);
         return Ok(());
     }
     let size = Size::chosen()?;
@@ -100,7 +101,12 @@ fn main() -> Result<(), String> {
         .skip(1)
         .filter(|arg| !arg.starts_with("--"));
     let asked: Vec<_> = asked.collect();
-    let wanted = Wanted::of(&asked, size.name == "full")?;
+    let too_long: &[_] = if size.name == "full" {
+        &[]
+    } else {
+        &["growth"]
+    };
+    let wanted = Wanted::of(CASES, &asked, too_long)?;
     let complete = asked.is_empty() && size.name == "full";
     let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -110,35 +116,34 @@ fn main() -> Result<(), String> {
 
 async fn run(wanted: &Wanted, size: Size, write: bool) {
     let began = Instant::now();
-    let server = Postgres::start_with(&[
-        "shared_buffers=1GB",
-        "max_wal_size=4GB",
-        "max_connections=600",
-    ]);
-    let mut admin = connect(&server.database()).await;
-    compress(&mut admin).await;
-    let mut report = Report::default();
-    for name in wanted.cases() {
-        measure(name, &server, size, &mut report).await;
+    let (server, mut admin) = server().await;
+    let mut report = Report::new(CASES);
+    for case in CASES.iter().filter(|case| wanted.has(case)) {
+        run_case(case.name, &server, size, &mut report).await;
     }
     println!("\n{}", report.table());
     println!("{:.0} s in all", began.elapsed().as_secs_f64());
     if write {
-        page::write(&report, size, &mut admin).await;
+        let Size {
+            rounds,
+            round,
+            events,
+            ..
+        } = size;
+        let seconds = round.as_secs();
+        let page = Page {
+            file: "benchmarks.md",
+            title: "Benchmarks",
+            introduction: page::INTRODUCTION,
+            size: size.name,
+            measured: &format!("{rounds} rounds of {seconds} s, replays of {events} events"),
+            repeat: page::REPEAT,
+        };
+        page.write(&report, &mut admin).await;
     }
 }
 
-/// Compresses full pages in the write-ahead log, if this server was built with lz4.
-async fn compress(admin: &mut PgConnection) {
-    let set = "ALTER SYSTEM SET wal_compression = lz4";
-    let set = sqlx::raw_sql(set).execute(&mut *admin);
-    match set.await {
-        Ok(_) => execute(admin, "SELECT pg_reload_conf()").await,
-        Err(error) => println!("without compression of the write-ahead log: {error}"),
-    }
-}
-
-async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {
+async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {
     let comparison = match name {
         "append_1" => append::single(server, name, 1, false, size).await,
         "append_8" => append::single(server, name, 8, false, size).await,
@@ -168,5 +173,17 @@ async fn measure(name: &'static str, server: &Postgres, size: Size, report: &mut
         "growth" => return growth::growth(server, name, size, report).await,
         _ => unreachable!("`{name}` is not measured anywhere"),
     };
+    let spread = match (
+        percentile(&comparison.ours, 50),
+        percentile(&comparison.ours, 99),
+    ) {
+        (Some(p50), Some(p99)) if name == "append_128" => Some(p99 / p50),
+        _ => None,
+    };
     report.add(comparison);
+    if let Some(times) = spread {
+        report.note(format!(
+            "spread {name}: p99 is {times:.1} times p50 (bound 4)"
+        ));
+    }
 }

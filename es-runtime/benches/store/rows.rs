@@ -1,16 +1,12 @@
 //! What is written: the same events, by our store and by hand.
 
 use std::fmt::Write as _;
-use std::str::FromStr;
 
 use es_runtime::event::{CommandId, StreamId, Timestamp};
-use es_runtime::postgres::sqlx;
+use es_runtime::postgres::{PgConnection, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, NewEvent};
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgConnectOptions, PgTypeInfo};
-use sqlx::{ConnectOptions, Encode, PgConnection, Type};
+
+pub(crate) use crate::support::database::{Json, connect, copy, execute};
 
 pub(crate) const METADATA: &str = r#"{"actor":"bench"}"#;
 
@@ -62,18 +58,6 @@ pub(crate) async fn write(store: &impl EventStore, append: Append) {
     assert!(matches!(appended, Appended::New(_)));
 }
 
-/// A connection as a hand-written program has one: nothing between it and the server.
-pub(crate) async fn connect(url: &str) -> PgConnection {
-    let options = PgConnectOptions::from_str(url).expect("a URL");
-    let connection = options.disable_statement_logging().connect().await;
-    connection.expect("a connection")
-}
-
-pub(crate) async fn execute(connection: &mut PgConnection, sql: &'static str) {
-    let done = sqlx::raw_sql(sql).execute(connection).await;
-    done.expect("a statement");
-}
-
 /// The columns of the event table, with a sequence for the positions.
 pub(crate) const RAW_TABLE: &str = "
     CREATE TABLE IF NOT EXISTS raw_event (
@@ -96,21 +80,6 @@ const RAW_INSERT: &str = "
     INSERT INTO raw_event (stream, version, slice, type, schema_version, min_reader, command_id,
                            payload, metadata, occurred_at)
     VALUES ($1, $2, $3, $4, $5, $6, gen_random_uuid(), $7, $8, now())";
-
-/// Text that goes into a `json` column as it is, without a conversion in the server.
-pub(crate) struct Json<'a>(pub(crate) &'a str);
-
-impl Type<sqlx::Postgres> for Json<'_> {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(Oid(114))
-    }
-}
-
-impl<'q> Encode<'q, sqlx::Postgres> for Json<'_> {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<sqlx::Postgres>::encode_by_ref(&self.0, buffer)
-    }
-}
 
 pub(crate) async fn raw_insert(
     connection: &mut PgConnection,
@@ -144,10 +113,4 @@ pub(crate) fn copy_text(text: &mut String, stream: &str, events: usize) {
         )
         .expect("memory");
     }
-}
-
-pub(crate) async fn copy(connection: &mut PgConnection, start: &str, text: String) {
-    let mut copy = connection.copy_in_raw(start).await.expect("a copy");
-    copy.send(text.into_bytes()).await.expect("its rows");
-    copy.finish().await.expect("its end");
 }

@@ -1,10 +1,7 @@
 //! Keyed folds, pure: rows and events in, changes out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-
 use super::Projection;
-use crate::event::{Event, Recorded, SLICES, slice_of};
+use crate::event::{Event, Recorded};
 
 /// What an event does to the rows of a read model.
 ///
@@ -52,9 +49,6 @@ pub trait Fold<E: Event>: Projection {
     fn fold(row: Option<Self>, event: &Recorded<E>) -> Option<Self>;
 }
 
-/// The rows that a page touches, by key: `None` where there is none.
-pub(crate) type Rows<P> = BTreeMap<String, Option<P>>;
-
 /// An event of any family on its way into the rows of `P`.
 pub(crate) trait Folding<P>: Send {
     fn keys(&self) -> Vec<String>;
@@ -68,47 +62,5 @@ impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {
 
     fn fold(&self, row: Option<P>) -> Option<P> {
         P::fold(row, self)
-    }
-}
-
-/// A page of events, decoded, with the keys that each touches.
-pub(crate) struct Page<P> {
-    events: Vec<(Vec<String>, Box<dyn Folding<P>>)>,
-}
-
-impl<P> Page<P> {
-    /// The events, as far as they touch keys in these slices.
-    pub(crate) fn new(
-        events: impl IntoIterator<Item = Box<dyn Folding<P>>>,
-        slices: &Range<u16>,
-    ) -> Self {
-        let all = *slices == (0..SLICES);
-        let keys = |event: Box<dyn Folding<P>>| {
-            let mut keys = event.keys();
-            keys.retain(|key| all || slices.contains(&slice_of(key)));
-            (keys, event)
-        };
-        Self {
-            events: events.into_iter().map(keys).collect(),
-        }
-    }
-
-    /// Every key that the page touches: the rows to load before [`fold`](Self::fold).
-    pub(crate) fn keys(&self) -> BTreeSet<String> {
-        self.events
-            .iter()
-            .flat_map(|(keys, _)| keys.iter().cloned())
-            .collect()
-    }
-
-    /// Folds the events into `rows`, which holds the present row of every key that has one.
-    pub(crate) fn fold(self, mut rows: Rows<P>) -> Rows<P> {
-        for (keys, event) in self.events {
-            for key in keys {
-                let row = rows.get_mut(&key).and_then(Option::take);
-                rows.insert(key, event.fold(row));
-            }
-        }
-        rows
     }
 }

@@ -6,6 +6,8 @@ mod column;
 mod driver;
 mod fold;
 #[cfg(feature = "runtime")]
+mod kept;
+#[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;

@@ -2,25 +2,33 @@
 
 use std::ops::Range;
 
+use tokio::task::yield_now;
+
 use super::driver::Work;
-use super::fold::{Folding, Page, Rows};
-use super::{Fold, OutOfRange, Projection};
-use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents};
-use crate::store::{
-    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, RowChange,
-};
+use super::fold::Folding;
+use super::kept::Kept;
+use super::{Fold, Projection};
+use crate::error::Result;
+use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
+use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
+
+/// Bytes of rows that are kept in memory for a read model, shared by its parts.
+const KEPT: usize = 64 << 20;
+/// Events that are decoded or folded before other tasks have their turn.
+const AT_ONCE: usize = 256;
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
     sources: Vec<Source<P>>,
     /// The keys that this part folds.
     slices: Range<u16>,
+    kept: Kept<P>,
 }
 
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
-type Decoded<P> = Vec<Box<dyn Folding<P>>>;
+/// Events, each with the keys that it touches.
+type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -33,6 +41,7 @@ impl<P: Projection> ReadModel<P> {
         Self {
             sources: Vec::new(),
             slices: 0..SLICES,
+            kept: Kept::new(KEPT),
         }
     }
 
@@ -46,7 +55,8 @@ impl<P: Projection> ReadModel<P> {
         }
         let decode = |event: StoredEventRef<'_>, events: &mut Decoded<P>| {
             for part in Recorded::<E>::decode(event)? {
-                events.push(Box::new(part));
+                let event: Box<dyn Folding<P>> = Box::new(part);
+                events.push((event.keys(), event));
             }
             Ok(())
         };
@@ -63,22 +73,30 @@ impl<P: Projection> ReadModel<P> {
             .find(|source| source.aggregate == aggregate)
     }
 
-    /// Decodes the events of the page that concern this read model: all of its families' streams.
-    fn decode(&self, page: &StoredEvents) -> Result<Page<P>> {
+    /// Decodes the events of the page that concern this read model: all of its families' streams,
+    /// with those of their keys that are this part's.
+    async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(page.len());
-        for event in page.iter() {
+        for (n, event) in page.iter().enumerate() {
             if let Some(source) = self.source(event.aggregate()) {
                 (source.decode)(event, &mut events)?;
             }
+            breathe(n).await;
         }
-        Ok(Page::new(events, &self.slices))
+        if self.slices != (0..SLICES) {
+            for (keys, _) in &mut events {
+                keys.retain(|key| self.slices.contains(&slice_of(key)));
+            }
+        }
+        Ok(events)
     }
 }
 
-/// Says which row of which projection holds a value that cannot be kept.
-fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
-    let what = format!("the row `{key}` of `{}`", P::TABLE);
-    |error| Error::caused_by(Kind::OutOfRange { what }, error)
+/// Gives other tasks of the process their turn now and then.
+async fn breathe(done: usize) {
+    if done % AT_ONCE == AT_ONCE - 1 {
+        yield_now().await;
+    }
 }
 
 impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
@@ -94,6 +112,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         Some(Self {
             sources: self.sources.iter().map(source).collect(),
             slices: self.slices.clone(),
+            kept: Kept::new(KEPT),
         })
     }
 
@@ -102,7 +121,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
-        self.slices = slices.clone();
+        if self.slices != *slices {
+            self.slices = slices.clone();
+            self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
+        }
     }
 
     async fn apply(
@@ -111,26 +133,27 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        let page = self.decode(page)?;
-        let keys: Vec<_> = page.keys().into_iter().collect();
-        let mut rows = Rows::new();
-        if !keys.is_empty() {
-            for (key, row) in store.read_rows(&P::TABLE, keys).await? {
-                let row = P::from_row(row).map_err(misfit::<P>(&key))?;
-                rows.insert(key, Some(row));
-            }
+        let events = self.decode(page).await?;
+        self.kept.begin(&advance);
+        let keys = events.iter().flat_map(|(keys, _)| keys);
+        let missing = self.kept.missing(keys.map(String::as_str));
+        if !missing.is_empty() {
+            let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+            self.kept.add(missing, rows)?;
         }
-        let change = |(key, row): (String, Option<P>)| {
-            let row = row
-                .map(|row| row.to_row().map_err(misfit::<P>(&key)))
-                .transpose()?;
-            Ok(RowChange { key, row })
-        };
-        let changes = page
-            .fold(rows)
-            .into_iter()
-            .map(change)
-            .collect::<Result<_>>()?;
-        store.advance_rows(advance, &P::TABLE, changes).await
+        for (n, (keys, event)) in events.into_iter().enumerate() {
+            for key in keys {
+                self.kept.change(key, |row| event.fold(row));
+            }
+            breathe(n).await;
+        }
+        let changes = self.kept.changes()?;
+        let advanced = store
+            .advance_rows(advance.clone(), &P::TABLE, changes.into())
+            .await?;
+        if advanced == Advanced::Moved {
+            self.kept.moved(&advance);
+        }
+        Ok(advanced)
     }
 }

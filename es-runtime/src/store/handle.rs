@@ -9,8 +9,8 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowChange, Schema, Segment,
-    Snapshot, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Replay, Row, Schema, Segment, Snapshot,
+    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -278,9 +278,9 @@ impl EventStore for Store {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
-        to!(self.advance_rows(advance, table, changes).await)
+        to!(self.advance_rows(advance, table, written).await)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

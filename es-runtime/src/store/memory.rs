@@ -18,8 +18,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Outdated, ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, plan,
 };
@@ -421,13 +421,13 @@ impl EventStore for MemoryStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
         let mut state = self.state();
         let advanced = state.lives.advance(&advance)?;
         if advanced == Advanced::Moved {
             let rows = state.rows.entry(table.into()).or_default();
-            for change in changes {
+            for change in written.rows {
                 match change.row {
                     Some(row) => drop(rows.insert(change.key, row)),
                     None => drop(rows.remove(&change.key)),

@@ -51,7 +51,7 @@ pub use instance::{Instance, Knowledge, NewInstance};
 pub use projection::{
     Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
     Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
-    SliceState,
+    SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
@@ -304,13 +304,12 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         read: &[ProjectionId],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes its rows, in one transaction. Of several changes of
-    /// one key the last one counts.
+    /// Moves a read model's cursor and writes what the page makes, in one transaction.
     fn advance_rows(
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> impl Future<Output = Result<Advanced>> + Send;
 
     /// The rows of these keys; a key without a row is left out.

@@ -327,6 +327,20 @@ pub struct RowChange {
     pub row: Option<Row>,
 }
 
+/// What a page makes of a read model, to be written together with the cursor's move.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The rows that change. Of several changes of one key the last one counts.
+    pub rows: Vec<RowChange>,
+}
+
+impl From<Vec<RowChange>> for Written {
+    fn from(rows: Vec<RowChange>) -> Self {
+        Self { rows }
+    }
+}
+
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
     pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {

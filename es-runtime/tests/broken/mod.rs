@@ -13,8 +13,8 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -141,7 +141,7 @@ impl BrokenStore {
                 let (from, to) = (state.cursor, Position::START);
                 let back = Advance::new(projection, from, to).knowing(state.epoch);
                 self.kept
-                    .advance_rows(back, &nothing, Vec::new())
+                    .advance_rows(back, &nothing, Written::default())
                     .await
                     .unwrap();
             }
@@ -431,19 +431,19 @@ impl EventStore for BrokenStore {
         &self,
         advance: Advance,
         table: &Table,
-        mut changes: Vec<RowChange>,
+        mut written: Written,
     ) -> Result<Advanced> {
         let kept = &self.kept;
         match self.fault {
-            Fault::ForgottenRows => changes.clear(),
+            Fault::ForgottenRows => written.rows.clear(),
             Fault::TwoSteps => {
                 let moved = kept
-                    .advance_rows(advance.clone(), table, Vec::new())
+                    .advance_rows(advance.clone(), table, Written::default())
                     .await?;
                 if moved == Advanced::Moved {
                     yield_now().await;
                     let from = advance.to;
-                    kept.advance_rows(Advance { from, ..advance }, table, changes)
+                    kept.advance_rows(Advance { from, ..advance }, table, written)
                         .await?;
                 }
                 return Ok(moved);
@@ -459,13 +459,13 @@ impl EventStore for BrokenStore {
                         to: from,
                         ..advance
                     };
-                    kept.advance_rows(stay, table, changes).await?;
+                    kept.advance_rows(stay, table, written).await?;
                     return Ok(Advanced::Fenced);
                 }
             }
             _ => {}
         }
-        kept.advance_rows(advance, table, changes).await
+        kept.advance_rows(advance, table, written).await
     }
 
     async fn commit_inbox(

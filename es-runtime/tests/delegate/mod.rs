@@ -81,7 +81,7 @@ macro_rules! delegate {
             -> Result<()>);
     };
     (@advance_rows $to:ident) => {
-        delegate!(@fn $to advance_rows(advance: Advance, table: &Table, changes: Vec<RowChange>)
+        delegate!(@fn $to advance_rows(advance: Advance, table: &Table, written: Written)
             -> Result<Advanced>);
     };
     (@read_rows $to:ident) => {

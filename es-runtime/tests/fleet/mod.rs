@@ -12,8 +12,8 @@ use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 
 use crate::delegate::delegate;

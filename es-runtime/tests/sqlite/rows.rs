@@ -30,8 +30,13 @@ const TABLE: Table = Table {
 async fn write(store: &SqliteStore, at: u64, rows: impl Iterator<Item = (String, Option<Row>)>) {
     let (from, to) = (Position::new(at), Position::new(at + 1));
     let advance = Advance::new(&TABLE, from, to);
-    let changes = rows.map(|(key, row)| RowChange { key, row }).collect();
-    let moved = store.advance_rows(advance, &TABLE, changes).await.unwrap();
+    let changes = rows
+        .map(|(key, row)| RowChange { key, row })
+        .collect::<Vec<_>>();
+    let moved = store
+        .advance_rows(advance, &TABLE, changes.into())
+        .await
+        .unwrap();
     assert_eq!(moved, Advanced::Moved);
 }
 

@@ -52,7 +52,7 @@ async fn build(store: &SqliteStore, version: u32) -> Table {
         row: Some(row),
     };
     store
-        .advance_rows(advance, &table, vec![change])
+        .advance_rows(advance, &table, vec![change].into())
         .await
         .unwrap();
     table

@@ -40,8 +40,8 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -381,14 +381,14 @@ impl EventStore for PostgresStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
         const DOING: &str = "writing a read model";
         let mut tx = self.write(DOING).await?;
         let writing = async {
             let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
-                projections::write_rows(&mut tx, table, changes).await?;
+                projections::write_rows(&mut tx, table, written.rows).await?;
                 tx.commit().await.map_err(failed(DOING))?;
             }
             Ok(advanced)

@@ -37,8 +37,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
     InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, Schema, Segment, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    ProjectionId, ProjectionState, PublishedEvent, Row, Schema, Segment, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -440,12 +440,12 @@ impl EventStore for SqliteStore {
         &self,
         advance: Advance,
         table: &Table,
-        changes: Vec<RowChange>,
+        written: Written,
     ) -> Result<Advanced> {
         let mut tx = self.write("writing a read model").await?;
         let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
-            projections::write_rows(&mut tx, table, changes).await?;
+            projections::write_rows(&mut tx, table, written.rows).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;
         }
         Ok(advanced)

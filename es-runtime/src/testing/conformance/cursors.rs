@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::event::{Position, Timestamp};
 use crate::store::{
     Advanced, Change, EventStore, InboxId, Phase, ProjectionId, PublishedEvent, StreamCursor,
-    StreamVersion, Table,
+    StreamVersion, Table, Written,
 };
 
 pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Check {
@@ -29,7 +29,7 @@ pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Ch
                 }
                 let changes = vec![change("winner", Some(bare(racer.into())))];
                 let advance = advance(&table, round, round + 1);
-                let advanced = store.advance_rows(advance, &table, changes).await;
+                let advanced = store.advance_rows(advance, &table, changes.into()).await;
                 advanced.map(|advanced| (advanced == Advanced::Moved).then_some(racer))
             });
         }
@@ -53,7 +53,7 @@ pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Ch
         name: "nobody",
         ..table
     };
-    let moved = store.advance_rows(advance(&nobody, 0, 1), &nobody, Vec::new());
+    let moved = store.advance_rows(advance(&nobody, 0, 1), &nobody, Written::default());
     let moved = moved.await;
     law!(LAW, moved.is_err(), "a cursor that nobody made: {moved:?}");
     Ok(())
@@ -84,10 +84,10 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
     );
     let changes = |amount| vec![change("a", Some(bare(amount)))];
     store
-        .advance_rows(advance(&one, 0, 1), &one, changes(1))
+        .advance_rows(advance(&one, 0, 1), &one, changes(1).into())
         .await?;
     store
-        .advance_rows(advance(&two, 0, 2), &two, changes(2))
+        .advance_rows(advance(&two, 0, 2), &two, changes(2).into())
         .await?;
     let (first, second) = (
         complete(&store, (&one).into()).await?,

@@ -72,10 +72,10 @@ pub(super) async fn rows_and_cursor_are_whole<S: EventStore>(store: S, seed: u64
         let (key, amount) = (n.to_string(), i64::try_from(n).unwrap_or_default());
         let advance = rows::advance(&table, n, n + 1);
         let row = |by: i64| vec![rows::change(&key, Some(rows::bare(amount * 2 + by)))];
-        let dropped = store.advance_rows(advance.clone(), &table, row(0));
+        let dropped = store.advance_rows(advance.clone(), &table, row(0).into());
         give_up(dropped, &mut random).await;
         // The same move again finds out.
-        let by = match store.advance_rows(advance, &table, row(1)).await? {
+        let by = match store.advance_rows(advance, &table, row(1).into()).await? {
             Advanced::Moved => 1,
             Advanced::Fenced => 0,
         };

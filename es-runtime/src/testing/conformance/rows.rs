@@ -87,7 +87,7 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
         change("c", None),
     ];
     let moved = store
-        .advance_rows(advance(&table, 0, 5), &table, first)
+        .advance_rows(advance(&table, 0, 5), &table, first.into())
         .await?;
     law!(
         LAW,
@@ -96,7 +96,7 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
     );
     let second = vec![change("b", Some(bare(2))), change("d", Some(bare(4)))];
     let fenced = store
-        .advance_rows(advance(&table, 0, 7), &table, second.clone())
+        .advance_rows(advance(&table, 0, 7), &table, second.clone().into())
         .await?;
     law!(
         LAW,
@@ -120,7 +120,7 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
     );
 
     let moved = store
-        .advance_rows(advance(&table, 5, 6), &table, second)
+        .advance_rows(advance(&table, 5, 6), &table, second.into())
         .await?;
     law!(
         LAW,
@@ -129,7 +129,7 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
     );
     let gone = vec![change("a", None)];
     store
-        .advance_rows(advance(&table, 6, 9), &table, gone)
+        .advance_rows(advance(&table, 6, 9), &table, gone.into())
         .await?;
     let rows = store
         .read_rows(&table, ["d", "a", "b"].map(str::to_owned).into())
@@ -169,7 +169,7 @@ pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
     changes[2..].reverse();
     changes.extend([change("gone", Some(bare(-1))), change("gone", None)]);
     store
-        .advance_rows(advance(&table, 0, 1), &table, changes)
+        .advance_rows(advance(&table, 0, 1), &table, changes.into())
         .await?;
     let expected: Vec<_> = (0..)
         .zip(&keys)
@@ -185,9 +185,9 @@ pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
         law!(LAW, row == expected[n..=n], "of {key:?}: {row:?}");
     }
     let gone = |key: &String| change(key, None);
-    let changes = keys.iter().map(gone).collect();
+    let changes = keys.iter().map(gone).collect::<Vec<_>>();
     store
-        .advance_rows(advance(&table, 1, 2), &table, changes)
+        .advance_rows(advance(&table, 1, 2), &table, changes.into())
         .await?;
     let rows = store.scan_rows(&table, None, 100).await?;
     law!(LAW, rows.is_empty(), "removed, and still there: {rows:?}");

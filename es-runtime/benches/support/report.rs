@@ -2,17 +2,30 @@
 
 use std::fmt::Write as _;
 
-use crate::cases::CASES;
-use crate::measure::{Comparison, Round, percentile, rate};
+use super::cases::Case;
+use super::measure::{Comparison, Round, percentile, rate};
 
 /// All that a run found out.
-#[derive(Default)]
 pub(crate) struct Report {
+    cases: &'static [Case],
     comparisons: Vec<Comparison>,
     notes: Vec<String>,
 }
 
 impl Report {
+    /// Nothing yet, of all that there is.
+    pub(crate) fn new(cases: &'static [Case]) -> Self {
+        Self {
+            cases,
+            comparisons: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn cases(&self) -> &'static [Case] {
+        self.cases
+    }
+
     /// Adds a comparison and says how it went: `ratio NAME OURS LIMIT OURS/LIMIT`, and `void` if
     /// the limit was none.
     pub(crate) fn add(&mut self, comparison: Comparison) {
@@ -39,14 +52,6 @@ impl Report {
                  statement, so it is no limit, and the ratio says nothing"
             );
         }
-        if let (Some(p50), Some(p99)) = (percentile(ours, 50), percentile(ours, 99))
-            && name == "append_128"
-        {
-            let times = p99 / p50;
-            self.note(format!(
-                "spread {name}: p99 is {times:.1} times p50 (bound 4)"
-            ));
-        }
         self.comparisons.push(comparison);
     }
 
@@ -70,7 +75,7 @@ impl Report {
             let Comparison {
                 name, ours, limit, ..
             } = comparison;
-            let case = CASES.iter().find(|case| case.name == name);
+            let case = self.cases.iter().find(|case| case.name == name);
             let bound = case.and_then(|case| case.bound);
             let bound = bound.map(|bound| format!("{bound:.1}")).unwrap_or_default();
             let (pgbench, checked) = match comparison.checked() {
