@@ -47,7 +47,10 @@ pub mod testing;
 pub use error::{Error, Result};
 pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 #[cfg(feature = "runtime")]
-pub use service::{Builder, Execute, Promote, Receipt, Service, SnapshotStats, Snapshots, View};
+pub use service::{
+    Attempt, Builder, Execute, Promote, Reactor, Receipt, Retry, Service, SnapshotStats, Snapshots,
+    View,
+};
 #[cfg(feature = "runtime")]
 pub use store::Store;
 #[cfg(feature = "postgres")]
@@ -60,7 +63,7 @@ pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
-    pub use crate::projection::{Fold, Projection};
+    pub use crate::projection::{Changed, Fold, Projection, React};
     #[cfg(feature = "schema")]
     pub use crate::schema::{JsonSchema, schemars};
     pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};

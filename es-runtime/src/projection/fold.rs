@@ -1,6 +1,8 @@
 //! Keyed folds, pure: rows and events in, changes out.
 
 use super::Projection;
+#[cfg(feature = "runtime")]
+use super::reacting::Reactions;
 use crate::event::{Event, Recorded};
 
 /// What an event does to the rows of a read model.
@@ -53,6 +55,18 @@ pub trait Fold<E: Event>: Projection {
 pub(crate) trait Folding<P>: Send {
     fn keys(&self) -> Vec<String>;
     fn fold(&self, row: Option<P>) -> Option<P>;
+
+    /// Whether its reactions are to be enqueued.
+    #[cfg(feature = "runtime")]
+    fn reacts(&self) -> bool {
+        false
+    }
+
+    /// As [`fold`](Self::fold), with the reactions to it.
+    #[cfg(feature = "runtime")]
+    fn react(&self, _key: &str, row: Option<P>, _reactions: &mut Reactions) -> Option<P> {
+        self.fold(row)
+    }
 }
 
 impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {

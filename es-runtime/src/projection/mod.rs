@@ -7,6 +7,9 @@ mod driver;
 mod fold;
 #[cfg(feature = "runtime")]
 mod kept;
+mod react;
+#[cfg(feature = "runtime")]
+mod reacting;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
@@ -20,6 +23,7 @@ pub(crate) use driver::{Part, Work, run};
 pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
+pub use react::{Changed, React};
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 

@@ -1,16 +1,22 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
-use super::{Fold, Projection};
-use crate::error::Result;
+use super::reacting::{Reacting, Reactions, Turn, declare};
+use super::{Fold, Projection, React};
+use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
-use crate::store::{Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState};
+use crate::store::{
+    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, Written,
+};
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
 const KEPT: usize = 64 << 20;
@@ -23,6 +29,11 @@ pub(crate) struct ReadModel<P> {
     /// The keys that this part folds.
     slices: Range<u16>,
     kept: Kept<P>,
+    /// How the events are decoded whose reactions are to be enqueued, by family.
+    reacting: BTreeMap<&'static str, Decode<P>>,
+    turn: Turn,
+    /// Rung when there are new reactions.
+    bell: Arc<Notify>,
 }
 
 /// Adds what a stored event is today.
@@ -42,7 +53,31 @@ impl<P: Projection> ReadModel<P> {
             sources: Vec::new(),
             slices: 0..SLICES,
             kept: Kept::new(KEPT),
+            reacting: BTreeMap::new(),
+            turn: Turn::default(),
+            bell: Arc::default(),
         }
+    }
+
+    /// Reacts to a family of events, and rings the bell; `false` if it does already.
+    pub(crate) fn react<E: Event>(&mut self, bell: &Arc<Notify>) -> bool
+    where
+        P: React<E>,
+    {
+        let decode = |event: StoredEventRef<'_>, events: &mut Decoded<P>| {
+            for part in Recorded::<E>::decode(event)? {
+                let event: Box<dyn Folding<P>> = Box::new(Reacting(part));
+                events.push((event.keys(), event));
+            }
+            Ok(())
+        };
+        self.bell = bell.clone();
+        self.reacting.insert(E::NAME, decode).is_none()
+    }
+
+    /// The families that it reacts to.
+    fn reacts(&self) -> BTreeSet<String> {
+        self.reacting.keys().copied().map(str::to_owned).collect()
     }
 
     /// Adds a family of events; `false` if it is there already.
@@ -79,7 +114,9 @@ impl<P: Projection> ReadModel<P> {
         let mut events = Vec::with_capacity(page.len());
         for (n, event) in page.iter().enumerate() {
             if let Some(source) = self.source(event.aggregate()) {
-                (source.decode)(event, &mut events)?;
+                let reacting = self.reacting.get(source.aggregate);
+                let reacting = reacting.filter(|_| self.turn.takes(P::VERSION, event.position));
+                reacting.unwrap_or(&source.decode)(event, &mut events)?;
             }
             breathe(n).await;
         }
@@ -113,14 +150,30 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
             sources: self.sources.iter().map(source).collect(),
             slices: self.slices.clone(),
             kept: Kept::new(KEPT),
+            reacting: self.reacting.clone(),
+            turn: Turn::default(),
+            bell: self.bell.clone(),
         })
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
-        store.prepare_table(&P::TABLE).await
+        if let Some(family) = self
+            .reacting
+            .keys()
+            .find(|family| self.source(family).is_none())
+        {
+            let what = format!(
+                "`{}` over the events of `{family}`, to which it reacts",
+                P::TABLE
+            );
+            return Err(Error::new(Kind::Unregistered { what }));
+        }
+        let state = store.prepare_table(&P::TABLE).await?;
+        declare(store, &(&P::TABLE).into(), state, self.reacts()).await
     }
 
-    fn claimed(&mut self, slices: &Range<u16>, _: &Claimed) {
+    fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
+        self.turn.claimed(slices, claimed);
         if self.slices != *slices {
             self.slices = slices.clone();
             self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
@@ -133,7 +186,9 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
+        self.turn.check(&advance.projection, &self.reacts())?;
         let events = self.decode(page).await?;
+        let mut reactions = Reactions::default();
         self.kept.begin(&advance);
         let keys = events.iter().flat_map(|(keys, _)| keys);
         let missing = self.kept.missing(keys.map(String::as_str));
@@ -143,16 +198,27 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         }
         for (n, (keys, event)) in events.into_iter().enumerate() {
             for key in keys {
-                self.kept.change(key, |row| event.fold(row));
+                if event.reacts() {
+                    let own = key.clone();
+                    let react = |row| event.react(&own, row, &mut reactions);
+                    self.kept.change(key, react);
+                } else {
+                    self.kept.change(key, |row| event.fold(row));
+                }
             }
             breathe(n).await;
         }
-        let changes = self.kept.changes()?;
+        let mut written = Written::from(self.kept.changes()?);
+        written.reactions = reactions.finish()?;
+        let reacts = !written.reactions.is_empty();
         let advanced = store
-            .advance_rows(advance.clone(), &P::TABLE, changes.into())
+            .advance_rows(advance.clone(), &P::TABLE, written)
             .await?;
         if advanced == Advanced::Moved {
             self.kept.moved(&advance);
+            if reacts {
+                self.bell.notify_one();
+            }
         }
         Ok(advanced)
     }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
 use super::instances::{Heartbeat, Instances, Presence};
+use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::sightings::{Reads, Sightings};
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
@@ -25,7 +26,7 @@ use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
     StreamVersion, version_of,
 };
-use crate::projection::{Fold, Projection, ReadModel};
+use crate::projection::{Fold, Projection, React, ReadModel};
 use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
@@ -44,6 +45,9 @@ pub struct Builder {
     caches: Typed,
     snapshotters: BTreeMap<&'static str, SnapshotterDraft>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
+    /// By the read model's name.
+    reactors: BTreeMap<&'static str, Reactors>,
+    retry: Retry,
     streams: BTreeMap<StreamVersion, StreamDraft>,
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
     owed: Vec<(StreamVersion, &'static str)>,
@@ -104,6 +108,8 @@ impl Builder {
             caches: HashMap::new(),
             snapshotters: BTreeMap::new(),
             read_models: BTreeMap::new(),
+            reactors: BTreeMap::new(),
+            retry: Retry::default(),
             streams: BTreeMap::new(),
             owed: Vec::new(),
             retired: BTreeSet::new(),
@@ -227,6 +233,35 @@ impl Builder {
         if !same.is_some_and(ReadModel::add::<E>) {
             self.duplicate(format!("the read model `{}`", P::TABLE));
         }
+        self
+    }
+
+    /// Does what a version of a read model reacts to the events `E` with. Declared once for each
+    /// version that reacts, beside [`project`](Self::project); the first of them reacts to what
+    /// happens from then on.
+    ///
+    /// The law: each event is reacted to once over all versions, and what it brings about is done at
+    /// least once, in the order of each key.
+    pub fn react<E: Event, P: React<E>>(mut self, reactor: impl Reactor<P::Reaction>) -> Self {
+        let reactors = self.reactors.entry(P::NAME).or_default();
+        reactors.add(P::VERSION, E::NAME, reactor);
+        let bell = reactors.bell.clone();
+        let new = || Box::new(ReadModel::<P>::new());
+        let read_model = self
+            .read_models
+            .entry((&P::TABLE).into())
+            .or_insert_with(|| new());
+        let same = read_model.as_any().downcast_mut::<ReadModel<P>>();
+        if !same.is_some_and(|read_model| read_model.react::<E>(&bell)) {
+            let what = format!("the reactions of `{}` to events of `{}`", P::TABLE, E::NAME);
+            self.duplicate(what);
+        }
+        self
+    }
+
+    /// How reactions that fail are tried again.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -395,23 +430,35 @@ impl Builder {
             None => None,
         };
         tracing::info!(service = self.name, "started");
-        Ok(Service {
-            inner: Arc::new(Inner {
-                name: self.name,
-                store,
-                clock: self.clock,
-                aggregates,
-                recorders: self.recorders,
-                caches: self.caches,
-                snapshotters,
-                workers,
-                reads,
-                instances,
-                presence,
-                #[cfg(feature = "feed")]
-                feed,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            name: self.name,
+            store,
+            clock: self.clock,
+            aggregates,
+            recorders: self.recorders,
+            caches: self.caches,
+            snapshotters,
+            workers,
+            reads,
+            instances,
+            presence,
+            #[cfg(feature = "feed")]
+            feed,
+        });
+        for (projection, reactors) in self.reactors {
+            let executor = Executor {
+                projection: projection.to_owned(),
+                reactors,
+                retry: self.retry.clone(),
+                store: inner.store.clone(),
+                service: Arc::downgrade(&inner),
+                owner: inner.workers.owner().to_owned(),
+                lease: self.lease,
+                stop: inner.workers.stop(),
+            };
+            inner.workers.add(tokio::spawn(executor.run()));
+        }
+        Ok(Service { inner })
     }
 }
 

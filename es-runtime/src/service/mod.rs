@@ -6,6 +6,7 @@ mod execute;
 mod instances;
 mod load;
 mod promote;
+mod reactions;
 mod retention;
 mod sightings;
 mod snapshots;
@@ -17,6 +18,7 @@ mod writer;
 pub use builder::Builder;
 pub use execute::{Execute, Receipt};
 pub use promote::Promote;
+pub use reactions::{Attempt, Reactor, Retry};
 pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 

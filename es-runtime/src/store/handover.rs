@@ -416,7 +416,7 @@ mod tests {
             Some(seed) => seed..seed + 1,
             None => {
                 let seed = fastrand::u64(..u64::MAX / 2);
-                seed..seed + 3000
+                seed..seed + 500
             }
         };
         for seed in seeds {

@@ -8,7 +8,7 @@ mod append;
 mod group;
 #[cfg(feature = "runtime")]
 mod handle;
-mod handover;
+pub(crate) mod handover;
 #[cfg(feature = "runtime")]
 mod health;
 #[cfg(feature = "runtime")]
@@ -22,6 +22,7 @@ pub mod memory;
 pub mod postgres;
 mod projection;
 mod published;
+mod reaction;
 mod read;
 #[cfg(feature = "runtime")]
 mod replay;
@@ -54,6 +55,9 @@ pub use projection::{
     SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
+pub use reaction::{
+    DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
+};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
@@ -285,7 +289,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// worker must know. It saves work alone: what keeps two workers apart is the cursor's move.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed>> + Send;
 
-    /// Gives back all parts that `owner` has.
+    /// Gives back all that `owner` has: parts of projections, and keys with reactions.
     fn release(&self, owner: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Notes why a part stands still, unless its cursor has moved on since. A move takes the note
@@ -311,6 +315,59 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         table: &Table,
         written: Written,
     ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Takes keys of a read model whose reactions are to be run, unless somebody else has them: those
+    /// that are due longest, each with its first reactions in order. Of a key that somebody has, or
+    /// whose first reaction a newer version enqueued, nothing; nor of events that come after some
+    /// that another version has still to react to.
+    fn claim_reactions(
+        &self,
+        claim: &ReactionClaim,
+    ) -> impl Future<Output = Result<Vec<DueKey>>> + Send;
+
+    /// Says that `owner` goes on to run the reactions that it took, for `lease` from now on.
+    fn keep_reactions(
+        &self,
+        projection: &str,
+        owner: &str,
+        lease: Duration,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes that a reaction was run; after the `last` that its worker took of the key, the key is
+    /// anybody's. Does nothing for one that is not there any more.
+    fn finish_reaction(
+        &self,
+        reaction: &ReactionId,
+        last: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Gives a key back whose first reaction was not run, if the owner has it.
+    fn postpone_reactions(&self, postponed: &Postponed) -> impl Future<Output = Result<()>> + Send;
+
+    /// The keys that have reactions which are still to be run, after the key `after`, by key, at
+    /// most `limit`.
+    fn reaction_queues(
+        &self,
+        projection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ReactionQueue>>> + Send;
+
+    /// Lets the reactions that failed be tried again at once, also those that are parked: of one
+    /// key, or of all. Answers how many keys there are.
+    fn retry_reactions(
+        &self,
+        projection: &str,
+        key: Option<&str>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Gives a reaction up, for a reason that is kept. Answers whether it was there.
+    fn drop_reaction(
+        &self,
+        reaction: &ReactionId,
+        reason: &str,
+        by: &str,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// The rows of these keys; a key without a row is left out.
     fn read_rows(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, StreamVersion, Table};
+use super::{NewReaction, Row, StreamVersion, Table};
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -333,11 +333,16 @@ pub struct RowChange {
 pub struct Written {
     /// The rows that change. Of several changes of one key the last one counts.
     pub rows: Vec<RowChange>,
+    /// The reactions to its events, in order.
+    pub reactions: Vec<NewReaction>,
 }
 
 impl From<Vec<RowChange>> for Written {
     fn from(rows: Vec<RowChange>) -> Self {
-        Self { rows }
+        Self {
+            rows,
+            ..Self::default()
+        }
     }
 }
 

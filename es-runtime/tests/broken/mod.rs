@@ -11,10 +11,11 @@ use es_runtime::error::Result;
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ProjectionId, ProjectionState, PublishedEvent, Row, Segment, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
+    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
+    ReactionQueue, Row, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion,
+    Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -490,6 +491,7 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
-        change life remove_rows claim release note_failure note_seen read_rows scan_rows advance_stream read_published published_head
+        change life remove_rows claim release note_failure note_seen claim_reactions keep_reactions finish_reaction postpone_reactions
+        reaction_queues retry_reactions drop_reaction read_rows scan_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -8,8 +8,8 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::{
-    Advance, Advanced, Change, Claim, Claimed, LifeEntry, Lineage, Noted, Phase, ProjectionId,
-    ProjectionKind, ProjectionState, Sighting, SliceState, Table,
+    Advance, Advanced, Change, Claim, Claimed, DueReaction, LifeEntry, Lineage, Noted, Phase,
+    ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState, Table,
 };
 
 /// The lives of all versions.
@@ -66,6 +66,25 @@ impl Lives {
             .versions
             .get(&id.version)
             .cloned()
+    }
+
+    /// All versions of a read model.
+    pub(super) fn lineage(&self, name: &str) -> Option<&Lineage> {
+        let subject = (ProjectionKind::ReadModel, name.to_owned());
+        self.lineages.get(&subject)
+    }
+
+    /// Keeps why somebody gave a reaction up.
+    pub(super) fn drop_reaction(
+        &mut self,
+        dropped: &DueReaction,
+        reason: &str,
+        by: &str,
+    ) -> Result<()> {
+        let id = dropped.projection();
+        let state = self.find(&id).ok_or_else(|| unknown(&id))?;
+        self.told.push(dropped.told(&state, reason, by, now()));
+        Ok(())
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {

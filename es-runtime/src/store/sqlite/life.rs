@@ -101,7 +101,10 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
 }
 
 /// All versions, as they are. Outside of a transaction, what is read later may be newer.
-async fn read(connection: &mut SqliteConnection, projection: &ProjectionId) -> Result<Lineage> {
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
     let mut lineage = Lineage::default();
     let now = now();
     let cursors = named(CURSORS, projection).bind(now.as_micros());
@@ -147,7 +150,7 @@ async fn occasion(tx: &mut Tx) -> Result<Occasion> {
     Ok(Occasion { now: now(), head })
 }
 
-fn unknown(projection: &ProjectionId) -> Error {
+pub(super) fn unknown(projection: &ProjectionId) -> Error {
     let what = format!("`{projection}`");
     Error::new(Kind::Unregistered { what })
 }
@@ -290,7 +293,7 @@ async fn write_state(
     Ok(())
 }
 
-async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
+pub(super) async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
     let insert = "INSERT INTO es_life (kind, name, version, what, phase, position, reason, by, at)
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let insert = about(insert, &entry.projection)
