@@ -1,6 +1,6 @@
 //! Runs the reactions that read models enqueue.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -226,33 +226,37 @@ impl Executor {
         let (mut stop, this) = (self.stop.clone(), Arc::new(self));
         let mut tasks = JoinSet::new();
         let mut keys: HashMap<Id, String> = HashMap::new();
+        // Keys that were taken while the task that had them before was still there.
+        let mut twice: HashSet<String> = HashSet::new();
         let mut kept = Instant::now();
         // When a key that failed here is to be looked at.
         let mut again: Option<Instant> = None;
         while !stop.is_asked() {
             if kept.elapsed() > this.lease / 3 {
-                this.keep().await;
+                if !keys.is_empty() {
+                    this.keep(keys.values().cloned().collect()).await;
+                }
                 kept = Instant::now();
             }
             for due in this.take(AT_ONCE - tasks.len()).await {
-                // A lease that ended under way: the key is at work here still.
-                if !keys.values().any(|key| *key == due.key) {
-                    let key = due.key.clone();
+                let key = due.key.clone();
+                if keys.values().any(|own| *own == key) {
+                    twice.insert(key);
+                } else {
                     let task = tasks.spawn(this.clone().work(due));
                     keys.insert(task.id(), key);
                 }
             }
-            let now = Instant::now();
-            let look = now + POLL.min(this.lease / 3);
-            let look = again
-                .take_if(|again| *again > now)
-                .map_or(look, |again| again.min(look));
+            let look = Instant::now() + POLL.min(this.lease / 3);
+            let look = again.take().map_or(look, |again| again.min(look));
             tokio::select! {
                 Some(done) = tasks.join_next_with_id() => {
                     let (id, pause) = done.unwrap_or_else(|error| (error.id(), None));
-                    keys.remove(&id);
                     let pause = pause.map(|pause| Instant::now() + pause);
                     again = again.into_iter().chain(pause).min();
+                    if let Some(key) = keys.remove(&id).filter(|key| twice.remove(key)) {
+                        this.give_back(key, Some(Duration::ZERO), None).await;
+                    }
                 }
                 () = this.reactors.bell.notified(), if tasks.len() < AT_ONCE => {}
                 () = sleep_until(look) => {}
@@ -262,12 +266,14 @@ impl Executor {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn keep(&self) {
-        let kept = self
+    /// Keeps the keys that are at work from others.
+    async fn keep(&self, keys: Vec<String>) {
+        let (projection, owner) = (&self.projection, &self.owner);
+        let keeping = self
             .store
-            .keep_reactions(&self.projection, &self.owner, self.lease);
-        if let Err(error) = kept.await {
-            tracing::warn!(projection = self.projection, %error, "others may run reactions, too");
+            .keep_reactions(projection, keys, owner, self.lease);
+        if let Err(error) = keeping.await {
+            tracing::warn!(projection, %error, "others may run reactions, too");
         }
     }
 

@@ -288,8 +288,14 @@ impl EventStore for Store {
         to!(self.claim_reactions(claim).await)
     }
 
-    async fn keep_reactions(&self, projection: &str, owner: &str, lease: Duration) -> Result<()> {
-        to!(self.keep_reactions(projection, owner, lease).await)
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
+        to!(self.keep_reactions(projection, keys, owner, lease).await)
     }
 
     async fn finish_reaction(&self, reaction: &ReactionId, last: bool) -> Result<()> {

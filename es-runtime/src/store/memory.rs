@@ -451,8 +451,14 @@ impl EventStore for MemoryStore {
         Ok(state.reactions.claim(claim, settled))
     }
 
-    async fn keep_reactions(&self, projection: &str, owner: &str, lease: Duration) -> Result<()> {
-        self.state().reactions.keep(projection, owner, lease);
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
+        self.state().reactions.keep(projection, &keys, owner, lease);
         Ok(())
     }
 

@@ -325,10 +325,11 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         claim: &ReactionClaim,
     ) -> impl Future<Output = Result<Vec<DueKey>>> + Send;
 
-    /// Says that `owner` goes on to run the reactions that it took, for `lease` from now on.
+    /// Says that `owner` goes on to run the reactions of these keys, for `lease` from now on.
     fn keep_reactions(
         &self,
         projection: &str,
+        keys: Vec<String>,
         owner: &str,
         lease: Duration,
     ) -> impl Future<Output = Result<()>> + Send;

@@ -88,7 +88,8 @@ macro_rules! delegate {
         delegate!(@fn $to claim_reactions(claim: &ReactionClaim) -> Result<Vec<DueKey>>);
     };
     (@keep_reactions $to:ident) => {
-        delegate!(@fn $to keep_reactions(projection: &str, owner: &str, lease: Duration)
+        delegate!(@fn $to keep_reactions(
+            projection: &str, keys: Vec<String>, owner: &str, lease: Duration)
             -> Result<()>);
     };
     (@finish_reaction $to:ident) => {

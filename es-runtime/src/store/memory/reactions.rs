@@ -123,11 +123,11 @@ impl Reactions {
         taken
     }
 
-    pub(super) fn keep(&mut self, projection: &str, owner: &str, lease: Duration) {
+    pub(super) fn keep(&mut self, projection: &str, keys: &[String], owner: &str, lease: Duration) {
         let until = Instant::now() + lease;
-        for ((of, _), turn) in &mut self.keys {
+        for ((of, key), turn) in &mut self.keys {
             if let Some((by, ends)) = &mut turn.owner
-                && (of == projection && by == owner)
+                && (of == projection && by == owner && keys.contains(key))
             {
                 *ends = until;
             }

@@ -166,11 +166,17 @@ pub(super) async fn claim(tx: &mut Tx, claim: &ReactionClaim) -> Result<Vec<DueK
     Ok(taken)
 }
 
-pub(super) async fn keep(tx: &mut Tx, name: &str, owner: &str, lease: Duration) -> Result<()> {
+pub(super) async fn keep(
+    tx: &mut Tx,
+    name: &str,
+    keys: &[String],
+    owner: &str,
+    lease: Duration,
+) -> Result<()> {
     let keep = "UPDATE es.reaction_key
-                SET owned_until = clock_timestamp() + make_interval(secs => $3)
-                WHERE name = $1 AND owner = $2";
-    let keep = sqlx::query(keep).bind(name).bind(owner);
+                SET owned_until = clock_timestamp() + make_interval(secs => $4)
+                WHERE name = $1 AND owner = $2 AND key = ANY($3)";
+    let keep = sqlx::query(keep).bind(name).bind(owner).bind(keys);
     let kept = keep.bind(lease.as_secs_f64()).execute(&mut **tx).await;
     kept.map_err(failed(WRITING))?;
     Ok(())

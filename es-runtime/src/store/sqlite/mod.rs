@@ -466,10 +466,16 @@ impl EventStore for SqliteStore {
         Ok(taken)
     }
 
-    async fn keep_reactions(&self, projection: &str, owner: &str, lease: Duration) -> Result<()> {
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
         const DOING: &str = "keeping reactions";
         let mut tx = self.write(DOING).await?;
-        reactions::keep(&mut tx, projection, owner, lease).await?;
+        reactions::keep(&mut tx, projection, &keys, owner, lease).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 

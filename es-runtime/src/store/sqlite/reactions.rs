@@ -155,10 +155,19 @@ pub(super) async fn claim(tx: &mut Tx, claim: &ReactionClaim) -> Result<Vec<DueK
     Ok(taken)
 }
 
-pub(super) async fn keep(tx: &mut Tx, name: &str, owner: &str, lease: Duration) -> Result<()> {
-    let keep = "UPDATE es_reaction_key SET owned_until = $3 WHERE name = $1 AND owner = $2";
-    let keep = sqlx::query(keep).bind(name).bind(owner).bind(later(lease));
-    keep.execute(&mut **tx).await.map_err(failed(WRITING))?;
+pub(super) async fn keep(
+    tx: &mut Tx,
+    name: &str,
+    keys: &[String],
+    owner: &str,
+    lease: Duration,
+) -> Result<()> {
+    let keep = "UPDATE es_reaction_key SET owned_until = $4
+                WHERE name = $1 AND owner = $2 AND key IN (SELECT value FROM json_each($3))";
+    let keep = sqlx::query(keep).bind(name).bind(owner);
+    let keep = keep.bind(serde_json::json!(keys).to_string());
+    let kept = keep.bind(later(lease)).execute(&mut **tx).await;
+    kept.map_err(failed(WRITING))?;
     Ok(())
 }
 
