@@ -71,6 +71,22 @@ pub(crate) fn projection(model: &ReadModel<'_>, errors: &Errors) {
             errors.push(diag::reserved_column(column.field));
         }
     }
+    indexes(model, errors);
+}
+
+/// Reports indexes on columns that have one already: a unique one is an index, too.
+fn indexes(model: &ReadModel<'_>, errors: &Errors) {
+    for (n, index) in model.indexes.iter().enumerate() {
+        let others = model.indexes.iter().enumerate().filter(|(m, other)| {
+            let before = (!other.unique, *m) < (!index.unique, n);
+            other.columns == index.columns && before
+        });
+        if let Some((_, earlier)) = others.max_by_key(|(_, other)| other.unique) {
+            let columns = model.names(index).join(", ");
+            let beside_unique = earlier.unique && !index.unique;
+            errors.push(diag::index_twice(&columns, beside_unique, &index.at));
+        }
+    }
 }
 
 pub(crate) fn integration(model: &IntegrationEnum<'_>, errors: &Errors) {

@@ -12,9 +12,10 @@ use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
+use syn::ext::IdentExt as _;
 
 use crate::attr::inventory::{Kind, Spec};
-use crate::attr::{Inventory, Place};
+use crate::attr::{Inventory, Place, closest};
 use crate::model::naming::Grammar;
 use crate::text::pretty;
 
@@ -165,6 +166,7 @@ pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     let wanted = match spec.kind {
         Kind::Text | Kind::File => "a string".to_owned(),
         Kind::Version => "a whole number from 1".to_owned(),
+        Kind::Parts => "a whole number from 1 to 1024".to_owned(),
         Kind::Type => "a type, without quotes".to_owned(),
         Kind::Word(word) => format!("the word `{word}`"),
         Kind::Flag => "no value".to_owned(),
@@ -172,6 +174,7 @@ pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
         Kind::Function => "the path of a function, without quotes".to_owned(),
         Kind::Fields => "fields in parentheses".to_owned(),
         Kind::Name => "a name, without quotes".to_owned(),
+        Kind::Columns => "names of fields in parentheses".to_owned(),
         Kind::Number => "the number of a version in parentheses".to_owned(),
         Kind::Deprecated => "a version and the day from which on, in parentheses".to_owned(),
         Kind::Moves => "fields, an arrow, and what they became, in parentheses".to_owned(),
@@ -332,6 +335,39 @@ pub(crate) fn reserved_column(at: &Ident) -> Diagnostic {
     Diagnostic::new("ES0014", at, format!("no column can be called `{at}`"))
         .help("name the field for what it holds: `account`")
         .note("the column `key` is there already: it holds what `Fold::keys` answers")
+}
+
+pub(crate) fn unknown_column(item: &Ident, at: &Ident, fields: &[&Ident]) -> Diagnostic {
+    let title = format!("`{item}` has no field `{at}` to be indexed");
+    let names: Vec<_> = fields
+        .iter()
+        .map(|field| field.unraw().to_string())
+        .collect();
+    let meant = closest(&at.unraw().to_string(), names.iter().map(String::as_str));
+    let help = match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("its fields are `{}`", names.join("`, `")),
+    };
+    Diagnostic::new("ES0039", at, title).help(help)
+}
+
+/// A column that stands in an index twice.
+pub(crate) fn column_twice(at: &Ident) -> Diagnostic {
+    let title = format!("the index has the column `{at}` twice");
+    Diagnostic::new("ES0040", at, title).help("remove one of the two")
+}
+
+/// An index beside one on the same columns.
+pub(crate) fn index_twice(columns: &str, unique: bool, at: &impl ToTokens) -> Diagnostic {
+    let title = match unique {
+        true => format!("the unique index on `{columns}` is an index already"),
+        false => format!("there is an index on `{columns}` already"),
+    };
+    let help = match unique {
+        true => "remove `index`: rows are found by what is unique, too",
+        false => "remove one of the two",
+    };
+    Diagnostic::new("ES0040", at, title).help(help)
 }
 
 pub(crate) fn same_handler(name: &Ident, at: &Ident) -> Diagnostic {

@@ -24,8 +24,8 @@ pub use crate::integration::{
     Described, Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward,
     all_upward, below, downward, upward,
 };
-pub use crate::projection::{Column, OutOfRange, Projection, Stored};
-pub use crate::store::{ColumnDef, Row, Value};
+pub use crate::projection::{Column, Index, OutOfRange, Projection, Stored, Unique};
+pub use crate::store::{ColumnDef, IndexDef, Row, Value};
 
 /// Whether two stored names are equal, at compile time. An aggregate that is none has no other name.
 pub const fn same(a: Option<&str>, b: &str) -> bool {
@@ -174,13 +174,29 @@ impl<T> HandlesCommand<(), (), (), ()> for T {
 impl<T> HandlesEvent<(), ()> for T {}
 
 /// The column that holds values of type `S`.
-pub const fn column<S: Stored>(name: &'static str, index: bool) -> ColumnDef {
+pub const fn column<S: Stored>(name: &'static str) -> ColumnDef {
     ColumnDef {
         name,
         kind: S::KIND,
         nullable: S::NULLABLE,
-        index,
     }
+}
+
+/// An index on the columns at these places, on which many rows may hold the same.
+pub const fn many(columns: &'static [usize]) -> IndexDef {
+    let unique = false;
+    IndexDef { columns, unique }
+}
+
+/// An index on what one row holds at most.
+pub const fn one(columns: &'static [usize]) -> IndexDef {
+    let unique = true;
+    IndexDef { columns, unique }
+}
+
+/// The index at this place among those of the table.
+pub const fn index<P, C, K>(place: usize) -> Index<P, C, K> {
+    Index::at(place)
 }
 
 /// The values of a row with `N` columns.

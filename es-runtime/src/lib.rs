@@ -48,8 +48,8 @@ pub use error::{Error, Result};
 pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 #[cfg(feature = "runtime")]
 pub use service::{
-    Attempt, Builder, Execute, Promote, Reactor, Receipt, Retry, Service, SnapshotStats, Snapshots,
-    View,
+    Attempt, Builder, Current, Execute, PageToken, Promote, RangePage, Reactor, Receipt, Retry,
+    RowRange, Selection, Service, SnapshotStats, Snapshots, View,
 };
 #[cfg(feature = "runtime")]
 pub use store::Store;

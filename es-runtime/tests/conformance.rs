@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 28] = [
+const REJECTED: [(Fault, &str); 34] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -254,6 +254,21 @@ const REJECTED: [(Fault, &str); 28] = [
         Fault::TwoSteps,
         "a dropped move leaves cursor and rows or neither",
     ),
+    (
+        Fault::SplitRead,
+        "rows come with the cursor that they reflect",
+    ),
+    (
+        Fault::SkipsTies,
+        "rows are found by their values, in order and once",
+    ),
+    (
+        Fault::UnsortedRange,
+        "rows are found by their values, in order and once",
+    ),
+    (Fault::LooseUnique, "what is unique is held by one row"),
+    (Fault::ReplacesHolder, "what is unique is held by one row"),
+    (Fault::HastyUnique, "what is unique is held by one row"),
     (Fault::Unproven, "an inbox moves once"),
     (Fault::CommandsLeft, "imported history is as it was"),
     (Fault::Renumbered, "imported history continues the log"),

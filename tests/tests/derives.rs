@@ -4,6 +4,7 @@ use std::fmt;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{Column, OutOfRange};
+use es_runtime::store::IndexDef;
 
 /// One variant of every shape, and a state that writes down what it was told.
 mod shapes {
@@ -461,8 +462,9 @@ fn columns_are_the_fields_with_their_kinds() {
         Balance::TABLE.fingerprint(),
         "owner text, amount integer, type integer?, limit integer"
     );
-    let indexed: Vec<_> = Balance::COLUMNS.iter().map(|column| column.index).collect();
-    assert_eq!(indexed, [false, false, true, false]);
+    let columns: &[usize] = &[2];
+    let unique = false;
+    assert_eq!(Balance::INDEXES, [IndexDef { columns, unique }]);
 }
 
 #[test]

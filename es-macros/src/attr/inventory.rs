@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     File,
     /// `version = 2`: counts from 1.
     Version,
+    /// `slices = 8`: of 1,024 at most.
+    Parts,
     /// `aggregate = Account`: a path, for everything that is Rust.
     Type,
     /// `dispatch = manual`: this one word.
@@ -61,6 +63,8 @@ pub(crate) enum Kind {
     Default,
     /// `with = parse`: a path to a function.
     Function,
+    /// `index(owner, currency)`: names of fields.
+    Columns,
     /// `removed(note: String)`: fields as they were, with their own history.
     Fields,
     /// `split(name: String => first, last)`: fields as they were, and what became of them.
@@ -286,9 +290,15 @@ pub(crate) const PROJECTION: Inventory = Inventory {
     item: &[
         one("name", Kind::Text, r#"name = "balances""#),
         one("version", Kind::Version, "version = 1"),
+        one("slices", Kind::Parts, "slices = 8"),
+        many("index", Kind::Columns, "index(owner, currency)"),
+        many("unique", Kind::Columns, "unique(owner, currency)"),
     ],
     variant: &[],
-    field: &[one("index", Kind::Flag, "index")],
+    field: &[
+        one("index", Kind::Flag, "index"),
+        one("unique", Kind::Flag, "unique"),
+    ],
     history: NONE,
 };
 

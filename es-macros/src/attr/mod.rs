@@ -17,9 +17,9 @@ use syn::{Attribute, LitStr, Meta, Type};
 use crate::diag::{self, Errors};
 use inventory::Spec;
 pub(crate) use inventory::{Inventory, Place};
-use similar::closest;
+pub(crate) use similar::closest;
 use split::{Part, split};
-pub(crate) use value::{Became, Listed, Number};
+pub(crate) use value::{Became, Columns, Listed, Number};
 use value::{Value, value_of};
 
 /// What the attributes of one item, variant or field say.
@@ -150,6 +150,16 @@ impl Options {
         })
     }
 
+    pub(crate) fn parts(&self, name: &str) -> Option<u16> {
+        self.values(name).find_map(|value| {
+            if let Value::Parts(n) = value {
+                Some(*n)
+            } else {
+                None
+            }
+        })
+    }
+
     /// A type, or the path of a function.
     pub(crate) fn ty(&self, name: &str) -> Option<&Type> {
         self.values(name).find_map(|value| {
@@ -187,6 +197,17 @@ impl Options {
         self.values(name).find_map(|value| {
             if let Value::Name(ident) = value {
                 Some(ident)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Fields that are named together, with the option that names them.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &Columns)> {
+        self.said.iter().filter_map(|said| {
+            if let Value::Columns(columns) = &said.value {
+                Some((said.name, columns))
             } else {
                 None
             }

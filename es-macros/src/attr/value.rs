@@ -15,11 +15,13 @@ use crate::diag::{self, Diagnostic};
 pub(super) enum Value {
     Text(LitStr),
     Version(u32),
+    Parts(u16),
     /// A type, or the path of a function.
     Type(Box<Type>),
     Default(Option<TokenStream>),
     Listed(Listed),
     Name(Ident),
+    Columns(Columns),
     Number(Number),
     Present,
 }
@@ -32,6 +34,14 @@ pub(crate) struct Number {
     /// Since when it is deprecated.
     pub(crate) from: Option<LitStr>,
     pub(crate) sunset: Option<LitStr>,
+}
+
+/// Fields that are named together.
+#[derive(Clone)]
+pub(crate) struct Columns {
+    pub(crate) names: Vec<Ident>,
+    /// The whole list, to point at.
+    pub(crate) at: TokenStream,
 }
 
 /// Fields as they were before a change, and what became of them.
@@ -84,11 +94,16 @@ pub(super) fn value_of(
         let value = match spec.kind {
             Kind::Text | Kind::File => Value::Text(input.parse::<LitStr>()?),
             Kind::Version => Value::Version(input.parse::<LitInt>()?.base10_parse()?),
+            Kind::Parts => match input.parse::<LitInt>()?.base10_parse()? {
+                parts @ 1..=1024 => Value::Parts(parts),
+                _ => return Err(input.error("another number")),
+            },
             Kind::Type | Kind::Function => Value::Type(input.parse()?),
             Kind::Word(word) if Ident::parse(input)? == word => Value::Present,
             Kind::Fields => Value::Listed(Listed::parse(input, false)?),
             Kind::Moves => Value::Listed(Listed::parse(input, true)?),
             Kind::Name => Value::Name(input.parse()?),
+            Kind::Columns => Value::Columns(Columns::parse(input)?),
             Kind::Number => Value::Number(Number::parse(input, false)?),
             Kind::Deprecated => Value::Number(Number::parse(input, true)?),
             Kind::Word(_) | Kind::Flag | Kind::Default => return Err(input.error("another word")),
@@ -105,8 +120,24 @@ pub(super) fn value_of(
 impl Kind {
     /// Whether the value stands in parentheses.
     fn is_list(self) -> bool {
-        use Kind::{Deprecated, Fields, Moves, Number};
-        matches!(self, Deprecated | Fields | Moves | Number)
+        use Kind::{Columns, Deprecated, Fields, Moves, Number};
+        matches!(self, Columns | Deprecated | Fields | Moves | Number)
+    }
+}
+
+impl Columns {
+    /// `(owner, currency)`.
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let at = input.fork().parse()?;
+        let content;
+        parenthesized!(content in input);
+        let names =
+            Punctuated::<Ident, Token![,]>::parse_terminated_with(&content, Ident::parse_any)?;
+        if names.is_empty() {
+            return Err(content.error("no column"));
+        }
+        let names = names.into_iter().collect();
+        Ok(Self { names, at })
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) use command::CommandEnum;
 pub(crate) use event::{EventEnum, EventVariant};
 pub(crate) use integration::IntegrationEnum;
 use naming::{Grammar, Name};
-pub(crate) use projection::ReadModel;
+pub(crate) use projection::{Index, ReadModel};
 
 use crate::attr::{self, Inventory, Options, Place};
 use crate::diag::{self, Errors};

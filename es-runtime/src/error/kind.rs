@@ -211,6 +211,24 @@ pub(crate) enum Kind {
     Incompatible {
         findings: String,
     },
+    NotUnique {
+        projection: String,
+        /// The row that was refused.
+        key: String,
+        /// The column, or the columns.
+        column: String,
+        /// The row that holds it already.
+        holder: String,
+    },
+    FarBehind {
+        projection: String,
+        cursor: Position,
+        head: Position,
+        most: usize,
+    },
+    BadPageToken {
+        why: String,
+    },
 }
 
 impl Kind {
@@ -269,6 +287,9 @@ impl Kind {
             Self::PastDatabase { .. } => "ES0176",
             Self::HeldBack { .. } => "ES0177",
             Self::OtherInstances => "ES0178",
+            Self::NotUnique { .. } => "ES0180",
+            Self::FarBehind { .. } => "ES0181",
+            Self::BadPageToken { .. } => "ES0182",
         }
     }
 }
@@ -522,6 +543,28 @@ impl fmt::Display for Kind {
             Self::Incompatible { findings } => write!(
                 f,
                 "readers would break, so publish it as a new version of the stream, or take it back:\n{findings}\n"
+            ),
+            Self::NotUnique {
+                projection,
+                key,
+                column,
+                holder,
+            } => write!(
+                f,
+                "the row `{key}` of `{projection}` holds the same `{column}` as the row `{holder}`, and it is unique: mend the events or the fold, or declare it `index` in the next version"
+            ),
+            Self::FarBehind {
+                projection,
+                cursor,
+                head,
+                most,
+            } => write!(
+                f,
+                "`{projection}` is at position {cursor} of {head}, more than {most} of its events behind: too far to fold them for one read; read the row as it is, or wait with `.after(…)`"
+            ),
+            Self::BadPageToken { why } => write!(
+                f,
+                "this page token is none of this query: {why}; take the one that the page before came with, or begin with the first page"
             ),
         }
     }

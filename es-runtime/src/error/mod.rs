@@ -145,6 +145,26 @@ impl Error {
         matches!(self.kind(), Kind::Building { .. })
     }
 
+    /// A row of a read model that holds what only one row may hold, and another one holds: the row
+    /// that was refused, and the one that holds it.
+    pub fn not_unique(&self) -> Option<(&str, &str)> {
+        match self.kind() {
+            Kind::NotUnique { key, holder, .. } => Some((key, holder)),
+            _ => None,
+        }
+    }
+
+    /// A row of a read model that holds what only one row may hold;
+    /// [`not_unique`](Self::not_unique) has the rows.
+    pub fn is_not_unique(&self) -> bool {
+        self.not_unique().is_some()
+    }
+
+    /// A read model is too far behind for a read that adds what is missing.
+    pub fn is_far_behind(&self) -> bool {
+        matches!(self.kind(), Kind::FarBehind { .. })
+    }
+
     /// The rules do not allow this change in the life of a projection version; the text has the
     /// reason, and nothing was changed.
     pub fn is_refused(&self) -> bool {

@@ -296,8 +296,15 @@ impl Shared {
         let mut stop = self.stop.clone();
         loop {
             let state = store.projection(&stream.into()).await?;
-            if state.is_none_or(|state| state.phase == Phase::Building) {
-                return Err(Problem::building(stream));
+            match state.map_or(Phase::Building, |state| state.phase) {
+                Phase::Building => return Err(Problem::building(stream)),
+                // By a person, and not by the code.
+                Phase::Retired => {
+                    let successor = self.successor(stream);
+                    let successor = successor.map(|newest| format!("{}/events", path(newest)));
+                    return Err(Problem::retired(stream, successor));
+                }
+                Phase::Shadow | Phase::Live | Phase::Deprecated => {}
             }
             let page = store.read_published(stream, after, limit).await?;
             let head = store.published_head(stream).await?.position;

@@ -148,6 +148,10 @@ impl<S: EventStore> Work<S> for IntegrationStream {
         None
     }
 
+    async fn complete(&mut self, _: &S) -> Result<()> {
+        Ok(())
+    }
+
     fn claimed(&mut self, _: &Range<u16>, _: &Claimed) {
         self.head = None;
     }

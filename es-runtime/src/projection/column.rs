@@ -101,7 +101,14 @@ macro_rules! stored {
                 }
             }
         }
+    )*};
+}
 
+stored! { i64 => Integer, f64 => Real, bool => Boolean, String => Text, Vec<u8> => Bytes }
+
+/// Types that are kept as they are.
+macro_rules! itself {
+    ($($ty:ty),*) => {$(
         impl Column for $ty {
             type Stored = Self;
 
@@ -116,7 +123,23 @@ macro_rules! stored {
     )*};
 }
 
-stored! { i64 => Integer, f64 => Real, bool => Boolean, String => Text, Vec<u8> => Bytes }
+itself!(i64, bool, String, Vec<u8>);
+
+/// What is not a number has no place in an order, and SQLite keeps it as nothing.
+impl Column for f64 {
+    type Stored = Self;
+
+    fn to_stored(&self) -> Result<Self, OutOfRange> {
+        match self.is_nan() {
+            true => Err(OutOfRange::new("it is not a number")),
+            false => Ok(*self),
+        }
+    }
+
+    fn from_stored(stored: Self) -> Result<Self, OutOfRange> {
+        Ok(stored)
+    }
+}
 
 impl<T: Stored> private::Sealed for Option<T> {}
 
@@ -202,6 +225,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error_not_a_guess() {
         assert!(u64::MAX.to_stored().is_err());
+        assert!(f64::NAN.to_stored().is_err());
         assert!(u8::from_stored(256).is_err());
         assert!(bool::from_value(Value::Integer(1)).is_err());
     }

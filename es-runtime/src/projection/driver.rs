@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::runner::{Runner, Step};
+use super::runner::{LOOK, Runner, Step};
 use crate::error::Result;
 use crate::event::{Position, StoredEvents};
 use crate::runtime::Stop;
@@ -107,6 +107,9 @@ pub(crate) trait Work<S: EventStore>: Sized + Send + 'static {
 
     /// Makes it known to the store and answers where it stands.
     fn prepare(&mut self, store: &S) -> impl Future<Output = Result<ProjectionState>> + Send;
+
+    /// Makes what is still missing before the version is complete.
+    fn complete(&mut self, store: &S) -> impl Future<Output = Result<()>> + Send;
 
     /// The store told all that must be known before the next page: what was kept in memory counts
     /// no more.
@@ -218,6 +221,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             Step::Wait { after } => {
                 self.show(Health::Working);
                 if self.status.borrow().phase == Phase::Building {
+                    self.work.complete(store).await?;
                     let (id, by) = (self.work.id(), &self.part.owner);
                     let lineage = store.change(&id, &Change::Complete, by).await?;
                     let phase = lineage.versions.get(&id.version).map(|state| state.phase);
@@ -229,7 +233,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
                     return Ok(Step::Claim);
                 }
                 wait_or_stop(store.wait_for_append(after), &mut self.stop).await;
-                Ok(self.runner.waited())
+                Ok(self.runner.waited(self.claimed.elapsed() >= LOOK))
             }
             Step::Rest { time } => {
                 wait_or_stop(tokio::time::sleep(time), &mut self.stop).await;

@@ -188,7 +188,7 @@ fn weight<P>(key: &str, row: Option<&Row>) -> usize {
 }
 
 /// Says which row of which projection holds a value that cannot be kept.
-fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
+pub(super) fn misfit<P: Projection>(key: &str) -> impl FnOnce(OutOfRange) -> Error {
     let what = format!("the row `{key}` of `{}`", P::TABLE);
     |error| Error::caused_by(Kind::OutOfRange { what }, error)
 }
@@ -240,7 +240,6 @@ mod tests {
             name,
             kind,
             nullable: false,
-            index: false,
         }
     }
 

@@ -5,6 +5,7 @@ mod column;
 #[cfg(feature = "runtime")]
 mod driver;
 mod fold;
+mod index;
 #[cfg(feature = "runtime")]
 mod kept;
 mod react;
@@ -14,6 +15,8 @@ mod reacting;
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;
+#[cfg(feature = "runtime")]
+mod tail;
 
 pub use column::{Column, OutOfRange, Stored};
 #[cfg(feature = "runtime")]
@@ -23,11 +26,12 @@ pub(crate) use driver::{Part, Work, run};
 pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
+pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
 pub use react::{Changed, React};
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 
-use crate::store::{ColumnDef, Row, Table};
+use crate::store::{ColumnDef, IndexDef, Row, Table};
 
 /// One version of a read model: a struct whose fields are the columns of its table.
 ///
@@ -47,8 +51,9 @@ use crate::store::{ColumnDef, Row, Table};
 /// assert_eq!(Balance::TABLE.fingerprint(), "owner text, amount integer, currency text?");
 /// ```
 ///
-/// What goes into the rows is said by [`Fold`]. The law: a version's columns never change; a
-/// change is the next version, which is built beside this one.
+/// What goes into the rows is said by [`Fold`], and by what they are found with an [`Index`]. The
+/// law: a version's columns never change, nor what is unique; a change is the next version, which
+/// is built beside this one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a projection [ES0018]",
     label = "this is not the row of a read model",
@@ -64,11 +69,14 @@ pub trait Projection: Sized + Send + Sync + 'static {
     const SLICES: u16 = 1;
     /// The columns, in the order of the fields.
     const COLUMNS: &'static [ColumnDef];
+    /// The indexes, in the order in which they are declared: the type's, then the fields'.
+    const INDEXES: &'static [IndexDef] = &[];
     /// The table of this version.
     const TABLE: Table = Table {
         name: Self::NAME,
         version: Self::VERSION,
         columns: Self::COLUMNS,
+        indexes: Self::INDEXES,
         slices: Self::SLICES,
     };
 

@@ -36,10 +36,26 @@ pub(crate) struct ReadModel<P> {
     bell: Arc<Notify>,
 }
 
+// Also where `P` is not: nothing of it is held.
+impl<P: Projection> Clone for ReadModel<P> {
+    fn clone(&self) -> Self {
+        let source = |source: &Source<P>| Source { ..*source };
+        let sources = self.sources.iter().map(source).collect();
+        Self {
+            sources,
+            slices: self.slices.clone(),
+            kept: Kept::new(KEPT),
+            reacting: self.reacting.clone(),
+            turn: Turn::default(),
+            bell: self.bell.clone(),
+        }
+    }
+}
+
 /// Adds what a stored event is today.
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
-type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -102,6 +118,11 @@ impl<P: Projection> ReadModel<P> {
         true
     }
 
+    /// The aggregates whose events it folds.
+    pub(super) fn aggregates(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.iter().map(|source| source.aggregate)
+    }
+
     fn source(&self, aggregate: &str) -> Option<&Source<P>> {
         self.sources
             .iter()
@@ -113,10 +134,10 @@ impl<P: Projection> ReadModel<P> {
     async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(page.len());
         for (n, event) in page.iter().enumerate() {
-            if let Some(source) = self.source(event.aggregate()) {
-                let reacting = self.reacting.get(source.aggregate);
-                let reacting = reacting.filter(|_| self.turn.takes(P::VERSION, event.position));
-                reacting.unwrap_or(&source.decode)(event, &mut events)?;
+            let reacting = self.reacting.get(event.aggregate());
+            match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
+                Some(decode) => decode(event, &mut events)?,
+                None => self.decode_one(event, &mut events)?,
             }
             breathe(n).await;
         }
@@ -126,6 +147,18 @@ impl<P: Projection> ReadModel<P> {
             }
         }
         Ok(events)
+    }
+
+    /// Adds what an event is today, if it concerns this read model.
+    pub(super) fn decode_one(
+        &self,
+        event: StoredEventRef<'_>,
+        events: &mut Decoded<P>,
+    ) -> Result<()> {
+        match self.source(event.aggregate()) {
+            Some(source) => (source.decode)(event, events),
+            None => Ok(()),
+        }
     }
 }
 
@@ -142,18 +175,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn another(&self) -> Option<Self> {
-        let source = |source: &Source<P>| Source {
-            aggregate: source.aggregate,
-            decode: source.decode,
-        };
-        Some(Self {
-            sources: self.sources.iter().map(source).collect(),
-            slices: self.slices.clone(),
-            kept: Kept::new(KEPT),
-            reacting: self.reacting.clone(),
-            turn: Turn::default(),
-            bell: self.bell.clone(),
-        })
+        Some(self.clone())
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
@@ -170,6 +192,10 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         }
         let state = store.prepare_table(&P::TABLE).await?;
         declare(store, &(&P::TABLE).into(), state, self.reacts()).await
+    }
+
+    async fn complete(&mut self, store: &S) -> Result<()> {
+        store.complete_table(&P::TABLE).await
     }
 
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {

@@ -11,8 +11,8 @@ const PAGE: usize = 1000;
 /// The longest pause between two attempts.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// How long somebody else may stand still before it is looked at again.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long nothing may happen before it is looked at what changed.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// As [`LOOK`], where it goes on in a moment.
 const GLANCE: Duration = Duration::from_millis(10);
 
@@ -23,8 +23,6 @@ pub(crate) struct Runner {
     epoch: u64,
     /// Where it must not go on.
     hold: Option<Position>,
-    /// Whether it looked at the claim since there was nothing to read.
-    looked: bool,
     failures: u32,
 }
 
@@ -51,7 +49,6 @@ impl Runner {
             cursor: Position::START,
             epoch: 0,
             hold: None,
-            looked: true,
             failures: 0,
         }
     }
@@ -95,7 +92,7 @@ impl Runner {
     /// # Errors
     /// When it does not continue where the cursor stands: positions are dense, so an event is
     /// missing, and nothing may be read on.
-    pub(crate) fn read(&mut self, page: &StoredEvents) -> Result<Step> {
+    pub(crate) fn read(&self, page: &StoredEvents) -> Result<Step> {
         let mut to = self.cursor;
         for event in page.iter() {
             if event.position != to.next() {
@@ -106,21 +103,15 @@ impl Runner {
         }
         let from = self.cursor;
         if from != to {
-            self.looked = false;
             return Ok(Step::Apply { from, to });
         }
-        // Before it waits again, it looks whether somebody changed something.
-        self.looked = !self.looked;
-        Ok(if self.looked {
-            Step::Claim
-        } else {
-            Step::Wait { after: from }
-        })
+        Ok(Step::Wait { after: from })
     }
 
-    /// It waited for the log to grow.
-    pub(crate) fn waited(&self) -> Step {
-        self.read_on()
+    /// It waited for the log to grow; `stale` says that what it knows is old: somebody may have
+    /// changed something.
+    pub(crate) fn waited(&self, stale: bool) -> Step {
+        if stale { Step::Claim } else { self.read_on() }
     }
 
     /// A page was applied, or another instance was faster.
@@ -204,18 +195,15 @@ mod tests {
         let after = to;
         let next = runner.applied(to, Advanced::Moved);
         assert_eq!(next, Step::Read { after, limit: PAGE });
-        // It looks at what it must know once, and waits then.
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
-        let next = runner.claimed(1, &claimed(true, 7, |_| {}));
-        assert_eq!(next, Step::Read { after, limit: PAGE });
         assert_eq!(runner.read(&page([])).unwrap(), Step::Wait { after });
-        assert_eq!(runner.waited(), Step::Read { after, limit: PAGE });
-        assert_eq!(runner.read(&page([])).unwrap(), Step::Claim);
+        assert_eq!(runner.waited(false), Step::Read { after, limit: PAGE });
+        // Where nothing happens for long, it looks at what it must know.
+        assert_eq!(runner.waited(true), Step::Claim);
     }
 
     #[test]
     fn a_missing_event_stops_it_before_anything_is_applied() {
-        let mut runner = at(4);
+        let runner = at(4);
         for broken in [page([6]), page([5, 7]), page([4]), page([6, 5])] {
             assert_eq!(runner.read(&broken).unwrap_err().code(), "ES0113");
         }

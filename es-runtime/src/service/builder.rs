@@ -76,6 +76,8 @@ struct StreamDraft {
 /// A read model of any row type.
 trait Startable: Send {
     fn as_any(&mut self) -> &mut dyn Any;
+    /// The row's type, and the read model for reads that fold.
+    fn reading(&self) -> (TypeId, Boxed);
     fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a>;
 }
 
@@ -84,6 +86,10 @@ type Starting<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 impl<P: Projection> Startable for ReadModel<P> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
+    }
+
+    fn reading(&self) -> (TypeId, Boxed) {
+        (TypeId::of::<P>(), Box::new(self.clone()))
     }
 
     fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a> {
@@ -378,6 +384,8 @@ impl Builder {
             let retention = retention::run(store, clock, keep, workers.stop());
             workers.add(tokio::spawn(retention));
         }
+        let read_models = self.read_models.values().map(|model| model.reading());
+        let read_models = read_models.collect();
         for read_model in self.read_models.into_values() {
             read_model.start(&mut workers, &store).await?;
         }
@@ -438,6 +446,7 @@ impl Builder {
             recorders: self.recorders,
             caches: self.caches,
             snapshotters,
+            read_models,
             workers,
             reads,
             instances,

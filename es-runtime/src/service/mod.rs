@@ -2,12 +2,15 @@
 
 mod builder;
 mod cache;
+mod current;
 mod execute;
 mod instances;
 mod load;
+mod page_token;
 mod promote;
 mod reactions;
 mod retention;
+mod selection;
 mod sightings;
 mod snapshots;
 mod supervise;
@@ -16,9 +19,12 @@ mod view;
 mod writer;
 
 pub use builder::Builder;
+pub use current::Current;
 pub use execute::{Execute, Receipt};
+pub use page_token::PageToken;
 pub use promote::Promote;
 pub use reactions::{Attempt, Reactor, Retry};
+pub use selection::{RangePage, RowRange, Selection};
 pub use snapshots::{SnapshotStats, Snapshots};
 pub use view::View;
 
@@ -87,6 +93,8 @@ struct Inner {
     caches: Typed,
     /// A [`Snapshotter`] for each aggregate that has snapshots.
     snapshotters: Typed,
+    /// A [`ReadModel`](crate::projection::ReadModel) for each type of rows.
+    read_models: Typed,
     workers: Workers,
     reads: Arc<Reads>,
     instances: Arc<Instances<Store>>,

@@ -1,19 +1,23 @@
 //! Reading a version of a read model.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
 use super::Service;
+use super::current::Current;
+use super::selection::{RowRange, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
-use crate::projection::{OutOfRange, Projection};
+use crate::projection::{Index, Indexed, Ordered, OutOfRange, Projection, Unique};
 use crate::store::life::refused;
-use crate::store::{EventStore, Phase, ProjectionId, Row};
+use crate::store::{EventStore, Phase, ProjectionId, Row, Select, Store, Value};
 
 /// One version of a read model, to read.
 ///
 /// A version that is still being built answers with an error that tells its progress.
-#[must_use = "say which rows: `.get(key)` or `.page(…)`"]
+#[must_use = "say which rows: `.get(key)`, `.by(…)`, `.range(…)` or `.page(…)`"]
 pub struct View<'s, P> {
     service: &'s Service,
     after: Position,
@@ -52,17 +56,23 @@ impl<'s, P: Projection> View<'s, P> {
     /// [`is_deadline`](Error::is_deadline) when it did not come far enough in time;
     /// [`is_stopped`](Error::is_stopped) when it will not.
     pub async fn get(self, key: impl Into<String>) -> Result<Option<P>> {
+        let key = key.into();
+        let mut rows = self.get_many([&*key]).await?;
+        Ok(rows.remove(&key))
+    }
+
+    /// The rows of these keys, in one query; a key without a row is left out.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_many<K: Into<String>>(
+        self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<BTreeMap<String, P>> {
+        let keys: Vec<_> = keys.into_iter().map(Into::into).collect();
         self.ready().await?;
-        let rows = self
-            .service
-            .inner
-            .store
-            .read_rows(&P::TABLE, vec![key.into()])
-            .await?;
-        rows.into_iter()
-            .next()
-            .map(|(key, row)| typed(&key, row))
-            .transpose()
+        let rows = self.store().read_rows(&P::TABLE, keys).await?;
+        rows.into_iter().map(typed).collect()
     }
 
     /// The rows after the key `after`, in the keys' order, at most `limit`.
@@ -70,21 +80,108 @@ impl<'s, P: Projection> View<'s, P> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn page(self, after: Option<&str>, limit: usize) -> Result<Vec<(String, P)>> {
-        self.ready().await?;
-        let rows = self
-            .service
-            .inner
-            .store
-            .scan_rows(&P::TABLE, after, limit)
-            .await?;
-        rows.into_iter()
-            .map(|(key, row)| typed(&key, row).map(|row| (key, row)))
-            .collect()
+        self.all().page(after, limit).await
+    }
+
+    /// How many rows there are. The database counts them one by one.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn count(self) -> Result<u64> {
+        self.all().count().await
+    }
+
+    fn all(self) -> Selection<'s, P> {
+        Selection::new(self, Ok(Select::All))
+    }
+
+    /// The rows that hold `value` in an index, in the keys' order.
+    ///
+    /// ```
+    /// # use es_runtime::prelude::*;
+    /// # #[derive(Clone, Debug, PartialEq, Projection)]
+    /// # #[projection(name = "balances", version = 1)]
+    /// # struct Balance { #[projection(index)] currency: String }
+    /// # async fn example(bank: es_runtime::Service) -> es_runtime::Result<()> {
+    /// let kroner = "DKK".to_owned();
+    /// let first = bank.view::<Balance>().by(Balance::BY_CURRENCY, &kroner).page(None, 100).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn by<C: Indexed>(self, index: Index<P, C>, value: &C) -> Selection<'s, P> {
+        let equal = |values| Select::Equal(index.def(), values);
+        let select = value.to_values().map(equal);
+        Selection::new(self, select.map_err(misfit::<P>))
+    }
+
+    /// The row that holds `value` in an index on what one row holds at most, with its key. Who holds
+    /// nothing is not found.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when a column cannot hold the value.
+    pub async fn unique<C: Indexed>(
+        self,
+        index: Unique<P, C>,
+        value: &C,
+    ) -> Result<Option<(String, P)>> {
+        let values = value.to_values().map_err(misfit::<P>)?;
+        if values.contains(&Value::Null) {
+            return Ok(None);
+        }
+        let select = Ok(Select::Equal(index.def(), values));
+        let rows = Selection::new(self, select).page(None, 1).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The rows whose values in an index lie within `bounds`, in the order of the values, those
+    /// with the same ones by key.
+    ///
+    /// ```
+    /// # use es_runtime::prelude::*;
+    /// # #[derive(Clone, Debug, PartialEq, Projection)]
+    /// # #[projection(name = "balances", version = 1)]
+    /// # struct Balance { #[projection(index)] amount: i64 }
+    /// # async fn example(bank: es_runtime::Service) -> es_runtime::Result<()> {
+    /// let rich = || bank.view::<Balance>().range(Balance::BY_AMOUNT, 1_000_000..);
+    /// let mut page = rich().page(None, 100).await?;
+    /// while let Some(next) = &page.next {
+    ///     page = rich().page(Some(next), 100).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn range<C: Ordered, K>(
+        self,
+        index: Index<P, C, K>,
+        bounds: impl RangeBounds<C>,
+    ) -> RowRange<'s, P> {
+        let values = |bound: Bound<&C>| match bound {
+            Bound::Unbounded => Ok(Bound::Unbounded),
+            Bound::Included(value) => value.to_values().map(Bound::Included),
+            Bound::Excluded(value) => value.to_values().map(Bound::Excluded),
+        };
+        let index = index.def();
+        let select = values(bounds.start_bound()).and_then(|from| {
+            let to = values(bounds.end_bound())?;
+            Ok(Select::Range(index, from, to))
+        });
+        RowRange::new(Selection::new(self, select.map_err(misfit::<P>)), index)
+    }
+
+    /// Reads rows that reflect the whole log: what a row is behind is folded on top of it.
+    pub fn current(self) -> Current<'s, P> {
+        Current::new(self)
+    }
+
+    pub(super) fn service(&self) -> &'s Service {
+        self.service
+    }
+
+    pub(super) fn store(&self) -> &'s Store {
+        &self.service.inner.store
     }
 
     /// Waits until the version is complete and has come far enough.
-    async fn ready(&self) -> Result<()> {
-        let store = &self.service.inner.store;
+    pub(super) async fn ready(&self) -> Result<()> {
+        let store = self.store();
         let id = ProjectionId::from(&P::TABLE);
         let workers = &self.service.inner.workers;
         self.service.inner.reads.add(&id);
@@ -128,10 +225,18 @@ impl<'s, P: Projection> View<'s, P> {
     }
 }
 
-fn typed<P: Projection>(key: &str, row: Row) -> Result<P> {
+/// The row with its key.
+pub(super) fn typed<P: Projection>((key, row): (String, Row)) -> Result<(String, P)> {
     let misfit = |error: OutOfRange| {
         let what = format!("the row `{key}` of `{}`", P::TABLE);
         Error::caused_by(Kind::OutOfRange { what }, error)
     };
-    P::from_row(row).map_err(misfit)
+    let row = P::from_row(row).map_err(misfit)?;
+    Ok((key, row))
+}
+
+/// Says that no row can hold what was asked for.
+fn misfit<P: Projection>(error: OutOfRange) -> Error {
+    let what = format!("what is looked for in `{}`", P::TABLE);
+    Error::caused_by(Kind::OutOfRange { what }, error)
 }

@@ -10,8 +10,8 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Replay, Row, Schema, Segment, Snapshot, StoreHealth, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, Written,
+    ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StoreHealth,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -230,6 +230,10 @@ impl EventStore for Store {
         to!(self.prepare_table(table).await)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        to!(self.complete_table(table).await)
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         to!(self.prepare_stream(stream).await)
     }
@@ -327,13 +331,16 @@ impl EventStore for Store {
         to!(self.read_rows(table, keys).await)
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        to!(self.scan_rows(table, after, limit).await)
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        to!(self.read_rows_at(table, keys).await)
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        to!(self.query_rows(table, query).await)
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        to!(self.count_rows(table, select).await)
     }
 
     async fn advance_stream(

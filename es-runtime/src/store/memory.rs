@@ -6,8 +6,7 @@ mod instances;
 mod life;
 mod reactions;
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,15 +15,16 @@ use self::life::Lives;
 use self::reactions::Reactions;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::tx::{Inner, Tx};
+use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Row, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
-    known_instances, plan,
+    known_instances, not_prepared, plan,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -183,6 +183,42 @@ impl State {
     fn stream(&self, stream: &StreamId, query: StreamQuery) -> StreamPage {
         let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
         StreamPage::pick(query, events.iter().map(|&i| &self.log[i]))
+    }
+
+    /// Writes rows if the cursor stands where the mover believes, or refuses them all.
+    fn advance_rows(
+        &mut self,
+        advance: &Advance,
+        table: &Table,
+        written: Written,
+    ) -> Result<Advanced> {
+        if !self.lives.stands(advance)? {
+            return Ok(Advanced::Fenced);
+        }
+        let Changes { rows: new, gone } = Changes::new(written.rows);
+        let rows = self.rows.entry(table.into()).or_default();
+        let changed: HashSet<_> = new.iter().map(|(key, _)| key).chain(&gone).collect();
+        let others = rows.iter().filter(|(key, _)| !changed.contains(key));
+        check(table, others.map(|(key, row)| (&**key, row)), &new)?;
+        for key in gone {
+            rows.remove(&key);
+        }
+        rows.extend(new);
+        self.reactions.add(&advance.projection, written.reactions);
+        self.lives.advance(advance)
+    }
+
+    fn rows_of(&self, table: &Table) -> impl Iterator<Item = (&str, &Row)> {
+        let rows = self.rows.get(&table.into()).into_iter().flatten();
+        rows.map(|(key, row)| (&**key, row))
+    }
+
+    fn rows_of_keys(&self, table: &Table, keys: Vec<String>) -> Vec<(String, Row)> {
+        let Some(rows) = self.rows.get(&table.into()) else {
+            return Vec::new();
+        };
+        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
+        keys.into_iter().filter_map(row).collect()
     }
 }
 
@@ -357,6 +393,10 @@ impl EventStore for MemoryStore {
         state.lives.prepare_table(table, head)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         let mut state = self.state();
         let head = state.head();
@@ -429,19 +469,7 @@ impl EventStore for MemoryStore {
         table: &Table,
         written: Written,
     ) -> Result<Advanced> {
-        let mut state = self.state();
-        let advanced = state.lives.advance(&advance)?;
-        if advanced == Advanced::Moved {
-            let rows = state.rows.entry(table.into()).or_default();
-            for change in written.rows {
-                match change.row {
-                    Some(row) => drop(rows.insert(change.key, row)),
-                    None => drop(rows.remove(&change.key)),
-                }
-            }
-            state.reactions.add(&advance.projection, written.reactions);
-        }
-        Ok(advanced)
+        self.state().advance_rows(&advance, table, written)
     }
 
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
@@ -495,27 +523,34 @@ impl EventStore for MemoryStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let row = |key: String| rows.get(&key).cloned().map(|row| (key, row));
-        Ok(keys.into_iter().filter_map(row).collect())
+        Ok(self.state().rows_of_keys(table, keys))
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
         let state = self.state();
-        let Some(rows) = state.rows.get(&table.into()) else {
-            return Ok(Vec::new());
-        };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
-        Ok(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+        let found = state.lives.find(&table.into());
+        let slices = found.into_iter().flat_map(|found| found.slices);
+        let cursors: Vec<_> = slices.map(|part| (part.slices, part.cursor)).collect();
+        let rows = state.rows_of_keys(table, keys);
+        match cursors.is_empty() {
+            true => Err(not_prepared(table)),
+            false => Ok(RowsAt { rows, cursors }),
+        }
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        let state = self.state();
+        let picked = query.pick(state.rows_of(table));
+        let row = |(key, row): (&str, &Row)| (key.to_owned(), row.clone());
+        Ok(picked.into_iter().map(row).collect())
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        let state = self.state();
+        Ok(state
+            .rows_of(table)
+            .filter(|(_, row)| select.has(row))
+            .count() as u64)
     }
 
     async fn advance_stream(

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod postgres;
 mod projection;
 mod published;
+mod query;
 mod reaction;
 mod read;
 #[cfg(feature = "runtime")]
@@ -35,6 +36,8 @@ pub mod sqlite;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
+#[cfg(feature = "runtime")]
+mod unique;
 #[cfg(feature = "runtime")]
 mod wake;
 
@@ -55,6 +58,7 @@ pub use projection::{
     SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
+pub use query::{RowPlace, RowQuery, RowsAt, Select};
 pub use reaction::{
     DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
 };
@@ -67,7 +71,9 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
-pub use table::{ColumnDef, ColumnKind, Row, Table, Value};
+#[cfg(feature = "runtime")]
+pub(crate) use table::not_prepared;
+pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::Tx;
 
@@ -246,6 +252,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// A known version stays divided as it is.
     fn prepare_table(&self, table: &Table) -> impl Future<Output = Result<ProjectionState>> + Send;
 
+    /// Makes what a table goes without while history is loaded into it, because it is faster made
+    /// afterwards: before the version is complete. Does nothing where it is made already.
+    fn complete_table(&self, table: &Table) -> impl Future<Output = Result<()>> + Send;
+
     /// Makes an integration stream known and answers where its projection stands.
     fn prepare_stream(
         &self,
@@ -308,7 +318,14 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         read: &[ProjectionId],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes what the page makes, in one transaction.
+    /// Moves a read model's cursor and writes what the page makes, in one transaction. Of several
+    /// changes of one key the last one counts.
+    ///
+    /// What is unique is unique in all rows as they are after the changes: two of them may swap it.
+    ///
+    /// # Errors
+    /// [`is_not_unique`](crate::Error::is_not_unique) for the first of the new rows that holds what
+    /// only one row may hold, and another row or a change before it holds. Nothing was written.
     fn advance_rows(
         &self,
         advance: Advance,
@@ -377,13 +394,30 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         keys: Vec<String>,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
 
-    /// The rows after the key `after`, by key, at most `limit`.
-    fn scan_rows(
+    /// The rows of these keys, and the positions of the log that they reflect: as both were at one
+    /// moment.
+    ///
+    /// # Errors
+    /// When nobody prepared the read model, or it is retired.
+    fn read_rows_at(
         &self,
         table: &Table,
-        after: Option<&str>,
-        limit: usize,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<RowsAt>> + Send;
+
+    /// The rows that the query asks for, in its order.
+    fn query_rows(
+        &self,
+        table: &Table,
+        query: &RowQuery,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// How many rows these are.
+    fn count_rows(
+        &self,
+        table: &Table,
+        select: &Select,
+    ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Moves an integration stream's cursor and adds its events, in one transaction.
     fn advance_stream(

@@ -1,24 +1,34 @@
-//! SQL that the databases share: how a read model's table is made and read.
+//! SQL that the databases share: how a read model's table is made, and how it is asked.
 //!
 //! Names that go into SQL text come from derives, which allow lower-case letters, digits and `_`
 //! in tables; columns are quoted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Bound;
 
-use super::{ColumnKind, ProjectionId, ProjectionKind, Row, Table, Value};
+use super::query::order_of;
+use super::{
+    ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, RowsAt, Select, Table, Value,
+};
+use crate::event::Position;
 
-/// How a database spells the parts of a table.
+/// How a database spells what the others spell otherwise.
 pub(crate) struct Dialect {
     /// The type of the key, whose order is that of its bytes.
     pub key: &'static str,
-    /// The type of a column.
+    /// The type of a column. The order of texts is that of their bytes.
     pub column: fn(ColumnKind) -> &'static str,
     /// What stands behind the columns.
     pub options: &'static str,
+    /// What stands behind a unique constraint.
+    pub unique: &'static str,
+    /// What stands before the number of a parameter.
+    pub parameter: char,
 }
 
-/// The statements that make a read model's table and its indexes.
-pub(crate) fn create_table(table: &Table, dialect: &Dialect) -> Vec<String> {
+/// The statement that makes a read model's table, with what is unique in it.
+pub(crate) fn create_table(table: &Table, dialect: &Dialect) -> String {
     let name = table.sql_name();
     let mut create = format!(
         "CREATE TABLE \"{name}\" (\"key\" {} PRIMARY KEY",
@@ -35,15 +45,40 @@ pub(crate) fn create_table(table: &Table, dialect: &Dialect) -> Vec<String> {
         )
         .ok();
     }
+    for index in table.unique() {
+        let (name, columns) = (index_name(table, index), quoted(table.names(index)));
+        let unique = dialect.unique;
+        write!(create, ", CONSTRAINT \"{name}\" UNIQUE ({columns}){unique}").ok();
+    }
     write!(create, "){}", dialect.options).ok();
-    let index =
-        |column: &str| format!("CREATE INDEX \"{name}_{column}\" ON \"{name}\" (\"{column}\")");
-    let indexes = table
-        .columns
-        .iter()
-        .filter(|c| c.index)
-        .map(|c| index(c.name));
-    std::iter::once(create).chain(indexes).collect()
+    create
+}
+
+/// The statement that makes an index which the table does not come with, unless it is there. The
+/// key is its last column, which is the order of rows that hold the same.
+pub(crate) fn create_index(table: &Table, index: &IndexDef) -> String {
+    let (name, columns) = (index_name(table, index), quoted(table.names(index)));
+    let table = table.sql_name();
+    format!("CREATE INDEX IF NOT EXISTS \"{name}\" ON \"{table}\" ({columns}, \"key\")")
+}
+
+/// `balances_v2_by_owner_and_currency`; of a long one, PostgreSQL would cut off the end.
+pub(crate) fn index_name(table: &Table, index: &IndexDef) -> String {
+    const LONGEST: usize = 63;
+    let columns = table.names(index).collect::<Vec<_>>().join("_and_");
+    let name = format!("{}_by_{columns}", table.sql_name());
+    if name.len() <= LONGEST {
+        return name;
+    }
+    use sha2::{Digest, Sha256};
+    let tail = hex::encode(&Sha256::digest(&name)[..8]);
+    let head = name.floor_char_boundary(LONGEST - tail.len() - 1);
+    format!("{}_{tail}", &name[..head])
+}
+
+fn quoted<'a>(columns: impl Iterator<Item = &'a str>) -> String {
+    let columns = columns.map(|column| format!("\"{column}\""));
+    columns.collect::<Vec<_>>().join(", ")
 }
 
 /// The key and the columns of a read model's rows, to be narrowed down.
@@ -54,6 +89,183 @@ pub(crate) fn select(table: &Table) -> String {
         columns.collect::<String>(),
         table.sql_name()
     )
+}
+
+/// The rows whose key is `among` some, each beside each part of the projection and where it stands:
+/// as they are at one moment, since it is one statement. Kind, name and version come first; where no
+/// key has a row there is one of nothing.
+pub(crate) fn select_at(table: &Table, cursors: &str, among: &str) -> String {
+    let columns = table.columns.iter().map(|c| format!(", t.\"{}\"", c.name));
+    format!(
+        "SELECT t.\"key\"{}, c.slice_from, c.slice_to, c.position
+         FROM {cursors} c LEFT JOIN \"{}\" t ON t.\"key\" {among}
+         WHERE c.kind = $1 AND c.name = $2 AND c.version = $3",
+        columns.collect::<String>(),
+        table.sql_name()
+    )
+}
+
+/// A statement with its parameters.
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) values: Vec<Value>,
+    parameter: char,
+    /// Whether it has a condition.
+    narrowed: bool,
+}
+
+/// The rows that a query asks for, in its order.
+pub(crate) fn select_rows(table: &Table, query: &RowQuery, dialect: &Dialect) -> Statement {
+    let mut statement = Statement::new(select(table), dialect);
+    statement.narrow(table, query);
+    statement.text.push_str(" ORDER BY ");
+    let order = match &query.select {
+        Select::All => "\"key\"".to_owned(),
+        // No two of them hold the same.
+        Select::Range(index, ..) if index.unique => quoted(table.names(index)),
+        Select::Equal(index, _) | Select::Range(index, ..) => {
+            quoted(table.names(index).chain(["key"]))
+        }
+    };
+    statement.text.push_str(&order);
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    statement.text.push_str(" LIMIT ");
+    statement.parameter(Value::Integer(limit));
+    statement
+}
+
+/// How many rows a query asks for, wherever it begins.
+pub(crate) fn count_rows(table: &Table, select: &Select, dialect: &Dialect) -> Statement {
+    let all = format!("SELECT count(*) FROM \"{}\"", table.sql_name());
+    let mut statement = Statement::new(all, dialect);
+    statement.narrow(
+        table,
+        &RowQuery {
+            select: select.clone(),
+            after: None,
+            limit: 0,
+        },
+    );
+    statement
+}
+
+/// The rows that hold what one of the `claims` holds in the columns of an index.
+pub(crate) fn select_holders(
+    table: &Table,
+    index: &IndexDef,
+    claims: Vec<Row>,
+    dialect: &Dialect,
+) -> Statement {
+    let mut statement = Statement::new(select(table), dialect);
+    let columns = quoted(table.names(index));
+    write!(statement.text, " WHERE ({columns}) IN (VALUES ").ok();
+    for (n, claim) in claims.into_iter().enumerate() {
+        statement.text.push_str(if n == 0 { "(" } else { "), (" });
+        statement.parameters(claim);
+    }
+    statement.text.push_str("))");
+    statement
+}
+
+impl Statement {
+    fn new(text: String, dialect: &Dialect) -> Self {
+        Self {
+            text,
+            values: Vec::new(),
+            parameter: dialect.parameter,
+            narrowed: false,
+        }
+    }
+
+    fn parameter(&mut self, value: Value) {
+        self.values.push(value);
+        write!(self.text, "{}{}", self.parameter, self.values.len()).ok();
+    }
+
+    fn parameters(&mut self, values: Row) {
+        for (n, value) in values.into_iter().enumerate() {
+            self.text.push_str(if n == 0 { "" } else { ", " });
+            self.parameter(value);
+        }
+    }
+
+    fn condition(&mut self) {
+        let more = std::mem::replace(&mut self.narrowed, true);
+        self.text.push_str(if more { " AND " } else { " WHERE " });
+    }
+
+    /// `("owner", "key") > ($1, $2)`.
+    fn compare<'a>(&mut self, columns: impl Iterator<Item = &'a str>, sign: &str, values: Row) {
+        self.condition();
+        write!(self.text, "({}) {sign} (", quoted(columns)).ok();
+        self.parameters(values);
+        self.text.push(')');
+    }
+
+    fn narrow(&mut self, table: &Table, query: &RowQuery) {
+        let after = query.after.clone();
+        match &query.select {
+            Select::All => {}
+            Select::Equal(index, values) => {
+                for (column, value) in table.names(index).zip(values) {
+                    self.condition();
+                    write!(self.text, "\"{column}\" ").ok();
+                    match value {
+                        Value::Null => self.text.push_str("IS NULL"),
+                        value => {
+                            self.text.push_str("= ");
+                            self.parameter(value.clone());
+                        }
+                    }
+                }
+            }
+            Select::Range(index, from, to) => return self.range(table, index, from, to, after),
+        }
+        if let Some(after) = after {
+            self.compare(["key"].into_iter(), ">", vec![Value::Text(after.key)]);
+        }
+    }
+
+    fn range(
+        &mut self,
+        table: &Table,
+        index: &IndexDef,
+        from: &Bound<Row>,
+        to: &Bound<Row>,
+        after: Option<super::RowPlace>,
+    ) {
+        // One of the two says where to begin: a database looks for one place.
+        let after = after.filter(|after| match from {
+            Bound::Unbounded => true,
+            Bound::Included(from) => order_of(&after.values, from).is_ge(),
+            Bound::Excluded(from) => order_of(&after.values, from).is_gt(),
+        });
+        match (after, from) {
+            (Some(after), _) if index.unique => {
+                self.compare(table.names(index), ">", after.values);
+            }
+            (Some(after), _) => {
+                let mut place = after.values;
+                place.push(Value::Text(after.key));
+                self.compare(table.names(index).chain(["key"]), ">", place);
+            }
+            (None, Bound::Included(from)) => self.compare(table.names(index), ">=", from.clone()),
+            (None, Bound::Excluded(from)) => self.compare(table.names(index), ">", from.clone()),
+            (None, Bound::Unbounded) => {
+                for column in index.columns.iter().map(|place| &table.columns[*place]) {
+                    if column.nullable {
+                        self.condition();
+                        write!(self.text, "\"{}\" IS NOT NULL", column.name).ok();
+                    }
+                }
+            }
+        }
+        match to {
+            Bound::Included(to) => self.compare(table.names(index), "<=", to.clone()),
+            Bound::Excluded(to) => self.compare(table.names(index), "<", to.clone()),
+            Bound::Unbounded => {}
+        }
+    }
 }
 
 /// The word that databases keep for what a projection makes.
@@ -70,6 +282,37 @@ pub(crate) fn kind_of(word: &str) -> ProjectionKind {
         "stream" => ProjectionKind::Stream,
         _ => ProjectionKind::ReadModel,
     }
+}
+
+/// The rows that [`select_at`] found, and the parts with their cursors.
+pub(crate) fn rows_at<'r, R>(table: &Table, rows: &'r [R]) -> sqlx::Result<RowsAt>
+where
+    i32: Cell<'r, R>,
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    i64: Cell<'r, R>,
+    f64: Cell<'r, R>,
+    bool: Cell<'r, R>,
+    String: Cell<'r, R>,
+    Vec<u8>: Cell<'r, R>,
+{
+    let behind = table.columns.len() + 1;
+    let (mut found, mut cursors) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows {
+        if row.try_get::<Option<String>, _>(0)?.is_some() {
+            found.extend([row_of(table, row)?]);
+        }
+        let (from, to): (i32, i32) = (row.try_get(behind)?, row.try_get(behind + 1)?);
+        let position: i64 = row.try_get(behind + 2)?;
+        let misfit = |error| sqlx::Error::Decode(Box::new(error));
+        let slices = from.try_into().map_err(misfit)?..to.try_into().map_err(misfit)?;
+        let position = Position::new(position.try_into().map_err(misfit)?);
+        cursors.insert(from, (slices, position));
+    }
+    Ok(RowsAt {
+        rows: found.into_iter().collect(),
+        cursors: cursors.into_values().collect(),
+    })
 }
 
 /// A row that [`select`] found.

@@ -1,6 +1,10 @@
 //! The tables of read models, as every store sees them.
 
+use std::cmp::Ordering;
 use std::fmt;
+
+#[cfg(feature = "runtime")]
+use crate::error::{Error, Kind};
 
 /// A read model's table: its name, its columns and their types. The key is a column of its own,
 /// `key`, text and unique.
@@ -12,6 +16,8 @@ pub struct Table {
     pub version: u32,
     /// The columns after `key`, in order.
     pub columns: &'static [ColumnDef],
+    /// What else the rows are found by, and what only one of them may hold.
+    pub indexes: &'static [IndexDef],
     /// The parts that the keys of a new version are divided in, each with a cursor of its own.
     pub slices: u16,
 }
@@ -25,8 +31,16 @@ pub struct ColumnDef {
     pub kind: ColumnKind,
     /// Whether it may hold nothing.
     pub nullable: bool,
-    /// Whether the database keeps an index on it.
-    pub index: bool,
+}
+
+/// One index of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexDef {
+    /// The places of its columns among those of the table, in the order of the index.
+    pub columns: &'static [usize],
+    /// Whether no two rows may hold the same in its columns. A row that holds nothing in one of
+    /// them holds what no other does.
+    pub unique: bool,
 }
 
 /// What a column holds.
@@ -72,11 +86,56 @@ impl Table {
         format!("{}_v{}", self.name, self.version)
     }
 
-    /// The columns and their types as one line: what the store compares to notice that a version's
-    /// columns changed without a new version.
+    /// The columns, their types and what is unique, as one line: what the store compares to notice
+    /// that a version's table changed without a new version. Other indexes may come and go.
     pub fn fingerprint(&self) -> String {
-        let columns: Vec<_> = self.columns.iter().map(ToString::to_string).collect();
-        columns.join(", ")
+        let columns = self.columns.iter().map(ToString::to_string);
+        let unique = self.unique();
+        let unique = unique.map(|index| format!("unique ({})", self.column_names(index)));
+        columns.chain(unique).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The indexes of what only one row may hold.
+    pub fn unique(&self) -> impl Iterator<Item = &'static IndexDef> + use<> {
+        self.indexes.iter().filter(|index| index.unique)
+    }
+
+    /// The columns of an index, `owner, currency`.
+    pub fn column_names(&self, index: &IndexDef) -> String {
+        self.names(index).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns of an index.
+    pub(crate) fn names(&self, index: &IndexDef) -> impl Iterator<Item = &'static str> + use<> {
+        let columns = self.columns;
+        index.columns.iter().map(|place| columns[*place].name)
+    }
+}
+
+/// Nobody made the table, or it is gone.
+#[cfg(feature = "runtime")]
+pub(crate) fn not_prepared(table: &Table) -> Error {
+    let what = format!("the read model `{table}`");
+    Error::new(Kind::Unregistered { what })
+}
+
+impl Value {
+    /// The order in which indexes keep values of one column: nothing first, texts and bytes by
+    /// their bytes.
+    pub fn order(&self, other: &Self) -> Ordering {
+        use Value::{Boolean, Bytes, Integer, Null, Real, Text};
+        match (self, other) {
+            (Null, Null) => Ordering::Equal,
+            (Null, _) => Ordering::Less,
+            (_, Null) => Ordering::Greater,
+            (Integer(a), Integer(b)) => a.cmp(b),
+            (Real(a), Real(b)) => a.partial_cmp(b).unwrap_or_else(|| a.total_cmp(b)),
+            (Boolean(a), Boolean(b)) => a.cmp(b),
+            (Text(a), Text(b)) => a.cmp(b),
+            (Bytes(a), Bytes(b)) => a.cmp(b),
+            // No column holds both.
+            (Integer(_) | Real(_) | Boolean(_) | Text(_) | Bytes(_), _) => Ordering::Equal,
+        }
     }
 }
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::aggregate::Fingerprint;
-use es_runtime::error::Result;
+use es_runtime::error::{Error, Result};
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion,
-    Table, Tx, Written,
+    ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -58,6 +58,18 @@ pub(crate) enum Fault {
     Unfenced,
     /// Moves the cursor, and writes the rows in a second step.
     TwoSteps,
+    /// Reads rows, and the cursor in a second step.
+    SplitRead,
+    /// Goes on behind a value, and not behind a row of that value.
+    SkipsTies,
+    /// Answers a range in the order of the keys.
+    UnsortedRange,
+    /// Writes what another row holds already.
+    LooseUnique,
+    /// Removes the row that holds what only one may hold, as a `REPLACE` does.
+    ReplacesHolder,
+    /// Looks at each row alone, so that two cannot swap what is unique.
+    HastyUnique,
     /// Believes a consumer's position without its proof.
     Unproven,
     /// Imports events and leaves their commands behind.
@@ -132,11 +144,11 @@ impl BrokenStore {
         self.aside.lock().await.restarted = Some(LogIdentity::random());
         if self.fault == Fault::ForgottenCursor {
             for (projection, state) in self.kept.projections().await.unwrap() {
-                let (name, version, columns) = ("", 0, &[][..]);
                 let nothing = Table {
-                    name,
-                    version,
-                    columns,
+                    name: "",
+                    version: 0,
+                    columns: &[],
+                    indexes: &[],
                     slices: 1,
                 };
                 let (from, to) = (state.cursor, Position::START);
@@ -247,6 +259,26 @@ impl BrokenStore {
         }
         Ok(log)
     }
+}
+
+/// Puts the rows back as they were.
+async fn undo(
+    store: &MemoryStore,
+    stand: &Advance,
+    table: &Table,
+    before: Vec<(String, Row)>,
+) -> Result<()> {
+    let now = store.query_rows(table, &RowQuery::all()).await?;
+    let gone = now.into_iter().map(|(key, _)| RowChange { key, row: None });
+    let back = before.into_iter().map(|(key, row)| RowChange {
+        key,
+        row: Some(row),
+    });
+    let changes = gone.chain(back).collect::<Vec<_>>();
+    store
+        .advance_rows(stand.clone(), table, changes.into())
+        .await?;
+    Ok(())
 }
 
 /// The same question without a filter, for as many events as it was answered with.
@@ -435,7 +467,40 @@ impl EventStore for BrokenStore {
         mut written: Written,
     ) -> Result<Advanced> {
         let kept = &self.kept;
+        let loose = Table {
+            indexes: &[],
+            ..*table
+        };
         match self.fault {
+            Fault::LooseUnique => return kept.advance_rows(advance, &loose, written).await,
+            Fault::ReplacesHolder => {
+                let moved = kept.advance_rows(advance.clone(), table, written.clone());
+                let moved = moved.await;
+                let Some((_, holder)) = moved.as_ref().err().and_then(Error::not_unique) else {
+                    return moved;
+                };
+                let (key, row) = (holder.to_owned(), None);
+                written.rows.push(RowChange { key, row });
+                return kept.advance_rows(advance, &loose, written).await;
+            }
+            Fault::HastyUnique => {
+                // One after the other, and then none of them, since the last move is made anew.
+                let rows = kept.query_rows(table, &RowQuery::all()).await?;
+                let stand = Advance {
+                    to: advance.from,
+                    ..advance.clone()
+                };
+                for change in written.rows.clone() {
+                    let one = kept
+                        .advance_rows(stand.clone(), table, vec![change].into())
+                        .await;
+                    if one.is_err() {
+                        undo(kept, &stand, &loose, rows).await?;
+                        return one;
+                    }
+                }
+                undo(kept, &stand, &loose, rows).await?;
+            }
             Fault::ForgottenRows => written.rows.clear(),
             Fault::TwoSteps => {
                 let moved = kept
@@ -469,6 +534,29 @@ impl EventStore for BrokenStore {
         kept.advance_rows(advance, table, written).await
     }
 
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        let split = self.fault == Fault::SplitRead;
+        let mut found = self.kept.read_rows_at(table, keys.clone()).await?;
+        if split {
+            yield_now().await;
+            found.cursors = self.kept.read_rows_at(table, keys).await?.cursors;
+        }
+        Ok(found)
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        let mut rows = self.kept.query_rows(table, query).await?;
+        let range = matches!(query.select, Select::Range(..));
+        match (self.fault, &query.after) {
+            (Fault::SkipsTies, Some(after)) if range => {
+                rows.retain(|(key, row)| query.select.place(key, row).values != after.values)
+            }
+            (Fault::UnsortedRange, _) if range => rows.sort_by(|(a, _), (b, _)| a.cmp(b)),
+            _ => {}
+        }
+        Ok(rows)
+    }
+
     async fn commit_inbox(
         &self,
         tx: Tx,
@@ -490,8 +578,8 @@ impl EventStore for BrokenStore {
         }
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
         change life remove_rows claim release note_failure note_seen claim_reactions keep_reactions finish_reaction postpone_reactions
-        reaction_queues retry_reactions drop_reaction read_rows scan_rows advance_stream read_published published_head
+        reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -98,6 +98,7 @@ async fn the_servers_defaults_do_not_matter() {
         name: "balances",
         version: 1,
         columns: &[],
+        indexes: &[],
         slices: 1,
     };
     store.prepare_table(&table).await.unwrap();

@@ -95,6 +95,7 @@ async fn sessions_are_shared_and_none_is_relied_on() {
         name: "balances",
         version: 1,
         columns: &[],
+        indexes: &[],
         slices: 1,
     };
     stores[0].prepare_table(&table).await.unwrap();

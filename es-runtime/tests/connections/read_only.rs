@@ -45,6 +45,7 @@ async fn a_standby_is_read_from_and_never_written_to() {
         name: "balances",
         version: 1,
         columns: &[],
+        indexes: &[],
         slices: 1,
     };
     let errors = [

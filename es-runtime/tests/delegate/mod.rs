@@ -53,6 +53,9 @@ macro_rules! delegate {
     (@prepare_table $to:ident) => {
         delegate!(@fn $to prepare_table(table: &Table) -> Result<ProjectionState>);
     };
+    (@complete_table $to:ident) => {
+        delegate!(@fn $to complete_table(table: &Table) -> Result<()>);
+    };
     (@prepare_stream $to:ident) => {
         delegate!(@fn $to prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>);
     };
@@ -112,9 +115,16 @@ macro_rules! delegate {
     (@read_rows $to:ident) => {
         delegate!(@fn $to read_rows(table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>>);
     };
-    (@scan_rows $to:ident) => {
-        delegate!(@fn $to scan_rows(table: &Table, after: Option<&str>, limit: usize)
+    (@read_rows_at $to:ident) => {
+        delegate!(@fn $to read_rows_at(table: &Table, keys: Vec<String>)
+            -> Result<RowsAt>);
+    };
+    (@query_rows $to:ident) => {
+        delegate!(@fn $to query_rows(table: &Table, query: &RowQuery)
             -> Result<Vec<(String, Row)>>);
+    };
+    (@count_rows $to:ident) => {
+        delegate!(@fn $to count_rows(table: &Table, select: &Select) -> Result<u64>);
     };
     (@advance_stream $to:ident) => {
         delegate!(@fn $to advance_stream(

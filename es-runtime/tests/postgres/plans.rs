@@ -5,8 +5,8 @@ use es_runtime::aggregate::Fingerprint;
 use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::store::{
-    AcceptedCommand, Append, Appended, EventStore, LogQuery, NewEvent, Outcome, Segment, Snapshot,
-    StreamQuery,
+    AcceptedCommand, Append, Appended, ColumnDef, ColumnKind, EventStore, IndexDef, LogQuery,
+    NewEvent, Outcome, Segment, Snapshot, StreamQuery, Table,
 };
 use es_servers::Postgres;
 use sqlx::{Connection, PgConnection};
@@ -235,4 +235,45 @@ async fn appends_do_not_scan_a_log_that_was_analysed_when_it_was_small() {
     }
     store.close().await;
     assert_eq!(scans(&url).await, before);
+}
+
+/// A long history is loaded into a table without them, and it is not complete before they are made.
+#[tokio::test]
+async fn indexes_are_made_after_a_long_load() {
+    const TABLE: Table = Table {
+        name: "balances",
+        version: 1,
+        columns: &[ColumnDef {
+            name: "amount",
+            kind: ColumnKind::Integer,
+            nullable: false,
+        }],
+        indexes: &[IndexDef {
+            columns: &[0],
+            unique: false,
+        }],
+        slices: 1,
+    };
+    const SHORT: Table = Table {
+        name: "short",
+        ..TABLE
+    };
+    let server = Postgres::start();
+    let url = server.database();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let indexes = async |table: Table| {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = $1";
+        let indexes = sqlx::query_scalar::<_, i64>(indexes).bind(table.sql_name());
+        indexes.fetch_one(&mut connection).await.unwrap()
+    };
+    store.prepare_table(&SHORT).await.unwrap();
+    assert_eq!(indexes(SHORT).await, 2);
+    run(&url, FILL).await;
+    store.prepare_table(&TABLE).await.unwrap();
+    assert_eq!(indexes(TABLE).await, 1);
+    for _ in 0..2 {
+        store.complete_table(&TABLE).await.unwrap();
+        assert_eq!(indexes(TABLE).await, 2);
+    }
 }

@@ -20,35 +20,10 @@ pub(crate) struct Notice {
 
 macro_rules! version {
     ($name:ident, $version:literal, $slices:literal) => {
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Projection)]
+        #[projection(name = "balances", version = $version, slices = $slices)]
         pub(crate) struct $name {
             pub(crate) amount: i64,
-        }
-
-        impl Projection for $name {
-            const NAME: &'static str = "balances";
-            const VERSION: u32 = $version;
-            const SLICES: u16 = $slices;
-            const COLUMNS: &'static [es_runtime::store::ColumnDef] =
-                &[es_runtime::store::ColumnDef {
-                    name: "amount",
-                    kind: es_runtime::store::ColumnKind::Integer,
-                    nullable: false,
-                    index: false,
-                }];
-
-            fn to_row(&self) -> Result<es_runtime::store::Row, es_runtime::projection::OutOfRange> {
-                Ok(vec![es_runtime::store::Value::Integer(self.amount)])
-            }
-
-            fn from_row(
-                row: es_runtime::store::Row,
-            ) -> Result<Self, es_runtime::projection::OutOfRange> {
-                match row[..] {
-                    [es_runtime::store::Value::Integer(amount)] => Ok(Self { amount }),
-                    _ => Err(es_runtime::projection::OutOfRange::new("another row")),
-                }
-            }
         }
 
         impl Fold<AccountEvent> for $name {

@@ -3,7 +3,8 @@
 use es_runtime::event::Position;
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
-    Advance, Advanced, ColumnDef, ColumnKind, EventStore, Row, RowChange, Table, Value,
+    Advance, Advanced, ColumnDef, ColumnKind, EventStore, Row, RowChange, RowQuery, Select, Table,
+    Value,
 };
 
 use crate::File;
@@ -13,7 +14,6 @@ const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
         name,
         kind,
         nullable: true,
-        index: false,
     }
 }
 
@@ -25,6 +25,7 @@ const TABLE: Table = Table {
         column("group", ColumnKind::Integer),
         column("note", ColumnKind::Text),
     ],
+    indexes: &[],
 };
 
 async fn write(store: &SqliteStore, at: u64, rows: impl Iterator<Item = (String, Option<Row>)>) {
@@ -55,11 +56,11 @@ async fn one_move_writes_more_rows_than_a_statement_holds() {
     for (at, sign) in [(0, 1), (1, -1)] {
         write(&store, at, keys().zip((0..).map(|n| row(n * sign)))).await;
         let expected: Vec<_> = keys().zip((0..).map(|n| row(n * sign).unwrap())).collect();
-        assert!(store.scan_rows(&TABLE, None, usize::MAX).await.unwrap() == expected);
+        assert!(store.query_rows(&TABLE, &RowQuery::all()).await.unwrap() == expected);
         assert!(store.read_rows(&TABLE, keys().collect()).await.unwrap() == expected);
     }
     write(&store, 2, keys().map(|key| (key, None))).await;
-    assert_eq!(store.scan_rows(&TABLE, None, 1).await.unwrap(), []);
+    assert_eq!(store.count_rows(&TABLE, &Select::All).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -103,7 +104,11 @@ async fn strange_keys_are_keys() {
     )
     .await;
     assert_eq!(
-        store.scan_rows(&TABLE, None, 100).await.unwrap().len(),
+        store
+            .query_rows(&TABLE, &RowQuery::all())
+            .await
+            .unwrap()
+            .len(),
         strange.len()
     );
     for (key, at) in strange.iter().zip(1..) {
@@ -119,7 +124,11 @@ async fn strange_keys_are_keys() {
             .await
             .unwrap();
         assert_eq!(read, [], "{key:?}");
-        let left = store.scan_rows(&TABLE, None, 100).await.unwrap().len();
+        let left = store
+            .query_rows(&TABLE, &RowQuery::all())
+            .await
+            .unwrap()
+            .len();
         assert_eq!(
             left,
             strange.len() - usize::try_from(at).unwrap(),

@@ -16,7 +16,6 @@ const AMOUNT: ColumnDef = ColumnDef {
     name: "amount",
     kind: ColumnKind::Integer,
     nullable: false,
-    index: true,
 };
 
 const RATE: ColumnDef = ColumnDef {
@@ -35,6 +34,7 @@ fn balances(version: u32) -> Table {
         name: "balances",
         version,
         columns,
+        indexes: &[],
         slices: 1,
     }
 }

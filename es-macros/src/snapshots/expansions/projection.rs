@@ -17,9 +17,10 @@ const _: () = {
         const NAME: &'static str = "balances";
         const VERSION: u32 = 2;
         const COLUMNS: &'static [__es::ColumnDef] = &[
-            __es::column::<<String as __es::Column>::Stored>("owner", false),
-            __es::column::<<Option<String> as __es::Column>::Stored>("type", true),
+            __es::column::<<String as __es::Column>::Stored>("owner"),
+            __es::column::<<Option<String> as __es::Column>::Stored>("type"),
         ];
+        const INDEXES: &'static [__es::IndexDef] = &[__es::many(&[1])];
         fn to_row(&self) -> __es::Result<__es::Row, __es::OutOfRange> {
             __es::Ok(__es::Vec::from([
                 __es::Stored::into_value(<String as __es::Column>::to_stored(&self.owner)?),
@@ -37,5 +38,13 @@ const _: () = {
                 )?)?,
             })
         }
+    }
+};
+#[allow(dead_code, deprecated, private_interfaces, unused_qualifications)]
+const _: () = {
+    use ::es_runtime::__private as __es;
+    impl Balance {
+        #[doc = "The rows by `type`."]
+        const BY_TYPE: __es::Index<Self, Option<String>> = __es::index(0);
     }
 };

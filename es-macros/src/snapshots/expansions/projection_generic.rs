@@ -21,8 +21,8 @@ const _: () = {
         const NAME: &'static str = "balances";
         const VERSION: u32 = 1;
         const COLUMNS: &'static [__es::ColumnDef] = &[
-            __es::column::<<Vec<T> as __es::Column>::Stored>("amount", false),
-            __es::column::<<String as __es::Column>::Stored>("owner", false),
+            __es::column::<<Vec<T> as __es::Column>::Stored>("amount"),
+            __es::column::<<String as __es::Column>::Stored>("owner"),
         ];
         fn to_row(&self) -> __es::Result<__es::Row, __es::OutOfRange> {
             __es::Ok(__es::Vec::from([

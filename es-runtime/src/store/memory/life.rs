@@ -188,21 +188,26 @@ impl Lives {
         }
     }
 
+    /// Whether the cursor stands where the mover believes, and nothing changed that it must know.
+    pub(super) fn stands(&mut self, advance: &Advance) -> Result<bool> {
+        let id = &advance.projection;
+        match self.slice(id, advance.slice) {
+            Some((slice, epoch)) => Ok(slice.cursor == advance.from && epoch == advance.epoch),
+            None => self.find(id).map(|_| false).ok_or_else(|| unknown(id)),
+        }
+    }
+
     /// Moves the cursor if it stands where the mover believes, and nothing changed that it must
     /// know.
     pub(super) fn advance(&mut self, advance: &Advance) -> Result<Advanced> {
-        let id = &advance.projection;
-        let Some((slice, epoch)) = self.slice(id, advance.slice) else {
-            return match self.find(id) {
-                Some(_) => Ok(Advanced::Fenced),
-                None => Err(unknown(id)),
-            };
-        };
-        if slice.cursor != advance.from || epoch != advance.epoch {
+        if !self.stands(advance)? {
             return Ok(Advanced::Fenced);
         }
-        slice.cursor = advance.to;
-        slice.failure = None;
+        let id = &advance.projection;
+        if let Some((slice, _)) = self.slice(id, advance.slice) {
+            slice.cursor = advance.to;
+            slice.failure = None;
+        }
         if let Some(lineage) = self.lineages.get_mut(&subject(id))
             && let Some(state) = lineage.versions.get_mut(&id.version)
         {

@@ -15,6 +15,7 @@ mod options;
 mod pool;
 mod projections;
 mod reactions;
+mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
@@ -42,8 +43,8 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -305,6 +306,13 @@ impl EventStore for PostgresStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, table: &Table) -> Result<()> {
+        const DOING: &str = "making a read model's indexes";
+        let mut tx = self.write(DOING).await?;
+        projections::make_indexes(&mut tx, table).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
@@ -467,19 +475,26 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::rows(
+        read!(self, "reading rows", |db| read_rows::of_keys(
             db, table, &keys
         ))
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        read!(self, "reading rows", |db| projections::scan(
-            db, table, after, limit
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        read!(self, "reading rows", |db| read_rows::of_keys_at(
+            db, table, &keys
+        ))
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read!(self, "reading rows", |db| read_rows::query(
+            db, table, query
+        ))
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read!(self, "counting rows", |db| read_rows::count(
+            db, table, select
         ))
     }
 

@@ -2,19 +2,20 @@
 //!
 //! Read models live where the connection's search path points, beside the user's own tables.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::types::limit as rows_limit;
-use super::{failed, life};
-use crate::error::Result;
+use super::{failed, life, log, read_rows};
+use crate::error::{Error, Result};
 use crate::store::life::same_columns;
-use crate::store::sql::{Dialect, create_table, row_of, select};
-use crate::store::{ColumnKind, ProjectionId, ProjectionState, Row, RowChange, Table, Value};
+use crate::store::sql::{Dialect, create_index, create_table, index_name};
+use crate::store::unique::{Changes, claims};
+use crate::store::{
+    ColumnKind, Phase, ProjectionId, ProjectionState, Row, RowChange, Table, Value,
+};
 
 type Tx = Transaction<'static, Postgres>;
 
@@ -25,13 +26,38 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
     match life::declared(tx, &projection).await? {
         Some(stored) => same_columns(table, &stored)?,
         None => {
-            for statement in create_table(table, &DIALECT) {
-                let query = sqlx::query(AssertSqlSafe(statement));
-                query.execute(&mut **tx).await.map_err(failed(DOING))?;
-            }
+            let query = sqlx::query(AssertSqlSafe(create_table(table, &DIALECT)));
+            query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
     }
-    life::prepare(tx, &projection, &table.fingerprint(), table.slices).await
+    let state = life::prepare(tx, &projection, &table.fingerprint(), table.slices).await?;
+    // A long history is loaded faster without them.
+    if state.phase != Phase::Building || log::head(tx).await?.get() <= SHORT {
+        make_indexes(tx, table).await?;
+    }
+    Ok(state)
+}
+
+/// Events that are loaded about as fast with indexes as without.
+const SHORT: u64 = 10_000;
+
+/// Makes those of the table's indexes that are not there: asked first, since a statement that
+/// finds its index would still wait for whoever writes into the table.
+pub(super) async fn make_indexes(tx: &mut Tx, table: &Table) -> Result<()> {
+    const DOING: &str = "making a read model's indexes";
+    // As long as it takes: nobody but the version's own workers writes into the table.
+    let patience = sqlx::query("SELECT set_config('statement_timeout', '0', true)");
+    patience.execute(&mut **tx).await.map_err(failed(DOING))?;
+    for index in table.indexes.iter().filter(|index| !index.unique) {
+        let there = "SELECT to_regclass(quote_ident($1)) IS NOT NULL";
+        let there = sqlx::query_scalar(there).bind(index_name(table, index));
+        let there: bool = there.fetch_one(&mut **tx).await.map_err(failed(DOING))?;
+        if !there {
+            let query = sqlx::query(AssertSqlSafe(create_index(table, index)));
+            query.execute(&mut **tx).await.map_err(failed(DOING))?;
+        }
+    }
+    Ok(())
 }
 
 /// The type of a column, and of an array of its values.
@@ -45,34 +71,22 @@ fn sql_type(kind: ColumnKind) -> &'static str {
     }
 }
 
-const DIALECT: Dialect = Dialect {
+pub(super) const DIALECT: Dialect = Dialect {
     key: "text COLLATE \"C\"",
-    column: sql_type,
+    column: |kind| match kind {
+        ColumnKind::Text => "text COLLATE \"C\"",
+        kind => sql_type(kind),
+    },
     options: "",
+    // Looked at when the statement ends: two keys may swap what is unique.
+    unique: " DEFERRABLE INITIALLY IMMEDIATE",
+    parameter: '$',
 };
 
-/// Writes new rows and removes gone ones, in one statement each.
+/// Removes gone rows, which may hold what is unique, and writes new ones, in one statement each.
 pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChange>) -> Result<()> {
     const DOING: &str = "writing a read model's rows";
-    // Of several changes of one key the last one counts.
-    let last: BTreeMap<_, _> = changes.into_iter().map(|c| (c.key, c.row)).collect();
-    let (mut keys, mut rows, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, row) in last {
-        match row {
-            Some(row) => {
-                keys.push(key);
-                rows.push(row);
-            }
-            None => gone.push(key),
-        }
-    }
-    if !keys.is_empty() {
-        let mut query = sqlx::query(AssertSqlSafe(upsert(table))).bind(keys);
-        for (i, column) in table.columns.iter().enumerate() {
-            query = bind_column(query, column.kind, rows.iter_mut().map(|row| take(row, i)));
-        }
-        query.execute(&mut **tx).await.map_err(failed(DOING))?;
-    }
+    let Changes { rows, gone } = Changes::new(changes);
     if !gone.is_empty() {
         let delete = format!(
             "DELETE FROM \"{}\" WHERE \"key\" = ANY($1)",
@@ -81,7 +95,32 @@ pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChang
         let query = sqlx::query(AssertSqlSafe(delete)).bind(gone);
         query.execute(&mut **tx).await.map_err(failed(DOING))?;
     }
-    Ok(())
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let claims = claims(table, &rows);
+    if !claims.is_empty() {
+        // What failed can be asked about only behind it.
+        let point = sqlx::raw_sql("SAVEPOINT es_rows").execute(&mut **tx).await;
+        point.map_err(failed(DOING))?;
+    }
+    let (keys, mut rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let mut query = sqlx::query(AssertSqlSafe(upsert(table))).bind(keys);
+    for (i, column) in table.columns.iter().enumerate() {
+        query = bind_column(query, column.kind, rows.iter_mut().map(|row| take(row, i)));
+    }
+    match query.execute(&mut **tx).await {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            let back = sqlx::raw_sql("ROLLBACK TO es_rows")
+                .execute(&mut **tx)
+                .await;
+            back.map_err(failed(DOING))?;
+            read_rows::refuse(tx, table, &claims).await?;
+            // Whoever held it is gone.
+            Err(Error::database(DOING, sqlx::Error::Database(error)))
+        }
+        done => done.map(drop).map_err(failed(DOING)),
+    }
 }
 
 fn take(row: &mut Row, column: usize) -> Value {
@@ -132,43 +171,4 @@ fn bind_column<'q>(
         ColumnKind::Text => array!(Text),
         ColumnKind::Bytes => array!(Bytes),
     }
-}
-
-pub(super) async fn rows(
-    connection: &mut PgConnection,
-    table: &Table,
-    keys: &[String],
-) -> Result<Vec<(String, Row)>> {
-    let select = select(table) + " WHERE \"key\" = ANY($1)";
-    let rows = sqlx::query(AssertSqlSafe(select))
-        .bind(keys)
-        .fetch_all(connection)
-        .await;
-    let rows = rows.map_err(failed("reading a read model"))?;
-    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
-    rows.iter().map(row).collect()
-}
-
-pub(super) async fn scan(
-    connection: &mut PgConnection,
-    table: &Table,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<(String, Row)>> {
-    let beyond = if after.is_some() {
-        " WHERE \"key\" > $2"
-    } else {
-        ""
-    };
-    let select = format!("{}{beyond} ORDER BY \"key\" LIMIT $1", select(table));
-    let mut query = sqlx::query(AssertSqlSafe(select)).bind(rows_limit(limit));
-    if let Some(after) = after {
-        query = query.bind(after);
-    }
-    let rows = query
-        .fetch_all(connection)
-        .await
-        .map_err(failed("reading a read model"))?;
-    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
-    rows.iter().map(row).collect()
 }

@@ -11,6 +11,7 @@ mod log;
 mod plans;
 mod projections;
 mod reactions;
+mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -39,8 +40,8 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, Schema, Segment, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -358,6 +359,10 @@ impl EventStore for SqliteStore {
         Ok(state)
     }
 
+    async fn complete_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
@@ -521,16 +526,19 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {
-        projections::rows(&self.readers, table, keys).await
+        read_rows::of_keys(&self.readers, table, keys).await
     }
 
-    async fn scan_rows(
-        &self,
-        table: &Table,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>> {
-        projections::scan(&self.readers, table, after, limit).await
+    async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
+        read_rows::of_keys_at(&self.readers, table, keys).await
+    }
+
+    async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        read_rows::query(&self.readers, table, query).await
+    }
+
+    async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
+        read_rows::count(&self.readers, table, select).await
     }
 
     async fn advance_stream(

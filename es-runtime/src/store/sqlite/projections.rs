@@ -1,15 +1,15 @@
 //! Read models: their tables and their rows.
 
-use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, Transaction};
 
-use super::{failed, life, limit as rows_limit};
-use crate::error::Result;
+use super::{failed, life, read_rows};
+use crate::error::{Error, Result};
 use crate::store::life::same_columns;
-use crate::store::sql::{Dialect, create_table, row_of, select};
-use crate::store::{ColumnKind, ProjectionId, ProjectionState, Row, RowChange, Table, Value};
+use crate::store::sql::{Dialect, create_index, create_table};
+use crate::store::unique::Changes;
+use crate::store::{ColumnDef, ColumnKind, ProjectionId, ProjectionState, RowChange, Table, Value};
 
 type Tx = Transaction<'static, Sqlite>;
 
@@ -20,16 +20,18 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
     match life::declared(tx, &projection).await? {
         Some(stored) => same_columns(table, &stored)?,
         None => {
-            for statement in create_table(table, &DIALECT) {
-                let query = sqlx::query(AssertSqlSafe(statement));
-                query.execute(&mut **tx).await.map_err(failed(DOING))?;
-            }
+            let query = sqlx::query(AssertSqlSafe(create_table(table, &DIALECT)));
+            query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
+    }
+    for index in table.indexes.iter().filter(|index| !index.unique) {
+        let query = sqlx::query(AssertSqlSafe(create_index(table, index)));
+        query.execute(&mut **tx).await.map_err(failed(DOING))?;
     }
     life::prepare(tx, &projection, &table.fingerprint(), table.slices).await
 }
 
-const DIALECT: Dialect = Dialect {
+pub(super) const DIALECT: Dialect = Dialect {
     key: "TEXT",
     column: |kind| match kind {
         ColumnKind::Integer | ColumnKind::Boolean => "INTEGER",
@@ -38,6 +40,8 @@ const DIALECT: Dialect = Dialect {
         ColumnKind::Bytes => "BLOB",
     },
     options: " STRICT, WITHOUT ROWID",
+    unique: "",
+    parameter: '?',
 };
 
 /// SQLite's limit of parameters in one statement.
@@ -47,19 +51,22 @@ const PARAMETERS: usize = 32_766;
 pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChange>) -> Result<()> {
     const DOING: &str = "writing a read model's rows";
     let name = table.sql_name();
-    // Of several changes of one key the last one counts.
-    let last: BTreeMap<_, _> = changes.into_iter().map(|c| (c.key, c.row)).collect();
-    let (mut rows, mut gone) = (Vec::new(), Vec::new());
-    for (key, row) in last {
-        match row {
-            Some(row) => rows.push((key, row)),
-            None => gone.push(key),
-        }
+    let Changes { rows, mut gone } = Changes::new(changes);
+    if table.unique().next().is_some() {
+        // SQLite looks at each row on its own: two keys that swap what is unique would meet.
+        gone.extend(rows.iter().map(|(key, _)| key.clone()));
     }
-    for rows in rows.chunks((PARAMETERS / (table.columns.len() + 1)).min(500)) {
-        // The key alone identifies a row, so replacing it is an upsert of all columns.
-        let mut insert = QueryBuilder::<Sqlite>::new(format!("REPLACE INTO \"{name}\" "));
-        insert.push_values(rows, |mut values, (key, row)| {
+    if !gone.is_empty() {
+        let delete =
+            format!("DELETE FROM \"{name}\" WHERE \"key\" IN (SELECT value FROM json_each(?))");
+        let query = sqlx::query(AssertSqlSafe(delete)).bind(serde_json::json!(gone).to_string());
+        query.execute(&mut **tx).await.map_err(failed(DOING))?;
+    }
+    let (columns, upsert) = upsert(table);
+    for some in rows.chunks((PARAMETERS / (table.columns.len() + 1)).min(500)) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new(format!("INSERT INTO \"{name}\" ({columns}) "));
+        insert.push_values(some, |mut values, (key, row)| {
             values.push_bind(key);
             for value in row {
                 match value {
@@ -72,60 +79,30 @@ pub(super) async fn write_rows(tx: &mut Tx, table: &Table, changes: Vec<RowChang
                 };
             }
         });
-        insert
-            .build()
-            .execute(&mut **tx)
-            .await
-            .map_err(failed(DOING))?;
-    }
-    if !gone.is_empty() {
-        let delete =
-            format!("DELETE FROM \"{name}\" WHERE \"key\" IN (SELECT value FROM json_each(?))");
-        let query = sqlx::query(AssertSqlSafe(delete)).bind(serde_json::json!(gone).to_string());
-        query.execute(&mut **tx).await.map_err(failed(DOING))?;
+        insert.push(&upsert);
+        match insert.build().execute(&mut **tx).await {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                read_rows::refuse(tx, table, &rows).await?;
+                return Err(Error::database(DOING, sqlx::Error::Database(error)));
+            }
+            done => done.map_err(failed(DOING))?,
+        };
     }
     Ok(())
 }
 
-pub(super) async fn rows(
-    readers: &SqlitePool,
-    table: &Table,
-    keys: Vec<String>,
-) -> Result<Vec<(String, Row)>> {
-    let query = sqlx::query(AssertSqlSafe(select_keys(table)));
-    let query = query.bind(serde_json::json!(keys).to_string());
-    let rows = query
-        .fetch_all(readers)
-        .await
-        .map_err(failed("reading a read model"))?;
-    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
-    rows.iter().map(row).collect()
-}
-
-pub(super) async fn scan(
-    readers: &SqlitePool,
-    table: &Table,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<(String, Row)>> {
-    let select = select_page(table, after.is_some());
-    let mut query = sqlx::query(AssertSqlSafe(select)).bind(rows_limit(limit));
-    if let Some(after) = after {
-        query = query.bind(after);
+/// The columns of an insert, and what it does where the key has a row. A `REPLACE` would remove rows
+/// of other keys that hold what is unique.
+fn upsert(table: &Table) -> (String, String) {
+    let (mut columns, mut updates) = ("\"key\"".to_owned(), Vec::new());
+    for ColumnDef { name, .. } in table.columns {
+        // Writing to a string cannot fail.
+        write!(columns, ", \"{name}\"").ok();
+        updates.push(format!("\"{name}\" = excluded.\"{name}\""));
     }
-    let rows = query
-        .fetch_all(readers)
-        .await
-        .map_err(failed("reading a read model"))?;
-    let row = |row| row_of(table, row).map_err(failed("reading a read model's row"));
-    rows.iter().map(row).collect()
-}
-
-pub(super) fn select_keys(table: &Table) -> String {
-    select(table) + " WHERE \"key\" IN (SELECT value FROM json_each(?))"
-}
-
-pub(super) fn select_page(table: &Table, after: bool) -> String {
-    let beyond = if after { " WHERE \"key\" > ?2" } else { "" };
-    format!("{}{beyond} ORDER BY \"key\" LIMIT ?1", select(table))
+    let update = match &*updates {
+        [] => "NOTHING".to_owned(),
+        updates => format!("UPDATE SET {}", updates.join(", ")),
+    };
+    (columns, format!(" ON CONFLICT (\"key\") DO {update}"))
 }

@@ -10,8 +10,8 @@ use super::{Check, Subject, accepted, append, law, stream};
 use crate::error::Result;
 use crate::event::{Position, Timestamp};
 use crate::store::{
-    Advanced, Change, EventStore, InboxId, Phase, ProjectionId, PublishedEvent, StreamCursor,
-    StreamVersion, Table, Written,
+    Advanced, Change, EventStore, InboxId, Phase, ProjectionId, PublishedEvent, RowQuery,
+    StreamCursor, StreamVersion, Table, Written,
 };
 
 pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Check {
@@ -41,7 +41,7 @@ pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Ch
             winners.len() == 1,
             "round {round}: {winners:?} moved it"
         );
-        let rows = store.scan_rows(&table, None, 10).await?;
+        let rows = store.query_rows(&table, &RowQuery::all()).await?;
         let expected = [("winner".to_owned(), bare(winners[0].into()))];
         law!(
             LAW,
@@ -118,7 +118,7 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
         "completing twice made it {again:?}"
     );
     for (table, amount) in [(&one, 1), (&two, 2)] {
-        let rows = store.scan_rows(table, None, 10).await?;
+        let rows = store.query_rows(table, &RowQuery::all()).await?;
         law!(
             LAW,
             rows == [("a".to_owned(), bare(amount))],

@@ -20,6 +20,7 @@
 
 mod cursors;
 mod dropped;
+mod found;
 mod instances;
 mod log;
 mod order;
@@ -121,6 +122,10 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     log::a_transaction_ends_with_its_append(subject.fresh().await).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
+    rows::rows_come_with_their_cursor(subject.fresh().await, seed).await?;
+    found::rows_are_found_by_their_values(subject.fresh().await, seed).await?;
+    found::what_is_unique_stays_unique(subject.fresh().await, seed).await?;
+    found::what_is_unique_is_so_over_all_parts(subject.fresh().await).await?;
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
     reading::large_events_come_page_by_page(subject.fresh().await).await?;

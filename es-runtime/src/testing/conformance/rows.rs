@@ -1,10 +1,14 @@
 //! Rows of read models, and how the other checks make them.
 
+use fastrand::Rng;
+use tokio::task::yield_now;
+
 use super::{Check, Subject, law};
+use crate::error::Error;
 use crate::event::Position;
 use crate::store::{
-    Advance, Advanced, ColumnDef, ColumnKind, EventStore, ProjectionId, Row, RowChange, Table,
-    Value,
+    Advance, Advanced, ColumnDef, ColumnKind, EventStore, ProjectionId, Row, RowChange, RowQuery,
+    Table, Value,
 };
 
 const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
@@ -12,7 +16,6 @@ const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
         name,
         kind,
         nullable: true,
-        index: false,
     }
 }
 
@@ -21,7 +24,6 @@ pub(super) const COLUMNS: &[ColumnDef] = &[
         name: "amount",
         kind: ColumnKind::Integer,
         nullable: false,
-        index: true,
     },
     column("rate", ColumnKind::Real),
     column("open", ColumnKind::Boolean),
@@ -34,6 +36,7 @@ pub(super) fn table(version: u32) -> Table {
         name: "balances",
         version,
         columns: COLUMNS,
+        indexes: &[],
         slices: 1,
     }
 }
@@ -111,7 +114,7 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
         cursor.get() == 5,
         "after a restart the cursor stands at {cursor}"
     );
-    let rows = store.scan_rows(&table, None, 10).await?;
+    let rows = store.query_rows(&table, &RowQuery::all()).await?;
     let expected = [("a".to_owned(), full()), ("b".to_owned(), bare(1))];
     law!(
         LAW,
@@ -137,7 +140,9 @@ pub(super) async fn rows_and_cursor_move_together<S: Subject>(subject: &S) -> Ch
     let (mut rows, expected) = (rows, [("b".to_owned(), bare(2)), ("d".to_owned(), bare(4))]);
     rows.sort_by(|(a, _), (b, _)| a.cmp(b));
     law!(LAW, rows == expected, "read by key: {rows:?}");
-    let rows = store.scan_rows(&table, Some("b"), 1).await?;
+    let rows = store
+        .query_rows(&table, &RowQuery::all().after("b").limit(1))
+        .await?;
     law!(LAW, rows == expected[1..], "read after a key: {rows:?}");
     Ok(())
 }
@@ -175,10 +180,12 @@ pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
         .zip(&keys)
         .map(|(n, key)| (key.clone(), bare(n)))
         .collect();
-    let rows = store.scan_rows(&table, None, 100).await?;
+    let rows = store.query_rows(&table, &RowQuery::all()).await?;
     law!(LAW, rows == expected, "all: {rows:?}");
     for (n, key) in keys.iter().enumerate() {
-        let rows = store.scan_rows(&table, Some(key), 3).await?;
+        let rows = store
+            .query_rows(&table, &RowQuery::all().after(key).limit(3))
+            .await?;
         let after = expected.iter().skip(n + 1).take(3);
         law!(LAW, rows.iter().eq(after), "after {key:?}: {rows:?}");
         let row = store.read_rows(&table, vec![key.clone()]).await?;
@@ -189,7 +196,67 @@ pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
     store
         .advance_rows(advance(&table, 1, 2), &table, changes.into())
         .await?;
-    let rows = store.scan_rows(&table, None, 100).await?;
+    let rows = store.query_rows(&table, &RowQuery::all()).await?;
     law!(LAW, rows.is_empty(), "removed, and still there: {rows:?}");
+    Ok(())
+}
+
+/// Rows and their cursor are read as they are at one moment.
+pub(super) async fn rows_come_with_their_cursor<S: EventStore>(store: S, seed: u64) -> Check {
+    const LAW: &str = "rows come with the cursor that they reflect";
+    const MOVES: u64 = 60;
+    let table = table(1);
+    let nobody = store.read_rows_at(&table, Vec::new()).await;
+    law!(
+        LAW,
+        nobody.is_err(),
+        "nobody prepared it, and {nobody:?} was the answer"
+    );
+    store.prepare_table(&table).await?;
+    let mut random = Rng::with_seed(seed);
+    let writer = {
+        let store = store.clone();
+        async move {
+            for at in 0..MOVES {
+                let row = Some(bare(i64::try_from(at).unwrap_or_default() + 1));
+                let changes = vec![change("a", row.clone()), change("b", row)];
+                store
+                    .advance_rows(advance(&table, at, at + 1), &table, changes.into())
+                    .await?;
+                yield_now().await;
+            }
+            Ok::<_, Error>(())
+        }
+    };
+    let writer = tokio::spawn(writer);
+    loop {
+        let keys = ["b", "none", "a"].map(str::to_owned);
+        let found = store.read_rows_at(&table, keys.into()).await?;
+        let (mut rows, cursor) = (found.rows.clone(), found.cursor("none"));
+        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let amount = i64::try_from(cursor.get()).unwrap_or_default();
+        let expected = ["a", "b"].map(|key| (key.to_owned(), bare(amount)));
+        let expected = if amount == 0 { &[][..] } else { &expected };
+        law!(LAW, rows == expected, "at {cursor}: {rows:?}");
+        if cursor.get() == MOVES {
+            break;
+        }
+        for _ in 0..random.u8(..3) {
+            yield_now().await;
+        }
+    }
+    let written = writer.await;
+    law!(
+        LAW,
+        matches!(written, Ok(Ok(()))),
+        "writing meanwhile: {written:?}"
+    );
+    let found = store.read_rows_at(&table, Vec::new()).await?;
+    let (rows, cursor) = (found.rows.clone(), found.cursor("a"));
+    law!(
+        LAW,
+        rows.is_empty() && cursor.get() == MOVES,
+        "of no key: {rows:?} at {cursor}"
+    );
     Ok(())
 }

@@ -13,7 +13,7 @@ use es_runtime::integration::{CloudEvent, StreamHash, stream_of};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::SqliteConnection;
 use es_runtime::sqlite::sqlx::{Connection, query_as};
-use es_runtime::store::{EventStore, LogQuery};
+use es_runtime::store::{EventStore, LogQuery, RowQuery};
 use serde_json::{Value, json};
 
 pub(crate) async fn accounts(data: &Path) -> Store {
@@ -95,7 +95,7 @@ fn tagged<T: serde::de::DeserializeOwned>(variant: &str, payload: &str) -> T {
 type Rows<P> = BTreeMap<String, P>;
 
 async fn rows<P: Projection>(store: &Store) -> Rows<P> {
-    let rows = store.scan_rows(&P::TABLE, None, 1_000_000).await.unwrap();
+    let rows = store.query_rows(&P::TABLE, &RowQuery::all()).await.unwrap();
     rows.into_iter()
         .map(|(key, row)| (key, P::from_row(row).unwrap()))
         .collect()
