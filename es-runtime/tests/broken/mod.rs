@@ -82,6 +82,10 @@ pub(crate) enum Fault {
     ForgetsTooMuch,
     /// Looks who runs when an append begins, and not when it is written.
     HastyLook,
+    /// Moves the cursor without the reactions to its events.
+    ForgottenReactions,
+    /// Gives a key with reactions to everybody who asks.
+    SharedReactions,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -502,6 +506,7 @@ impl EventStore for BrokenStore {
                 undo(kept, &stand, &loose, rows).await?;
             }
             Fault::ForgottenRows => written.rows.clear(),
+            Fault::ForgottenReactions => written.reactions.clear(),
             Fault::TwoSteps => {
                 let moved = kept
                     .advance_rows(advance.clone(), table, Written::default())
@@ -578,8 +583,16 @@ impl EventStore for BrokenStore {
         }
     }
 
+    async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
+        let taken = self.kept.claim_reactions(claim).await?;
+        if self.fault == Fault::SharedReactions {
+            self.kept.release(&claim.owner).await?;
+        }
+        Ok(taken)
+    }
+
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
-        change life remove_rows claim release note_failure note_seen claim_reactions keep_reactions finish_reaction postpone_reactions
+        change life remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

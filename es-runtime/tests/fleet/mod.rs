@@ -13,7 +13,7 @@ use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
+    ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 
