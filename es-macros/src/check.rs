@@ -72,6 +72,10 @@ pub(crate) fn projection(model: &ReadModel<'_>, errors: &Errors) {
         }
     }
     indexes(model, errors);
+    if model.slices.is_some_and(|slices| slices > 1) {
+        let unique = model.indexes.iter().filter(|index| index.unique);
+        unique.for_each(|index| errors.push(diag::unique_in_parts(&index.at)));
+    }
 }
 
 /// Reports indexes on columns that have one already: a unique one is an index, too.

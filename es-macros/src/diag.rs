@@ -351,6 +351,17 @@ pub(crate) fn unknown_column(item: &Ident, at: &Ident, fields: &[&Ident]) -> Dia
     Diagnostic::new("ES0039", at, title).help(help)
 }
 
+/// What is unique in parts that do not wait for each other.
+pub(crate) fn unique_in_parts(at: &impl ToTokens) -> Diagnostic {
+    Diagnostic::new(
+        "ES0041",
+        at,
+        "nothing is unique in a read model of several parts",
+    )
+    .help("remove `slices`, or declare `index` in place of `unique`")
+    .note("each part has come as far as it has: what one row hands on, another may hold earlier")
+}
+
 /// A column that stands in an index twice.
 pub(crate) fn column_twice(at: &Ident) -> Diagnostic {
     let title = format!("the index has the column `{at}` twice");

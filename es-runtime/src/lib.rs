@@ -37,7 +37,7 @@ pub mod consume;
 
 // Around them, outside the order.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "ops")]
 pub mod ops;
 #[cfg(feature = "runtime")]
 mod service;

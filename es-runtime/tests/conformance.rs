@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 36] = [
+const REJECTED: [(Fault, &str); 37] = [
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",
@@ -254,6 +254,7 @@ const REJECTED: [(Fault, &str); 36] = [
         Fault::TwoSteps,
         "a dropped move leaves cursor and rows or neither",
     ),
+    (Fault::FormerMoment, "one moment is shown"),
     (
         Fault::SplitRead,
         "rows come with the cursor that they reflect",

@@ -3,7 +3,7 @@ use es_runtime::prelude::*;
 #[derive(Projection)]
 #[projection(name = "balances", verison = 2)]
 struct Balance {
-    #[projection(unique)]
+    #[projection(sorted)]
     owner: String,
 }
 

@@ -57,13 +57,18 @@ pub enum Accounts<C: Currency> {
 }
 
 #[derive(Projection)]
-#[projection(name = "balances", version = 1)]
+#[projection(name = "balances", version = 1, index(owner, amount))]
 pub struct Balance<T: Send + Sync + 'static> {
+    #[projection(index)]
     pub amount: Option<T>,
+    #[projection(unique)]
     pub owner: String,
 }
 
 fn projected<T: Column + Send + Sync + 'static>() -> usize {
+    assert_eq!(Balance::<T>::BY_AMOUNT.def().columns, [0]);
+    assert!(Balance::<T>::BY_OWNER.def().unique);
+    assert_eq!(Balance::<T>::BY_OWNER_AND_AMOUNT.def().columns, [1, 0]);
     Balance::<T>::COLUMNS.len()
 }
 

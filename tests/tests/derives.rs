@@ -467,6 +467,65 @@ fn columns_are_the_fields_with_their_kinds() {
     assert_eq!(Balance::INDEXES, [IndexDef { columns, unique }]);
 }
 
+mod indexed {
+    use super::*;
+
+    #[derive(Projection)]
+    #[projection(
+        name = "accounts",
+        version = 1,
+        index(owner, r#type),
+        unique(owner, iban,)
+    )]
+    pub(super) struct Row {
+        #[projection(index)]
+        owner: String,
+        #[projection(unique)]
+        iban: Option<String>,
+        pub(super) r#type: u8,
+    }
+
+    #[derive(Projection)]
+    #[projection(name = "parts", version = 1, slices = 8)]
+    pub(super) struct Parts {}
+}
+
+#[test]
+fn indexes_stand_in_the_table_and_as_constants() {
+    use es_runtime::projection::{Index, Unique};
+    use indexed::Row;
+    assert_eq!(indexed::Parts::TABLE.slices, 8);
+    assert_eq!(Row::TABLE.slices, 1);
+    let found = Row::INDEXES
+        .iter()
+        .map(|index| (index.columns, index.unique));
+    let declared: [(&[usize], bool); 4] = [
+        (&[0, 2], false),
+        (&[0, 1], true),
+        (&[0], false),
+        (&[1], true),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), declared);
+    let one: Index<Row, String> = Row::BY_OWNER;
+    let two: Index<Row, (String, u8)> = Row::BY_OWNER_AND_TYPE;
+    let unique: Unique<Row, (String, Option<String>)> = Row::BY_OWNER_AND_IBAN;
+    let nothing: Unique<Row, String> = Row::BY_IBAN.present();
+    assert_eq!(
+        [one.def(), two.def(), unique.def(), nothing.def()],
+        [
+            Row::INDEXES[2],
+            Row::INDEXES[0],
+            Row::INDEXES[1],
+            Row::INDEXES[3]
+        ]
+    );
+    assert_eq!(format!("{two:?}"), "Index(owner, type)");
+    assert_eq!(
+        Row::TABLE.fingerprint(),
+        "owner text, iban text?, type integer, unique (owner, iban), unique (iban)"
+    );
+}
+
 #[test]
 fn a_row_is_read_as_it_was_written() {
     for r#type in [None, Some(0), Some(u8::MAX)] {

@@ -14,7 +14,7 @@ use crate::database::{connect, execute};
 use crate::measure::Round;
 
 /// Events of one transaction, where it is fastest.
-const BATCH: i64 = 20_000;
+const BATCH: i64 = 50_000;
 
 const TABLES: &str = r#"
     DROP TABLE IF EXISTS raw_balance, raw_cursor;
@@ -127,6 +127,8 @@ impl Rows {
         let (mut keys, mut owners, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
         let (mut amounts, mut movements, mut times) = (Vec::new(), Vec::new(), Vec::new());
         let mut gone = Vec::new();
+        // Neighbours in the index come one after the other.
+        self.changed.sort_unstable();
         for key in &self.changed {
             let Some(row) = &self.all[key].row else {
                 gone.push(key.as_str());

@@ -96,6 +96,15 @@ pub(crate) enum Kind {
         what: &'static str,
         why: String,
     },
+    Incomparable {
+        old: String,
+        new: String,
+    },
+    /// Something of a table or view that somebody else has not let go of.
+    Locked {
+        what: String,
+        holders: String,
+    },
     Duplicate {
         what: String,
     },
@@ -258,6 +267,8 @@ impl Kind {
             Self::Stopped { .. } => "ES0123",
             Self::Unregistered { .. } => "ES0124",
             Self::LifeRefused { .. } => "ES0125",
+            Self::Incomparable { .. } => "ES0192",
+            Self::Locked { .. } => "ES0193",
             Self::Duplicate { .. } => "ES0126",
             Self::Listen { .. } => "ES0127",
             Self::Feed { .. } => "ES0130",
@@ -400,6 +411,15 @@ impl fmt::Display for Kind {
                 what,
                 why,
             } => write!(f, "cannot {what} `{projection}`: {why}"),
+            Self::Incomparable { old, new } => write!(
+                f,
+                "`{old}` and `{new}` are not two versions of one read model, and cannot be compared"
+            ),
+            Self::Locked { what, holders } => write!(
+                f,
+                "{what} is in use: {holders}. Nothing was changed; try again when that transaction \
+                 has ended, or end it"
+            ),
             Self::Duplicate { what } => {
                 write!(
                     f,

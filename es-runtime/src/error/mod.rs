@@ -113,6 +113,7 @@ impl Error {
                 | Kind::Overloaded { .. }
                 | Kind::NoPrimary { .. }
                 | Kind::OtherInstances
+                | Kind::Locked { .. }
         )
     }
 

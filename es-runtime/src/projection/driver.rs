@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::courtesy::Traffic;
+use super::progress::{Estimator, Progress};
 use super::runner::{LOOK, Runner, Step};
 use crate::error::Result;
 use crate::event::{Position, StoredEvents};
@@ -29,6 +31,8 @@ pub struct Status {
     pub cursor: Position,
     /// Whether it works.
     pub health: Health,
+    /// How its building goes; nothing once it is built.
+    pub progress: Option<Progress>,
 }
 
 /// Whether a worker works, and if not, why.
@@ -94,6 +98,7 @@ impl Status {
             phase,
             cursor,
             health: Health::Working,
+            progress: None,
         }
     }
 }
@@ -157,6 +162,10 @@ pub(crate) async fn run<S: EventStore, W: Work<S>>(
         stop,
         runner: Runner::new(),
         page: StoredEvents::new(),
+        ahead: None,
+        estimator: Estimator::default(),
+        traffic: Traffic::default(),
+        began: Instant::now(),
         claimed: Instant::now(),
     };
     let mut step = Step::Claim;
@@ -191,6 +200,12 @@ struct Driver<S, W> {
     stop: Stop,
     runner: Runner,
     page: StoredEvents,
+    /// A page that was read while the one before it was applied, with the question to which it is
+    /// the answer.
+    ahead: Option<((Position, usize), StoredEvents)>,
+    estimator: Estimator,
+    traffic: Traffic,
+    began: Instant,
     /// When the part was claimed last.
     claimed: Instant,
 }
@@ -207,17 +222,13 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
         match step {
             Step::Claim => self.claim().await,
             Step::Read { after, limit } => {
-                let query = LogQuery::after(after).limit(limit);
-                self.page = store.read_log(&query).await?.events;
+                self.page = match self.ahead.take() {
+                    Some((asked, page)) if asked == (after, limit) => page,
+                    _ => read(store, (after, limit)).await?,
+                };
                 self.runner.read(&self.page)
             }
-            Step::Apply { from, to } => {
-                let advance = self.advance(from, to);
-                let advanced = self.work.apply(store, advance, &self.page).await?;
-                let next = self.runner.applied(to, advanced);
-                self.show(Health::Working);
-                Ok(next)
-            }
+            Step::Apply { from, to } => self.apply(from, to).await,
             Step::Wait { after } => {
                 self.show(Health::Working);
                 if self.status.borrow().phase == Phase::Building {
@@ -236,11 +247,32 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
                 Ok(self.runner.waited(self.claimed.elapsed() >= LOOK))
             }
             Step::Rest { time } => {
+                self.ahead = None;
                 wait_or_stop(tokio::time::sleep(time), &mut self.stop).await;
                 Ok(Step::Claim)
             }
             Step::End => Ok(Step::End),
         }
+    }
+
+    /// Applies the page at hand, and reads the next one meanwhile where there is a long way to go.
+    async fn apply(&mut self, from: Position, to: Position) -> Result<Step> {
+        let began = Instant::now();
+        let (advance, ahead) = (self.advance(from, to), self.runner.ahead(to));
+        let applying = self.work.apply(&self.store, advance, &self.page);
+        let reading = async { Some((ahead?, read(&self.store, ahead?).await.ok()?)) };
+        let (advanced, ahead) = tokio::join!(applying, reading);
+        let next = self.runner.applied(to, advanced?);
+        // At the end of the log there may be more by then.
+        self.ahead = ahead.filter(|(_, page)| !page.is_empty());
+        self.show(Health::Working);
+        if self.status.borrow().phase == Phase::Building {
+            self.tell_progress().await?;
+            // Nobody waits for it as somebody waits for a command.
+            let rest = self.traffic.rest(began.elapsed());
+            wait_or_stop(tokio::time::sleep(rest), &mut self.stop).await;
+        }
+        Ok(next)
     }
 
     async fn claim(&mut self) -> Result<Step> {
@@ -273,7 +305,27 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             changed
         });
         self.show(health);
+        self.tell_progress().await?;
         Ok(next)
+    }
+
+    /// Tells how far the building has come, here or in another instance.
+    async fn tell_progress(&mut self) -> Result<()> {
+        let is_building = self.status.borrow().phase == Phase::Building;
+        let progress = match is_building {
+            true => {
+                let (at, head) = (self.began.elapsed(), self.store.head().await?);
+                self.traffic.note(at, head);
+                Some(self.estimator.note(at, self.runner.cursor(), head))
+            }
+            false => None,
+        };
+        self.status.send_if_modified(|status| {
+            let news = status.progress != progress;
+            status.progress = progress;
+            news
+        });
+        Ok(())
     }
 
     fn advance(&self, from: Position, to: Position) -> Advance {
@@ -303,6 +355,12 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             news
         });
     }
+}
+
+/// Reads what is behind a position, so many events at most.
+async fn read<S: EventStore>(store: &S, (after, limit): (Position, usize)) -> Result<StoredEvents> {
+    let query = LogQuery::after(after).limit(limit);
+    Ok(store.read_log(&query).await?.events)
 }
 
 async fn wait_or_stop(wait: impl Future<Output = ()>, stop: &mut Stop) {

@@ -135,8 +135,14 @@ impl<P: Projection> Kept<P> {
     /// # Errors
     /// When a value does not fit its column.
     pub(super) fn changes(&mut self) -> Result<Vec<RowChange>> {
-        let mut changes = Vec::with_capacity(self.touched.len());
-        for key in mem::take(&mut self.touched) {
+        let mut touched = mem::take(&mut self.touched);
+        // Neighbours in the table come one after the other. What is unique is taken in the order of
+        // the events.
+        if P::TABLE.unique().next().is_none() {
+            touched.sort_unstable();
+        }
+        let mut changes = Vec::with_capacity(touched.len());
+        for key in touched {
             let Some(known) = self.young.get_mut(&key) else {
                 continue;
             };
@@ -179,12 +185,13 @@ impl<P: Projection> Known<P> {
 fn weight<P>(key: &str, row: Option<&Row>) -> usize {
     // A quarter of a map's places is free.
     let place = (size_of::<(String, Known<P>)>() + 1) * 4 / 3;
+    let allocated = |bytes: usize| bytes + 16;
     let text = |value: &Value| match value {
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
+        Value::Text(text) => allocated(text.len()),
+        Value::Bytes(bytes) => allocated(bytes.len()),
         _ => 0,
     };
-    place + key.len() + row.into_iter().flatten().map(text).sum::<usize>()
+    place + allocated(key.len()) + row.into_iter().flatten().map(text).sum::<usize>()
 }
 
 /// Says which row of which projection holds a value that cannot be kept.

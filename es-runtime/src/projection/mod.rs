@@ -3,11 +3,17 @@
 
 mod column;
 #[cfg(feature = "runtime")]
+mod compare;
+#[cfg(feature = "runtime")]
+mod courtesy;
+#[cfg(feature = "runtime")]
 mod driver;
 mod fold;
 mod index;
 #[cfg(feature = "runtime")]
 mod kept;
+#[cfg(feature = "runtime")]
+mod progress;
 mod react;
 #[cfg(feature = "runtime")]
 mod reacting;
@@ -20,6 +26,10 @@ mod tail;
 
 pub use column::{Column, OutOfRange, Stored};
 #[cfg(feature = "runtime")]
+pub use compare::Compared;
+#[cfg(feature = "runtime")]
+pub(crate) use compare::{Comparer, Comparing, Found};
+#[cfg(feature = "runtime")]
 pub use driver::{Health, Status};
 #[cfg(feature = "runtime")]
 pub(crate) use driver::{Part, Work, run};
@@ -27,6 +37,8 @@ pub use fold::Fold;
 #[cfg(feature = "schema")]
 pub(crate) use fold::Folding;
 pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
+#[cfg(feature = "runtime")]
+pub use progress::Progress;
 pub use react::{Changed, React};
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;

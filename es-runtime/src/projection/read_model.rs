@@ -19,9 +19,10 @@ use crate::store::{
 };
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
-const KEPT: usize = 64 << 20;
-/// Events that are decoded or folded before other tasks have their turn.
-const AT_ONCE: usize = 256;
+const KEPT: usize = 32 << 20;
+/// Events that are decoded and folded before other tasks have their turn: less than a page, so that
+/// a large page is not in memory twice.
+const AT_ONCE: usize = 1000;
 
 /// One version of a read model with the families of events that it folds.
 pub(crate) struct ReadModel<P> {
@@ -129,17 +130,16 @@ impl<P: Projection> ReadModel<P> {
             .find(|source| source.aggregate == aggregate)
     }
 
-    /// Decodes the events of the page that concern this read model: all of its families' streams,
-    /// with those of their keys that are this part's.
-    async fn decode(&self, page: &StoredEvents) -> Result<Decoded<P>> {
-        let mut events = Vec::with_capacity(page.len());
-        for (n, event) in page.iter().enumerate() {
+    /// Decodes those of the events that concern this read model: all of its families' streams, with
+    /// those of their keys that are this part's.
+    fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
+        let mut events = Vec::with_capacity(AT_ONCE);
+        for event in stored {
             let reacting = self.reacting.get(event.aggregate());
             match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
                 Some(decode) => decode(event, &mut events)?,
                 None => self.decode_one(event, &mut events)?,
             }
-            breathe(n).await;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -159,13 +159,6 @@ impl<P: Projection> ReadModel<P> {
             Some(source) => (source.decode)(event, events),
             None => Ok(()),
         }
-    }
-}
-
-/// Gives other tasks of the process their turn now and then.
-async fn breathe(done: usize) {
-    if done % AT_ONCE == AT_ONCE - 1 {
-        yield_now().await;
     }
 }
 
@@ -213,26 +206,31 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         page: &StoredEvents,
     ) -> Result<Advanced> {
         self.turn.check(&advance.projection, &self.reacts())?;
-        let events = self.decode(page).await?;
         let mut reactions = Reactions::default();
         self.kept.begin(&advance);
-        let keys = events.iter().flat_map(|(keys, _)| keys);
-        let missing = self.kept.missing(keys.map(String::as_str));
-        if !missing.is_empty() {
-            let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
-            self.kept.add(missing, rows)?;
-        }
-        for (n, (keys, event)) in events.into_iter().enumerate() {
-            for key in keys {
-                if event.reacts() {
-                    let own = key.clone();
-                    let react = |row| event.react(&own, row, &mut reactions);
-                    self.kept.change(key, react);
-                } else {
-                    self.kept.change(key, |row| event.fold(row));
+        let mut stored = page.iter();
+        while stored.len() > 0 {
+            let events = self.decode(stored.by_ref().take(AT_ONCE))?;
+            let keys = events.iter().flat_map(|(keys, _)| keys);
+            let missing = self.kept.missing(keys.map(String::as_str));
+            if !missing.is_empty() {
+                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+                self.kept.add(missing, rows)?;
+            }
+            for (keys, event) in events {
+                for key in keys {
+                    if event.reacts() {
+                        let own = key.clone();
+                        let react = |row| event.react(&own, row, &mut reactions);
+                        self.kept.change(key, react);
+                    } else {
+                        self.kept.change(key, |row| event.fold(row));
+                    }
                 }
             }
-            breathe(n).await;
+            if stored.len() > 0 {
+                yield_now().await;
+            }
         }
         let mut written = Written::from(self.kept.changes()?);
         written.reactions = reactions.finish()?;

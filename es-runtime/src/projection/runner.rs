@@ -6,8 +6,11 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Position, StoredEvents};
 use crate::store::{Advanced, Claimed, Phase};
 
-/// Events in one transaction.
+/// Events in one transaction, where it follows the log.
 const PAGE: usize = 1000;
+/// Events in one transaction, where it is far behind: rows that several of them touch are written
+/// once.
+const LARGE_PAGE: usize = 50_000;
 /// The longest pause between two attempts.
 const SLOWEST: Duration = Duration::from_secs(10);
 
@@ -23,6 +26,8 @@ pub(crate) struct Runner {
     epoch: u64,
     /// Where it must not go on.
     hold: Option<Position>,
+    /// Whether it has a long way to go: the last page was full.
+    behind: bool,
     failures: u32,
 }
 
@@ -49,6 +54,7 @@ impl Runner {
             cursor: Position::START,
             epoch: 0,
             hold: None,
+            behind: false,
             failures: 0,
         }
     }
@@ -79,12 +85,24 @@ impl Runner {
 
     fn read_on(&self) -> Step {
         let after = self.cursor;
-        let room = self.hold.map(|hold| hold.get().saturating_sub(after.get()));
-        let room = room.map(|room| usize::try_from(room).unwrap_or(PAGE));
-        match room.unwrap_or(PAGE).min(PAGE) {
+        match self.limit(after) {
             0 => Step::Rest { time: GLANCE },
             limit => Step::Read { after, limit },
         }
+    }
+
+    /// How many events may be read behind `after`.
+    fn limit(&self, after: Position) -> usize {
+        let page = if self.behind { LARGE_PAGE } else { PAGE };
+        let room = self.hold.map(|hold| hold.get().saturating_sub(after.get()));
+        room.map_or(page, |room| usize::try_from(room).unwrap_or(page).min(page))
+    }
+
+    /// What will be read once the present page, which ends at `to`, is applied; nothing where that
+    /// is not worth while.
+    pub(crate) fn ahead(&self, to: Position) -> Option<(Position, usize)> {
+        let limit = self.limit(to);
+        (self.behind && limit > 0).then_some((to, limit))
     }
 
     /// A page was read.
@@ -92,7 +110,7 @@ impl Runner {
     /// # Errors
     /// When it does not continue where the cursor stands: positions are dense, so an event is
     /// missing, and nothing may be read on.
-    pub(crate) fn read(&self, page: &StoredEvents) -> Result<Step> {
+    pub(crate) fn read(&mut self, page: &StoredEvents) -> Result<Step> {
         let mut to = self.cursor;
         for event in page.iter() {
             if event.position != to.next() {
@@ -102,6 +120,8 @@ impl Runner {
             to = event.position;
         }
         let from = self.cursor;
+        // A page may end before its limit, when it is large.
+        self.behind = page.len() >= PAGE;
         if from != to {
             return Ok(Step::Apply { from, to });
         }
@@ -203,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_missing_event_stops_it_before_anything_is_applied() {
-        let runner = at(4);
+        let mut runner = at(4);
         for broken in [page([6]), page([5, 7]), page([4]), page([6, 5])] {
             assert_eq!(runner.read(&broken).unwrap_err().code(), "ES0113");
         }
@@ -245,6 +265,23 @@ mod tests {
         assert_eq!(next, Step::Read { after, limit: 2 });
         let next = runner.applied(Position::new(5), Advanced::Moved);
         assert_eq!(next, Step::Rest { time: GLANCE });
+    }
+
+    #[test]
+    fn pages_are_large_where_it_is_far_behind() {
+        let mut runner = at(0);
+        let full = u64::try_from(PAGE).unwrap();
+        assert_eq!(runner.ahead(Position::new(full)), None);
+        runner.read(&page(1..=full)).unwrap();
+        let (to, limit) = (Position::new(full), LARGE_PAGE);
+        assert_eq!(runner.ahead(to), Some((to, limit)));
+        let next = runner.applied(to, Advanced::Moved);
+        assert_eq!(next, Step::Read { after: to, limit });
+        runner.read(&page([full + 1])).unwrap();
+        let after = to.next();
+        assert_eq!(runner.ahead(after), None);
+        let next = runner.applied(after, Advanced::Moved);
+        assert_eq!(next, Step::Read { after, limit: PAGE });
     }
 
     #[test]

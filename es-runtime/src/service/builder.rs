@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
+use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
 use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::sightings::{Reads, Sightings};
@@ -26,7 +27,7 @@ use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
     StreamVersion, version_of,
 };
-use crate::projection::{Fold, Projection, React, ReadModel};
+use crate::projection::{Compared, Comparer, Fold, Projection, React, ReadModel};
 use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
@@ -48,6 +49,7 @@ pub struct Builder {
     /// By the read model's name.
     reactors: BTreeMap<&'static str, Reactors>,
     retry: Retry,
+    comparers: Vec<Arc<Comparer>>,
     streams: BTreeMap<StreamVersion, StreamDraft>,
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
     owed: Vec<(StreamVersion, &'static str)>,
@@ -116,6 +118,7 @@ impl Builder {
             read_models: BTreeMap::new(),
             reactors: BTreeMap::new(),
             retry: Retry::default(),
+            comparers: Vec::new(),
             streams: BTreeMap::new(),
             owed: Vec::new(),
             retired: BTreeSet::new(),
@@ -261,6 +264,54 @@ impl Builder {
         if !same.is_some_and(|read_model| read_model.react::<E>(&bell)) {
             let what = format!("the reactions of `{}` to events of `{}`", P::TABLE, E::NAME);
             self.duplicate(what);
+        }
+        self
+    }
+
+    /// Compares version `New` of a read model with version `Old`, row by row: each new row made an
+    /// old one must be what the old version stores. Done by a running instance as soon as one of
+    /// them is live and the other complete, and again from time to time; `promote` asks for it.
+    ///
+    /// Differing keys are recorded with both rows, twenty at most: mind personal data.
+    ///
+    /// ```
+    /// # use es_runtime::prelude::*;
+    /// #[derive(Clone, Debug, Projection)]
+    /// #[projection(name = "balances", version = 1)]
+    /// struct OldBalance { amount: i64 }
+    ///
+    /// #[derive(Clone, Debug, Projection)]
+    /// #[projection(name = "balances", version = 2)]
+    /// struct Balance { amount: i64, bookings: i64 }
+    ///
+    /// impl From<Balance> for OldBalance {
+    ///     fn from(new: Balance) -> Self { Self { amount: new.amount } }
+    /// }
+    ///
+    /// let bank = es_runtime::Service::builder("bank").compare::<OldBalance, Balance>();
+    /// ```
+    pub fn compare<Old: Projection + From<New>, New: Projection>(self) -> Self {
+        self.comparer(Comparer::by_conversion::<Old, New>())
+    }
+
+    /// As [`compare`](Self::compare), by a function that is asked for each key with a row in either
+    /// version, and says which differences are as they should be.
+    pub fn compare_with<Old: Projection, New: Projection>(
+        self,
+        compare: impl Fn(&str, Option<&Old>, Option<&New>) -> Compared + Send + Sync + 'static,
+    ) -> Self {
+        self.comparer(Comparer::by::<Old, New>(compare))
+    }
+
+    fn comparer(mut self, comparer: Comparer) -> Self {
+        let (old, new) = (comparer.old.to_string(), comparer.new.to_string());
+        if !comparer.makes_sense() {
+            self.mistake
+                .get_or_insert(Error::new(Kind::Incomparable { old, new }));
+        } else if self.comparers.iter().any(|known| known.is_like(&comparer)) {
+            self.duplicate(format!("a comparison of `{old}` and `{new}`"));
+        } else {
+            self.comparers.push(Arc::new(comparer));
         }
         self
     }
@@ -427,6 +478,15 @@ impl Builder {
                 sightings.run(self.heartbeat.every, workers.stop()),
             ));
         }
+        let comparisons = Comparisons {
+            store: store.clone(),
+            by: workers.owner().to_owned(),
+            stop: workers.stop(),
+            comparers: self.comparers,
+        };
+        if presence.is_some() && !comparisons.comparers.is_empty() {
+            workers.add(tokio::spawn(comparisons.clone().run()));
+        }
         #[cfg(feature = "feed")]
         let feed = match self.serve {
             Some(address) => {
@@ -449,6 +509,7 @@ impl Builder {
             read_models,
             workers,
             reads,
+            comparisons,
             instances,
             presence,
             #[cfg(feature = "feed")]

@@ -2,6 +2,7 @@
 
 mod builder;
 mod cache;
+mod compare;
 mod current;
 mod execute;
 mod instances;
@@ -17,6 +18,8 @@ mod supervise;
 mod versions;
 mod view;
 mod writer;
+#[cfg(doctest)]
+mod wrong_use;
 
 pub use builder::Builder;
 pub use current::Current;
@@ -33,6 +36,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use self::cache::Cache;
+use self::compare::Comparisons;
 use self::instances::{Instances, Presence};
 use self::load::Loader;
 use self::sightings::Reads;
@@ -42,7 +46,7 @@ use crate::aggregate::{Aggregate, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{Change, EventStore, Outdated, ProjectionId, Store};
+use crate::store::{Change, Comparison, EventStore, Outdated, ProjectionId, Store};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -97,6 +101,7 @@ struct Inner {
     read_models: Typed,
     workers: Workers,
     reads: Arc<Reads>,
+    comparisons: Comparisons,
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
@@ -229,6 +234,26 @@ impl Service {
     /// live version that was not declared.
     pub fn promote<P: Projection>(&self) -> Promote<'_> {
         Promote::new(self, (&P::TABLE).into())
+    }
+
+    /// Compares this version of a read model with the live one, as the builder was told
+    /// ([`compare`](Builder::compare)), and records what it found: what
+    /// [`promote`](Self::promote) asks for. A running instance does so by itself when a version
+    /// is complete, and again from time to time.
+    ///
+    /// The law: what it finds is exact at the position that it names. Commands go on meanwhile; the
+    /// two versions stand still for a moment, until both have come to that position.
+    ///
+    /// # Errors
+    /// [`is_refused`](crate::Error::is_refused) when one of the two stands still or is far behind,
+    /// or none of those that this one can be compared with is live.
+    ///
+    /// # Cancel safety
+    /// A dropped future records nothing. The versions go on within two seconds, and somebody else
+    /// can compare them within half a minute.
+    pub async fn compare<P: Projection>(&self) -> Result<Comparison> {
+        let id = ProjectionId::from(&P::TABLE);
+        self.inner.comparisons.compare_now(&id).await
     }
 
     /// Makes the version that was live before this one live again. This one waits beside it.

@@ -8,9 +8,6 @@ use super::Service;
 use crate::error::Result;
 use crate::store::{Change, ProjectionId};
 
-/// How old a comparison may be unless something is said.
-pub(crate) const FRESH: Duration = Duration::from_mins(15);
-
 /// A promotion: await it.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Promote<'s> {
@@ -25,7 +22,7 @@ impl<'s> Promote<'s> {
         Self {
             service,
             projection,
-            fresh: FRESH,
+            fresh: Change::FRESH,
             forced: None,
         }
     }

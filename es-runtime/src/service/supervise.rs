@@ -218,12 +218,13 @@ type Parts = Vec<watch::Sender<Status>>;
 fn whole(parts: &Parts) -> Option<Status> {
     let parts = parts.iter().map(|part| part.borrow().clone());
     parts.reduce(|one, other| {
-        let health = one.health.worse(other.health);
-        let cursor = one.cursor.min(other.cursor);
+        let (slowest, faster) = match one.cursor <= other.cursor {
+            true => (one, other),
+            false => (other, one),
+        };
         Status {
-            cursor,
-            health,
-            ..one
+            health: slowest.health.worse(faster.health),
+            ..slowest
         }
     })
 }

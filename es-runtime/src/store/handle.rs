@@ -10,8 +10,8 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StoreHealth,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still,
+    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -250,6 +250,10 @@ impl EventStore for Store {
         to!(self.change(id, change, by).await)
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        to!(self.lineage(projection).await)
+    }
+
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
         to!(self.life(id).await)
     }
@@ -341,6 +345,10 @@ impl EventStore for Store {
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
         to!(self.count_rows(table, select).await)
+    }
+
+    async fn still(&self) -> Result<Still> {
+        to!(self.still().await)
     }
 
     async fn advance_stream(

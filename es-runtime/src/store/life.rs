@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::Table;
 use super::handover::{begin_span, hand_over, is_over, may_react, pass_on};
 use super::projection::{
-    Change, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind,
-    ProjectionState, Sighting, SliceState,
+    Change, Comparing, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
+    ProjectionKind, ProjectionState, Sighting, SliceState,
 };
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, Timestamp};
@@ -60,6 +60,8 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         hold: None,
         comparison: None,
         comparison_wanted: false,
+        comparing: None,
+        not_compared: None,
         run: None,
         read: None,
     };
@@ -140,6 +142,7 @@ pub(crate) fn change(
             if let Some(state) = lineage.versions.get_mut(&id.version) {
                 state.slices.clear();
                 (state.paused, state.hold, state.comparison) = (None, None, None);
+                (state.comparing, state.not_compared) = (None, None);
                 state.comparison_wanted = false;
             }
             let view = id.kind == ProjectionKind::ReadModel && was == Phase::Live;
@@ -151,6 +154,11 @@ pub(crate) fn change(
         }
         Change::Rebuild { .. } => {
             rebuildable(id, lineage)?;
+            // Nobody is like it any more.
+            let like = |c: &Comparison| c.with == id.version;
+            for state in lineage.versions.values_mut() {
+                state.comparison.take_if(|comparison| like(comparison));
+            }
             enter(id.version, lineage, Phase::Building, at);
             with(id.version, lineage, |state| {
                 let seen = |slice: &SliceState| (slice.slices.start, state.seen(slice));
@@ -159,7 +167,7 @@ pub(crate) fn change(
                 for slice in &mut state.slices {
                     (slice.cursor, slice.failure) = (Position::START, None);
                 }
-                state.comparison = None;
+                (state.hold, state.comparison, state.comparing) = (None, None, None);
             });
             Ok(vec![Effect::Empty(id.version)])
         }
@@ -181,10 +189,28 @@ pub(crate) fn change(
             Ok(Vec::new())
         }
         Change::WantComparison => {
-            if state.phase == Phase::Building {
-                return refuse("compare", building(state));
+            match state.phase {
+                Phase::Building => return refuse("compare", building(state)),
+                Phase::Live => return refuse("compare", ITSELF.to_owned()),
+                _ => {}
             }
-            with(id.version, lineage, |state| state.comparison_wanted = true);
+            note(id.version, lineage, |state| state.comparison_wanted = true);
+            Ok(Vec::new())
+        }
+        Change::Hold { hold, lease } => {
+            self::hold(id, lineage, *hold, *lease, at)?;
+            Ok(Vec::new())
+        }
+        Change::Release { lease } => {
+            let held = state.hold;
+            for state in lineage.versions.values_mut() {
+                state.hold.take_if(|hold| Some(*hold) == held);
+            }
+            note(id.version, lineage, |state| {
+                if let Some(comparing) = &mut state.comparing {
+                    comparing.until = later(at.now, *lease);
+                }
+            });
             Ok(Vec::new())
         }
         Change::Compared(comparison) => {
@@ -192,20 +218,25 @@ pub(crate) fn change(
                 at: at.now,
                 ..(**comparison).clone()
             };
-            let state = lineage.versions.get_mut(&id.version);
-            // One that was begun anew since is not what was compared.
-            if let Some(state) = state.filter(|state| state.cursor >= comparison.position) {
-                state.comparison = Some(comparison);
-                state.comparison_wanted = false;
-            }
+            // Its rows are not those that were compared, if it was begun anew since.
+            let same = state.cursor >= comparison.position && state.since <= comparison.began;
+            note(id.version, lineage, |state| {
+                state.comparing = None;
+                if same {
+                    state.comparison = Some(comparison);
+                    (state.comparison_wanted, state.not_compared) = (false, None);
+                }
+            });
             Ok(Vec::new())
         }
-        Change::Hold(hold) => {
-            let hold = hold.map(|(position, time)| Hold {
-                at: position,
-                until: later(at.now, time),
+        Change::NotCompared { reason } => {
+            note(id.version, lineage, |state| {
+                let known = state.not_compared.as_ref();
+                if known.is_none_or(|known| known.reason != *reason) {
+                    let (reason, at) = (reason.clone(), at.now);
+                    state.not_compared = Some(Noted { reason, at });
+                }
             });
-            with(id.version, lineage, |state| state.hold = hold);
             Ok(Vec::new())
         }
     }
@@ -224,6 +255,16 @@ pub(crate) fn told(
     if !change.is_told() || before == after {
         return Vec::new();
     }
+    let found = |lineage: &Lineage| {
+        let found = lineage.versions.get(&id.version)?.comparison.as_ref()?;
+        Some((found.with, found.expected, found.differing))
+    };
+    let compared = match change {
+        // Made again and again; told when it finds something else.
+        Change::Compared(_) if found(before) == found(after) => return Vec::new(),
+        Change::Compared(comparison) => Some(comparison.to_string()),
+        _ => None,
+    };
     let phase = |lineage: &Lineage, version| lineage.versions.get(version).map(|s| s.phase);
     let touched = after.versions.iter().filter(|(version, _)| {
         **version == id.version || phase(before, version) != phase(after, version)
@@ -248,7 +289,7 @@ pub(crate) fn told(
         what: change.verb().to_owned(),
         phase: state.phase,
         cursor: state.cursor,
-        reason: reason(),
+        reason: reason().or(compared.clone()),
         by: by.to_owned(),
         at: at.now,
     };
@@ -265,6 +306,7 @@ pub(crate) fn slowest(slices: &[SliceState]) -> Position {
 pub(crate) fn expire_holds(lineage: &mut Lineage, now: Timestamp) {
     for state in lineage.versions.values_mut() {
         state.hold = state.hold.filter(|hold| hold.until > now);
+        state.comparing = state.comparing.filter(|comparing| comparing.until > now);
     }
 }
 
@@ -281,8 +323,11 @@ impl Change {
             Self::Rebuild { .. } => "rebuild",
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
-            Self::WantComparison | Self::Compared(_) => "compare",
-            Self::Hold(_) => "hold",
+            Self::WantComparison
+            | Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Compared(_)
+            | Self::NotCompared { .. } => "compare",
         }
     }
 
@@ -299,7 +344,14 @@ impl Change {
 
     /// Whether it belongs to the life that people read of later.
     pub(crate) fn is_told(&self) -> bool {
-        !matches!(self, Self::React(_) | Self::Hold(_) | Self::WantComparison)
+        !matches!(
+            self,
+            Self::React(_)
+                | Self::Hold { .. }
+                | Self::Release { .. }
+                | Self::WantComparison
+                | Self::NotCompared { .. }
+        )
     }
 }
 
@@ -324,6 +376,11 @@ fn with(version: u32, lineage: &mut Lineage, change: impl FnOnce(&mut Projection
         change(state);
         state.epoch += 1;
     }
+}
+
+/// Changes what only people read, and whoever compares.
+fn note(version: u32, lineage: &mut Lineage, change: impl FnOnce(&mut ProjectionState)) {
+    lineage.versions.get_mut(&version).map(change);
 }
 
 fn enter(version: u32, lineage: &mut Lineage, phase: Phase, at: &Occasion) {
@@ -378,6 +435,77 @@ fn promote(id: &ProjectionId, lineage: &mut Lineage, old: Phase, at: &Occasion) 
     vec![Effect::PointView(id.version)]
 }
 
+/// Why a version is not compared.
+const ITSELF: &str = "it is live: compare the version that is to follow it";
+
+/// Holds a version and the live one where they can be compared: a moment away from here.
+fn hold(
+    id: &ProjectionId,
+    lineage: &mut Lineage,
+    time: Duration,
+    lease: Duration,
+    at: &Occasion,
+) -> Result<()> {
+    let refuse = |why| Err(refused(id, "compare", why));
+    let Some(live) = lineage.live() else {
+        return refuse("no version is live that it could be compared with".to_owned());
+    };
+    if live == id.version {
+        return refuse(ITSELF.to_owned());
+    }
+    let (Some(state), Some(other)) = (
+        lineage.versions.get(&id.version),
+        lineage.versions.get(&live),
+    ) else {
+        return Ok(());
+    };
+    if state.phase == Phase::Building {
+        return refuse(building(state));
+    }
+    if id.kind == ProjectionKind::Stream {
+        return refuse("versions of a stream differ as their contracts say".to_owned());
+    }
+    still(id, "compare", state)?;
+    let beside = ProjectionId {
+        version: live,
+        ..id.clone()
+    };
+    still(&beside, "compare with", other)?;
+    if let Some(comparing) = state.comparing.filter(|comparing| comparing.until > at.now) {
+        let Comparing { since, until } = comparing;
+        return refuse(format!(
+            "somebody compares it since {since}; another may begin at {until} at the latest"
+        ));
+    }
+    let holds = [state.hold, other.hold].into_iter().flatten();
+    if holds.into_iter().any(|hold| hold.until > at.now) {
+        let why = format!("version {live} is compared with another one; wait for a moment");
+        return refuse(why);
+    }
+    let slices = || state.slices.iter().chain(&other.slices);
+    let furthest = slices().map(|slice| slice.cursor).max();
+    let furthest = furthest.unwrap_or(Position::START);
+    let behind = furthest.get() - state.cursor.min(other.cursor).get();
+    if behind > NEAR {
+        return refuse(format!(
+            "it is at position {}, and version {live} at {}: wait until they have caught up",
+            state.cursor, other.cursor
+        ));
+    }
+    let hold = Hold {
+        at: furthest,
+        until: later(at.now, time),
+    };
+    for version in [id.version, live] {
+        with(version, lineage, |state| state.hold = Some(hold));
+    }
+    note(id.version, lineage, |state| {
+        let (since, until) = (at.now, later(at.now, lease));
+        state.comparing = Some(Comparing { since, until });
+    });
+    Ok(())
+}
+
 fn promotable(
     id: &ProjectionId,
     lineage: &Lineage,
@@ -418,10 +546,15 @@ fn promotable(
         return Ok(());
     }
     match &state.comparison {
-        None => refuse(format!(
-            "it was not compared with version {live}: declare how (`Builder::compare`) and wait \
-             for it, or force it and say why"
-        )),
+        None => refuse(match &state.not_compared {
+            Some(Noted { reason, .. }) => {
+                format!("it was not compared with version {live} yet: {reason}")
+            }
+            None => format!(
+                "it was not compared with version {live}: declare how (`Builder::compare`) and \
+                 wait for it, or force it and say why"
+            ),
+        }),
         Some(found) if found.with != live => refuse(format!(
             "it was compared with version {}, but version {live} is live: ask for a comparison",
             found.with

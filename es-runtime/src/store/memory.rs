@@ -14,6 +14,7 @@ use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
 use super::unique::{Changes, check};
 use super::wake::Wake;
@@ -47,10 +48,37 @@ struct State {
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
     reactions: Reactions,
-    rows: HashMap<ProjectionId, BTreeMap<String, Row>>,
+    rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
     instances: Instances,
+}
+
+/// The rows of each read model, by key.
+type Rows = HashMap<ProjectionId, BTreeMap<String, Row>>;
+
+/// What a [`Still`] shows.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    lives: Lives,
+    rows: Rows,
+}
+
+impl Frozen {
+    pub(super) fn projection(&self, id: &ProjectionId) -> Option<ProjectionState> {
+        self.lives.find(id)
+    }
+
+    pub(super) fn query(&self, table: &Table, query: &RowQuery) -> Vec<(String, Row)> {
+        picked(&self.rows, table, query)
+    }
+}
+
+fn picked(rows: &Rows, table: &Table, query: &RowQuery) -> Vec<(String, Row)> {
+    let rows = rows.get(&table.into()).into_iter().flatten();
+    let picked = query.pick(rows.map(|(key, row)| (&**key, row)));
+    let row = |(key, row): (&str, &Row)| (key.to_owned(), row.clone());
+    picked.into_iter().map(row).collect()
 }
 
 impl Default for MemoryStore {
@@ -411,6 +439,10 @@ impl EventStore for MemoryStore {
         Ok(self.state().lives.all())
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        Ok(self.state().lives.lineage(projection))
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         let mut state = self.state();
         let head = state.head();
@@ -474,8 +506,7 @@ impl EventStore for MemoryStore {
 
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
         let mut state = self.state();
-        let lineage = state.lives.lineage(&claim.projection);
-        let settled = lineage.and_then(Lineage::settled);
+        let settled = state.lives.lineage(&claim.all()).settled();
         Ok(state.reactions.claim(claim, settled))
     }
 
@@ -526,6 +557,12 @@ impl EventStore for MemoryStore {
         Ok(self.state().rows_of_keys(table, keys))
     }
 
+    async fn still(&self) -> Result<Still> {
+        let state = self.state();
+        let (lives, rows) = (state.lives.clone(), state.rows.clone());
+        Ok(Still(StillInner::Memory(Frozen { lives, rows })))
+    }
+
     async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
         let state = self.state();
         let found = state.lives.find(&table.into());
@@ -539,10 +576,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {
-        let state = self.state();
-        let picked = query.pick(state.rows_of(table));
-        let row = |(key, row): (&str, &Row)| (key.to_owned(), row.clone());
-        Ok(picked.into_iter().map(row).collect())
+        Ok(picked(&self.state().rows, table, query))
     }
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {

@@ -33,6 +33,8 @@ mod snapshot;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "runtime")]
+mod still;
 mod table;
 #[cfg(feature = "runtime")]
 mod tx;
@@ -53,9 +55,9 @@ pub use health::{Durability, Role, StoreHealth};
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
 pub use projection::{
-    Advance, Advanced, Change, Claim, Claimed, Comparison, Difference, Handover, Hold, LifeEntry,
-    Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange, Sighting,
-    SliceState, Written,
+    Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
+    LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
+    Sighting, SliceState, Written,
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
@@ -71,6 +73,8 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
+#[cfg(feature = "runtime")]
+pub use still::Still;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
@@ -273,6 +277,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<Vec<(ProjectionId, ProjectionState)>>> + Send;
 
+    /// All versions of one read model or stream, and who reacts to what; none if no instance ever
+    /// prepared one.
+    fn lineage(&self, projection: &ProjectionId) -> impl Future<Output = Result<Lineage>> + Send;
+
     /// Changes the life of a version, if the rules allow it: in one transaction, of which all its
     /// workers hear before they go on. Answers all versions as they are then.
     ///
@@ -411,6 +419,10 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         table: &Table,
         query: &RowQuery,
     ) -> impl Future<Output = Result<Vec<(String, Row)>>> + Send;
+
+    /// The projections and their rows as they are at one moment, which is not before this call.
+    #[cfg(feature = "runtime")]
+    fn still(&self) -> impl Future<Output = Result<Still>> + Send;
 
     /// How many rows these are.
     fn count_rows(

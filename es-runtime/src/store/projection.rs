@@ -77,6 +77,7 @@ pub enum Phase {
 }
 
 impl Phase {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     const ALL: [Self; 5] = [
         Self::Building,
         Self::Shadow,
@@ -143,6 +144,10 @@ pub struct ProjectionState {
     pub comparison: Option<Comparison>,
     /// Whether somebody asked for a comparison.
     pub comparison_wanted: bool,
+    /// Somebody compares it.
+    pub comparing: Option<Comparing>,
+    /// Why it could not be compared when that was tried last.
+    pub not_compared: Option<Noted>,
     /// The last instance that ran its code.
     pub run: Option<Sighting>,
     /// The last instance that read it.
@@ -190,6 +195,15 @@ pub struct Hold {
     pub until: Timestamp,
 }
 
+/// Somebody compares a version with the live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparing {
+    /// Since when, by the database's clock.
+    pub since: Timestamp,
+    /// Until when nobody else does; it saves work alone.
+    pub until: Timestamp,
+}
+
 /// What a comparison of a version with the live one found, at one position of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -198,7 +212,7 @@ pub struct Comparison {
     pub with: u32,
     /// The position that both reflected.
     pub position: Position,
-    /// Keys that were compared.
+    /// Keys that were compared: those with a row in either version.
     pub keys: u64,
     /// Keys whose rows differ as was declared.
     pub expected: u64,
@@ -208,8 +222,33 @@ pub struct Comparison {
     pub sample: Vec<Difference>,
     /// Who compared.
     pub by: String,
-    /// When, by the database's clock.
+    /// When it began, by the database's clock.
+    pub began: Timestamp,
+    /// When it ended, by the database's clock.
     pub at: Timestamp,
+}
+
+/// `with version 1 at position 90: 3 of 20 rows differ and should not, 2 as declared`.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            with,
+            position,
+            keys,
+            expected,
+            differing,
+            ..
+        } = self;
+        write!(f, "with version {with} at position {position}: ")?;
+        match (differing, expected) {
+            (0, 0) => write!(f, "all {keys} rows are the same"),
+            (0, _) => write!(f, "{expected} of {keys} rows differ as declared"),
+            _ => write!(
+                f,
+                "{differing} of {keys} rows differ and should not, {expected} as declared"
+            ),
+        }
+    }
 }
 
 /// A key whose rows differ.
@@ -290,6 +329,13 @@ pub struct Advance {
 }
 
 impl Advance {
+    /// A guard of every move: it begins where the mover believes.
+    #[cfg(feature = "runtime")]
+    pub(crate) const FROM: &str = "a cursor moves from where it stands";
+    /// Another: the mover knows all changes.
+    #[cfg(feature = "runtime")]
+    pub(crate) const KNOWING: &str = "a cursor moves by who knows all changes";
+
     /// A move of an undivided projection whose life nobody changed yet.
     pub fn new(projection: impl Into<ProjectionId>, from: Position, to: Position) -> Self {
         Self {
@@ -346,6 +392,7 @@ impl From<Vec<RowChange>> for Written {
     }
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
     pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
@@ -404,10 +451,33 @@ pub enum Change {
     Resume,
     /// A comparison is asked for.
     WantComparison,
-    /// A comparison was made. If the version was begun anew since, it is forgotten.
+    /// It is about to be compared with the live version: until [`Release`](Self::Release), or for
+    /// `hold`, neither goes beyond the furthest position that a part of them has reached. Nobody
+    /// else compares it for `lease`.
+    Hold {
+        /// For how long at most, whatever becomes of who compares.
+        hold: Duration,
+        /// How long who compares may be silent.
+        lease: Duration,
+    },
+    /// They were seen as they are at that position, and go on. Said again while they are compared.
+    Release {
+        /// How long who compares may be silent.
+        lease: Duration,
+    },
+    /// A comparison was made. If the version was begun anew since, or changed its phase, it is
+    /// forgotten.
     Compared(Box<Comparison>),
-    /// It must not pass a position for so long; nothing, and it may again.
-    Hold(Option<(Position, Duration)>),
+    /// A comparison was tried in vain.
+    NotCompared {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Change {
+    /// How old a comparison may be at a promotion unless something is said.
+    pub const FRESH: Duration = Duration::from_mins(15);
 }
 
 /// What happened in the life of a version, for people to read.
@@ -446,6 +516,10 @@ pub(crate) struct Record {
     pub reacts: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reacted: BTreeMap<u16, Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparing: Option<Comparing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<Noted>,
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -458,6 +532,8 @@ impl Record {
             comparison_wanted: state.comparison_wanted,
             reacts: state.reacts.clone(),
             reacted: state.reacted.clone(),
+            comparing: state.comparing,
+            not_compared: state.not_compared.clone(),
         }
     }
 
@@ -475,6 +551,8 @@ impl Record {
             hold: self.hold,
             comparison: self.comparison,
             comparison_wanted: self.comparison_wanted,
+            comparing: self.comparing,
+            not_compared: self.not_compared,
             run: None,
             read: None,
         }
@@ -489,5 +567,6 @@ impl ProjectionState {
         self.cursor = super::life::slowest(&self.slices);
         self.epoch = epoch;
         self.hold = self.hold.filter(|hold| hold.until > now);
+        self.comparing = self.comparing.filter(|comparing| comparing.until > now);
     }
 }

@@ -86,6 +86,17 @@ pub struct ReactionClaim {
     pub each: usize,
 }
 
+impl ReactionClaim {
+    /// The read model, by one of its versions.
+    pub(crate) fn all(&self) -> ProjectionId {
+        ProjectionId {
+            kind: ProjectionKind::ReadModel,
+            name: self.projection.clone(),
+            version: self.version,
+        }
+    }
+}
+
 /// A key whose first reaction was not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Postponed {

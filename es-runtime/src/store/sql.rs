@@ -9,9 +9,11 @@ use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, RowsAt, Select, Table, Value,
+    Advance, ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, RowsAt, Select,
+    Table, Value,
 };
 use crate::event::Position;
+use crate::runtime::without;
 
 /// How a database spells what the others spell otherwise.
 pub(crate) struct Dialect {
@@ -282,6 +284,23 @@ pub(crate) fn kind_of(word: &str) -> ProjectionKind {
         "stream" => ProjectionKind::Stream,
         _ => ProjectionKind::ReadModel,
     }
+}
+
+/// Moves a cursor if it stands where the mover believes, and nothing changed that it must know:
+/// the fence. Its parameters are kind, name, version, slice, from, epoch and to.
+pub(crate) fn move_cursor(cursors: &str) -> String {
+    let mut update = format!(
+        "UPDATE {cursors} SET position = $7, failure = NULL, failed_at = NULL
+         WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4"
+    );
+    let from = (Advance::FROM, " AND position = $5");
+    let knowing = (Advance::KNOWING, " AND epoch = $6");
+    for (guard, fence) in [from, knowing] {
+        if !without(guard) {
+            update.push_str(fence);
+        }
+    }
+    update
 }
 
 /// The rows that [`select_at`] found, and the parts with their cursors.

@@ -14,8 +14,8 @@ use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     Unfenced,
     /// Moves the cursor, and writes the rows in a second step.
     TwoSteps,
+    /// Shows the moment that was asked for before.
+    FormerMoment,
     /// Reads rows, and the cursor in a second step.
     SplitRead,
     /// Goes on behind a value, and not behind a row of that value.
@@ -114,6 +116,7 @@ struct Aside {
     ended: Vec<Position>,
     restarted: Option<LogIdentity>,
     unknown: Vec<(StreamId, CommandId)>,
+    still: Option<Still>,
 }
 
 const ALL: usize = usize::MAX >> 1;
@@ -539,6 +542,15 @@ impl EventStore for BrokenStore {
         kept.advance_rows(advance, table, written).await
     }
 
+    async fn still(&self) -> Result<Still> {
+        let now = self.kept.still().await?;
+        if self.fault == Fault::FormerMoment {
+            let (mut aside, next) = (self.aside.lock().await, self.kept.still().await?);
+            return Ok(aside.still.replace(next).unwrap_or(now));
+        }
+        Ok(now)
+    }
+
     async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
         let split = self.fault == Fault::SplitRead;
         let mut found = self.kept.read_rows_at(table, keys.clone()).await?;
@@ -591,7 +603,7 @@ impl EventStore for BrokenStore {
         Ok(taken)
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         change life remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);

@@ -65,6 +65,9 @@ macro_rules! delegate {
     (@projections $to:ident) => {
         delegate!(@fn $to projections() -> Result<Vec<(ProjectionId, ProjectionState)>>);
     };
+    (@lineage $to:ident) => {
+        delegate!(@fn $to lineage(id: &ProjectionId) -> Result<Lineage>);
+    };
     (@change $to:ident) => {
         delegate!(@fn $to change(id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage>);
     };
@@ -142,6 +145,7 @@ macro_rules! delegate {
         delegate!(@fn $to wait_for_published(stream: &StreamVersion, after: Position) -> ());
     };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };
     (@commit_inbox $to:ident) => {
         delegate!(@fn $to commit_inbox(

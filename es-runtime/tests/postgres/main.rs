@@ -13,11 +13,13 @@ mod pooled;
 mod processes;
 mod refusal;
 mod restore;
+mod row_plans;
 mod sabotage;
 mod snapshots;
 mod standby;
 #[path = "../until/mod.rs"]
 mod until;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -7,11 +7,15 @@ use bank::accounts::balances::Versions;
 use bank::generate::COMMITTED;
 use lexopt::prelude::*;
 
+/// Where the databases are unless something is said.
+pub(crate) const USUAL_DATA: &str = "bank-data";
+
 pub(crate) const HELP: &str = "\
 A bank of two event-sourced services: imports transactions, shows what became of them, and serves.
 
 usage: bank [options]
        bank generate [--seed N] [--lines N]    prints an input like the built-in one
+       bank projections COMMAND                looks after versions: list, show, diff, promote, …
 
   --input FILE         imports FILE instead; its name and its lines' numbers name the commands,
                        so a line is executed once, however often it is imported
@@ -44,7 +48,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     let mut args = lexopt::Parser::from_args(args);
     let mut run = Run {
         input: Some(built_in()),
-        data: "bank-data".into(),
+        data: USUAL_DATA.into(),
         listen: None,
         versions: Versions::Both,
         acks: false,

@@ -17,7 +17,7 @@ use es_runtime::integration::stream_of;
 use es_runtime::store::EventStore;
 use es_runtime::{Service, Store};
 
-use self::accounts::balances::{Versions, v2};
+use self::accounts::balances::Versions;
 use self::accounts::contract;
 use self::notifications::Notifications;
 
@@ -47,7 +47,7 @@ impl Bank {
     pub async fn start(data: &Path, listen: &str, versions: Versions) -> Result<Self> {
         let unusable = |error| format!("cannot keep data in `{}`: {error}", data.display());
         fs::create_dir_all(data).map_err(unusable)?;
-        let store = Store::connect(&url(&accounts_db(data))).await?;
+        let store = Store::connect(&accounts_url(data)).await?;
         let accounts = accounts::start(store, listen, versions).await?;
         // A consumer may come first, too: it asks again until the feed has what it wants.
         accounts.caught_up().await?;
@@ -60,19 +60,12 @@ impl Bank {
         })
     }
 
-    /// Waits until everything that happened is projected, published and consumed; then version 2 of
-    /// `balances` is proven, and becomes the live one.
+    /// Waits until everything that happened is projected, published and consumed.
     ///
     /// # Errors
     /// When a part of it has stopped, with its reason.
     pub async fn settle(&self) -> Result<()> {
         self.accounts.caught_up().await?;
-        if self.versions.has_v2() {
-            self.accounts
-                .promote::<v2::Balance>()
-                .forced("it holds what version 1 does, and the currency")
-                .await?;
-        }
         let store = self.accounts.store();
         let v1 = store
             .published_head(&stream_of::<contract::v1::Accounts>())
@@ -119,6 +112,7 @@ fn url(database: &Path) -> String {
     format!("sqlite://{}", database.display())
 }
 
-fn accounts_db(data: &Path) -> PathBuf {
-    data.join("accounts.db")
+/// The store of the accounts service that keeps its data in a folder.
+pub fn accounts_url(data: &Path) -> String {
+    url(&data.join("accounts.db"))
 }

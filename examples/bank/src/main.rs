@@ -17,6 +17,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 const USUAL: &str = "127.0.0.1:8080";
 
 fn main() -> ExitCode {
+    let url = bank::accounts_url(Path::new(args::USUAL_DATA));
+    if let Some(code) = es_runtime::ops::command(url, std::env::args_os()) {
+        return code;
+    }
     #[cfg(feature = "schema")]
     if let Some(code) = es_runtime::schema::command(bank::accounts::contract, std::env::args_os()) {
         return code;

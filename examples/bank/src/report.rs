@@ -7,7 +7,7 @@ use std::path::Path;
 
 use es_runtime::integration::{StreamHash, stream_of};
 use es_runtime::prelude::*;
-use es_runtime::sqlite::sqlx::{query_as, query_scalar};
+use es_runtime::sqlite::sqlx::query_scalar;
 use es_runtime::store::{EventStore, Phase, ProjectionKind};
 use indicatif::HumanCount;
 
@@ -15,7 +15,7 @@ use crate::accounts::balances::{v1, v2};
 use crate::accounts::cash::Cash;
 use crate::accounts::{Money, contract};
 use crate::import::{Refused, Summary};
-use crate::{Bank, Result, accounts_db, notifications};
+use crate::{Bank, Result, notifications};
 
 /// So much is shown of what there is more of.
 const FEW: u32 = 5;
@@ -85,6 +85,8 @@ async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
             let phase = match state.phase {
                 Phase::Live => "live: what `SELECT … FROM balances` reads",
                 Phase::Shadow => "complete, beside the live one",
+                Phase::Deprecated => "the way back from the live one",
+                Phase::Retired => "retired",
                 _ => "being built",
             };
             writeln!(out, "  {id} is {phase}")?;
@@ -138,15 +140,15 @@ async fn all<P: Projection>(bank: &Bank) -> Result<BTreeMap<String, P>> {
     }
 }
 
-/// The law of the bank, with SQL on whatever version of `balances` is live.
+/// The law of the bank, over the version of `balances` that knows the currencies.
 async fn money(out: &mut String, bank: &Bank) -> Result<()> {
     if !bank.versions.has_v2() {
         return Ok(());
     }
-    let mut db = notifications::connect(&accounts_db(&bank.data)).await?;
-    let held = "SELECT currency, sum(amount) FROM balances GROUP BY currency";
-    let held: Vec<(String, i64)> = query_as(held).fetch_all(&mut db).await?;
-    let held: BTreeMap<_, _> = held.into_iter().collect();
+    let mut held = BTreeMap::<String, i64>::new();
+    for row in all::<v2::Balance>(bank).await?.into_values() {
+        *held.entry(row.currency.to_string()).or_default() += row.amount.minor();
+    }
     out.push_str("\nMoney: balances + in transit = paid in − paid out\n");
     for (currency, cash) in all::<Cash>(bank).await? {
         let held = held.get(&currency).copied().unwrap_or_default();

@@ -139,7 +139,8 @@ async fn a_version_added_later_is_filled_from_the_first_event_and_takes_over() {
         ("74.50", 4)
     );
     assert_eq!(columns().await, 3, "version 2 is built beside the live one");
-    bank.settle().await.unwrap();
+    let promote = bank.accounts.promote::<v2::Balance>();
+    promote.forced("for a test").await.unwrap();
     assert_eq!(columns().await, 6, "version 2 is live");
     bank.shutdown().await.unwrap();
     audit(data.path()).await;

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use es_runtime::ops::duration;
 use es_runtime::schema::compat::Mode;
 use lexopt::prelude::*;
 
 pub(crate) const HELP: &str = "\
-Looks after the log and the schemas of an es service.
+Looks after the log, the projections and the schemas of an es service.
 
 usage: es COMMAND URL [options]
+       es projections COMMAND [NAME@VERSION] --store URL [options]
        es schema COMMAND [options]
 
   migrate URL              brings the tables up to date, as every service does when it starts
@@ -22,6 +24,10 @@ usage: es COMMAND URL [options]
                            where it was interrupted
   forget-commands URL      forgets ids of accepted commands: one that comes again is a new one
     --older-than TIME      that were accepted longer ago: 90d, 36h, 30m or 5s     [required]
+
+  projections              looks after the versions of read models and integration streams: list,
+                           show, diff, promote, rollback, retire, rebuild, pause, resume;
+                           `es projections --help` shows their options
 
   schema compat            tells whether readers break when a schema changes; exits with 1 if they do
     --old FILE             the released schema, of an event or a stream; again for each older
@@ -168,23 +174,4 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         Some(value) => Err(Value(value).unexpected()),
         None => Ok(parsed),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    const WRONG: &str = "say a number and d, h, m or s: 90d";
-    let (number, unit) = text
-        .split_at_checked(text.len().saturating_sub(1))
-        .ok_or(WRONG)?;
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3600,
-        "m" => 60,
-        "s" => 1,
-        _ => return Err(WRONG),
-    };
-    let number: u64 = number.parse().map_err(|_| WRONG)?;
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or(WRONG)
 }

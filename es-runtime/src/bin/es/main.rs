@@ -1,4 +1,4 @@
-//! The program `es`: what people do with a log, and with schemas, from a command line.
+//! The program `es`: what people do with a log, its projections, and schemas, from a command line.
 
 mod args;
 mod commands;
@@ -12,6 +12,10 @@ const MISUSED: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Its own arguments and its own words: a service's binary has the same.
+    if let Some(code) = es_runtime::ops::command(None, std::env::args_os()) {
+        return code;
+    }
     let done = match args::parse(std::env::args_os().skip(1)) {
         Ok(command) => commands::run(command).await,
         Err(error) => {

@@ -83,6 +83,7 @@ fn compared(with: u32, position: u64, differing: u64) -> Change {
         differing,
         sample: Vec::new(),
         by: "a".to_owned(),
+        began: at(50, 0).now,
         at: Timestamp::default(),
     }))
 }
@@ -139,6 +140,97 @@ fn a_comparison_of_a_version_that_was_begun_anew_counts_for_nothing() {
     change(&id(2), &mut lineage, &Change::Rebuild { reason }, &now).unwrap();
     change(&id(2), &mut lineage, &compared(1, 5, 0), &now).unwrap();
     assert_eq!(lineage.versions[&2].comparison, None);
+}
+
+fn hold() -> Change {
+    Change::Hold {
+        hold: Duration::from_secs(2),
+        lease: Duration::from_secs(30),
+    }
+}
+
+#[test]
+fn two_versions_are_held_where_the_furthest_part_of_them_is() {
+    let (mut lineage, now) = (two(5), at(100, 9));
+    moved(&mut lineage, 1, 8);
+    let before = lineage.clone();
+    change(&id(2), &mut lineage, &hold(), &now).unwrap();
+    let held = Hold {
+        at: Position::new(8),
+        until: at(102, 0).now,
+    };
+    for version in [1, 2] {
+        let state = &lineage.versions[&version];
+        assert_eq!(state.hold, Some(held));
+        // Their workers must know.
+        assert!(state.epoch > before.versions[&version].epoch);
+    }
+    assert!(why(&lineage, 2, &hold(), &now).contains("somebody compares it"));
+    // Another version waits until the live one may go on; who compares, for as long as it says so.
+    prepare(&mut lineage, 3, 1, &now);
+    moved(&mut lineage, 3, 8);
+    change(&id(3), &mut lineage, &Change::Complete, &now).unwrap();
+    assert!(why(&lineage, 3, &hold(), &now).contains("wait for a moment"));
+    let lease = Duration::from_secs(30);
+    let release = Change::Release { lease };
+    change(&id(2), &mut lineage, &release, &now).unwrap();
+    assert!(lineage.versions.values().all(|state| state.hold.is_none()));
+    assert!(why(&lineage, 2, &hold(), &at(129, 9)).contains("somebody compares it"));
+    change(&id(3), &mut lineage, &hold(), &now).unwrap();
+    // One that died holds nobody for ever.
+    change(&id(2), &mut lineage, &hold(), &at(130, 9)).unwrap();
+}
+
+#[test]
+fn what_cannot_be_compared_is_not_held() {
+    let (lineage, now) = (two(5), at(100, 5000));
+    assert!(why(&lineage, 1, &hold(), &now).contains("it is live"));
+    assert!(why(&lineage, 1, &Change::WantComparison, &now).contains("it is live"));
+    let mut far = lineage.clone();
+    moved(&mut far, 1, 2000);
+    assert!(why(&far, 2, &hold(), &now).contains("caught up"));
+    for version in [1, 2] {
+        let mut paused = lineage.clone();
+        let reason = "a leak".to_owned();
+        let pause = Change::Pause { reason };
+        change(&id(version), &mut paused, &pause, &now).unwrap();
+        assert!(why(&paused, 2, &hold(), &now).contains("a leak"));
+    }
+    let mut building = lineage.clone();
+    prepare(&mut building, 3, 1, &now);
+    assert!(why(&building, 3, &hold(), &now).contains("being built"));
+}
+
+#[test]
+fn a_comparison_with_a_version_that_was_begun_anew_counts_for_nothing() {
+    let (mut lineage, now) = (two(5), at(100, 5));
+    change(&id(2), &mut lineage, &forced(), &now).unwrap();
+    prepare(&mut lineage, 3, 1, &at(0, 0));
+    lineage.versions.get_mut(&3).unwrap().comparison = match compared(1, 5, 0) {
+        Change::Compared(found) => Some(*found),
+        _ => None,
+    };
+    let reason = "a bug".to_owned();
+    change(&id(1), &mut lineage, &Change::Rebuild { reason }, &now).unwrap();
+    assert_eq!(lineage.versions[&3].comparison, None);
+}
+
+#[test]
+fn comparisons_are_told_when_they_find_something_else() {
+    let (mut lineage, now) = (two(5), at(100, 5));
+    let mut entries = Vec::new();
+    for differing in [0, 0, 3, 3, 0] {
+        let before = lineage.clone();
+        let found = compared(1, 5, differing);
+        change(&id(2), &mut lineage, &found, &now).unwrap();
+        entries.push(told(&id(2), &before, &lineage, &found, "a", &now).len());
+    }
+    assert_eq!(entries, [1, 0, 1, 0, 1]);
+    // A try in vain says why, and takes away nothing.
+    let reason = "it was away".to_owned();
+    let tried = Change::NotCompared { reason };
+    change(&id(2), &mut lineage, &tried, &now).unwrap();
+    change(&id(2), &mut lineage, &promote(), &now).unwrap();
 }
 
 #[test]

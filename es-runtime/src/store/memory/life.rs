@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
+use crate::runtime::without;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, DueReaction, LifeEntry, Lineage, Noted, Phase,
@@ -13,7 +14,7 @@ use crate::store::{
 };
 
 /// The lives of all versions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     lineages: BTreeMap<(ProjectionKind, String), Lineage>,
     columns: BTreeMap<ProjectionId, String>,
@@ -60,18 +61,34 @@ impl Lives {
         self.find(id).ok_or_else(|| unknown(id))
     }
 
-    pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
-        self.lineages
-            .get(&subject(id))?
-            .versions
-            .get(&id.version)
-            .cloned()
+    /// All versions as they are at this moment: holds and leases end by themselves.
+    fn at_present(&self, id: &ProjectionId) -> Option<Lineage> {
+        let mut lineage = self.lineages.get(&subject(id))?.clone();
+        life::expire_holds(&mut lineage, now());
+        let now = Instant::now();
+        for (version, state) in &mut lineage.versions {
+            let version = ProjectionId {
+                version: *version,
+                ..id.clone()
+            };
+            for slice in &mut state.slices {
+                let lease = self.leases.get(&(version.clone(), slice.slices.start));
+                slice.owner = slice
+                    .owner
+                    .take()
+                    .filter(|_| lease.is_some_and(|until| *until > now));
+            }
+        }
+        Some(lineage)
     }
 
-    /// All versions of a read model.
-    pub(super) fn lineage(&self, name: &str) -> Option<&Lineage> {
-        let subject = (ProjectionKind::ReadModel, name.to_owned());
-        self.lineages.get(&subject)
+    pub(super) fn find(&self, id: &ProjectionId) -> Option<ProjectionState> {
+        self.at_present(id)?.versions.remove(&id.version)
+    }
+
+    pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
+        let known = self.lineages.get(&subject(id));
+        known.cloned().unwrap_or_default()
     }
 
     /// Keeps why somebody gave a reaction up.
@@ -95,13 +112,13 @@ impl Lives {
     pub(super) fn all(&self) -> Vec<(ProjectionId, ProjectionState)> {
         let mut all = Vec::new();
         for ((kind, name), lineage) in &self.lineages {
-            for (version, state) in &lineage.versions {
+            for version in lineage.versions.keys() {
                 let id = ProjectionId {
                     kind: *kind,
                     name: name.clone(),
                     version: *version,
                 };
-                all.push((id, state.clone()));
+                all.extend(self.find(&id).map(|state| (id, state)));
             }
         }
         all
@@ -160,9 +177,7 @@ impl Lives {
         if owned {
             self.leases.insert(key, now + claim.lease);
         }
-        let lineage = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
-        let mut lineage = lineage.clone();
-        life::expire_holds(&mut lineage, self::now());
+        let lineage = self.at_present(id).ok_or_else(|| unknown(id))?;
         Ok(Claimed {
             owned,
             cursor,
@@ -192,7 +207,11 @@ impl Lives {
     pub(super) fn stands(&mut self, advance: &Advance) -> Result<bool> {
         let id = &advance.projection;
         match self.slice(id, advance.slice) {
-            Some((slice, epoch)) => Ok(slice.cursor == advance.from && epoch == advance.epoch),
+            Some((slice, epoch)) => {
+                let from = slice.cursor == advance.from || without(Advance::FROM);
+                let knows = epoch == advance.epoch || without(Advance::KNOWING);
+                Ok(from && knows)
+            }
             None => self.find(id).map(|_| false).ok_or_else(|| unknown(id)),
         }
     }

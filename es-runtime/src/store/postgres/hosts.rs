@@ -397,12 +397,24 @@ fn session(settings: &Settings, local: bool) -> String {
 /// What a transaction begins with.
 pub(super) fn begin(settings: &Settings) -> String {
     if settings.pgbouncer {
-        // Whoever had this session before may have left prepared statements with our names.
-        format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; DEALLOCATE ALL; SELECT {}",
-            session(settings, true)
-        )
+        in_shared_session("BEGIN ISOLATION LEVEL READ COMMITTED", settings)
     } else {
         "BEGIN".to_owned()
     }
+}
+
+/// What a transaction begins with that sees one moment, that of its first question.
+pub(super) fn begin_still(settings: &Settings) -> String {
+    const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    if settings.pgbouncer {
+        in_shared_session(BEGIN, settings)
+    } else {
+        BEGIN.to_owned()
+    }
+}
+
+fn in_shared_session(begin: &str, settings: &Settings) -> String {
+    // Whoever had this session before may have left prepared statements with our names.
+    let session = session(settings, true);
+    format!("{begin}; DEALLOCATE ALL; SELECT {session}")
 }

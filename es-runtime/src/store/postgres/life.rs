@@ -5,12 +5,12 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
-use super::{failed, log};
+use super::{failed, log, view};
 use crate::error::{Error, Kind, Result};
 use crate::event::Timestamp;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
-use crate::store::sql::{kind, kind_of};
+use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
     ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
@@ -215,10 +215,12 @@ pub(super) async fn change(
     let at = occasion(tx).await?;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
-            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
-            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::PointView(version) => {
+                view::point(tx, projection, Some(version), change.verb()).await?;
+            }
+            Effect::DropView => view::point(tx, projection, None, change.verb()).await?,
             Effect::Empty(version) => match projection.kind {
-                ProjectionKind::ReadModel => empty(tx, projection, version).await?,
+                ProjectionKind::ReadModel => view::empty(tx, projection, version).await?,
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
         }
@@ -345,12 +347,19 @@ pub(super) async fn told(
     rows.map_err(failed(DOING))?.iter().map(entry).collect()
 }
 
-pub(super) async fn state(
+pub(in crate::store) async fn state(
     connection: &mut PgConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
     let mut lineage = read(connection, projection, CURSORS).await?;
     Ok(lineage.versions.remove(&projection.version))
+}
+
+pub(super) async fn lineage(
+    connection: &mut PgConnection,
+    projection: &ProjectionId,
+) -> Result<Lineage> {
+    read(connection, projection, CURSORS).await
 }
 
 pub(super) async fn all(
@@ -426,17 +435,17 @@ pub(super) async fn note_seen(
     Ok(())
 }
 
-/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
-/// the fence.
+/// Moves the cursor, unless the mover is fenced.
 ///
 /// # Errors
 /// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     const MOVING: &str = "moving a projection's cursor";
-    let update = "UPDATE es.cursor SET position = $7, failure = NULL, failed_at = NULL
-                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-                    AND position = $5 AND epoch = $6";
-    let update = about(update, &advance.projection)?
+    let id = &advance.projection;
+    let update = sqlx::query(AssertSqlSafe(move_cursor("es.cursor")))
+        .bind(kind(id))
+        .bind(&id.name)
+        .bind(signed::<i32, _>("version", id.version)?)
         .bind(i32::from(advance.slice))
         .bind(number(advance.from)?)
         .bind(signed::<i64, _>("epoch", advance.epoch)?)
@@ -445,53 +454,8 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
     if done.rows_affected() == 1 {
         return Ok(Advanced::Moved);
     }
-    let known = state(tx, &advance.projection).await?;
-    known.map_or_else(
-        || Err(unknown(&advance.projection)),
-        |_| Ok(Advanced::Fenced),
-    )
-}
-
-/// Marks our own views, so that nobody else's is dropped.
-const OURS: &str = "the live version of a read model";
-
-/// Points the name without a version at this version's table, or at nothing, unless somebody else
-/// has the name.
-async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>) -> Result<()> {
-    const DOING: &str = "switching a read model's view";
-    let name = &projection.name;
-    let taken = sqlx::query_scalar(
-        "SELECT obj_description(to_regclass(quote_ident($1)), 'pg_class') IS DISTINCT FROM $2
-         WHERE to_regclass(quote_ident($1)) IS NOT NULL",
-    );
-    let taken = taken.bind(name).bind(OURS).fetch_optional(&mut **tx).await;
-    if taken.map_err(failed(DOING))? == Some(true) {
-        let why = format!("`{name}` is somebody else's: give one of them another name");
-        return Err(life::refused(projection, "promote", why));
-    }
-    let drop = format!("SET LOCAL lock_timeout = '5s'; DROP VIEW IF EXISTS \"{name}\"");
-    let create = version.map(|version| {
-        format!(
-            "; CREATE VIEW \"{name}\" AS SELECT * FROM \"{name}_v{version}\";
-             COMMENT ON VIEW \"{name}\" IS '{OURS}'"
-        )
-    });
-    sqlx::raw_sql(AssertSqlSafe(drop + &create.unwrap_or_default()))
-        .execute(&mut **tx)
-        .await
-        .map_err(failed(DOING))?;
-    Ok(())
-}
-
-/// Takes all rows out of the version's table.
-async fn empty(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Result<()> {
-    let name = &projection.name;
-    let empty = format!("SET LOCAL lock_timeout = '5s'; TRUNCATE \"{name}_v{version}\"");
-    sqlx::raw_sql(AssertSqlSafe(empty))
-        .execute(&mut **tx)
-        .await
-        .map_err(failed("emptying a read model's table"))?;
-    Ok(())
+    let known = state(tx, id).await?;
+    known.map_or_else(|| Err(unknown(id)), |_| Ok(Advanced::Fenced))
 }
 
 /// Takes all events out of a stream's version that nobody has been served.
@@ -511,11 +475,5 @@ pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Resul
     if !retired || projection.kind == ProjectionKind::Stream {
         return Ok(());
     }
-    let ProjectionId { name, version, .. } = projection;
-    let drop = format!("SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS \"{name}_v{version}\"");
-    sqlx::raw_sql(AssertSqlSafe(drop))
-        .execute(&mut **tx)
-        .await
-        .map_err(failed("dropping a read model's table"))?;
-    Ok(())
+    view::drop_table(tx, projection).await
 }

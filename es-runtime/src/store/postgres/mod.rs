@@ -8,20 +8,21 @@ mod failure;
 mod health;
 mod hosts;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 mod notify;
 mod options;
 mod pool;
 mod projections;
 mod reactions;
-mod read_rows;
+pub(super) mod read_rows;
 mod schema;
 mod segment;
 mod snapshots;
 mod streams;
 mod types;
 mod url;
+mod view;
 
 pub use options::PostgresOptions;
 pub use sqlx;
@@ -37,6 +38,7 @@ use self::hosts::Hosts;
 use self::notify::Ears;
 use self::pool::{Pool, read};
 use super::group::{Committer, DOING};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
@@ -331,6 +333,12 @@ impl EventStore for PostgresStore {
         read!(self, "reading projections", |db| life::all(db))
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        read!(self, "reading a projection's versions", |db| life::lineage(
+            db, projection
+        ))
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         const DOING: &str = "changing a projection's life";
         let mut tx = self.write(DOING).await?;
@@ -496,6 +504,11 @@ impl EventStore for PostgresStore {
         read!(self, "counting rows", |db| read_rows::count(
             db, table, select
         ))
+    }
+
+    async fn still(&self) -> Result<Still> {
+        let tx = self.pool.begin_still("looking at one moment").await?;
+        Ok(Still(StillInner::Postgres(tx)))
     }
 
     async fn advance_stream(

@@ -15,7 +15,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::{Fault, fault, gone};
-use super::hosts::{Hosts, Verdict, begin};
+use super::hosts::{Hosts, Verdict, begin, begin_still};
 use super::{failed, read_only};
 use crate::error::Result;
 
@@ -35,6 +35,7 @@ pub(super) struct Pool {
     /// The server that new connections are made to.
     target: Arc<AtomicUsize>,
     begin: Arc<str>,
+    begin_still: Arc<str>,
     ready: Arc<Ready>,
 }
 
@@ -119,6 +120,7 @@ impl Pool {
             hosts: hosts.clone(),
             target: Arc::new(AtomicUsize::new(target)),
             begin: begin(settings).into(),
+            begin_still: begin_still(settings).into(),
             ready: Arc::new(Ready {
                 most: usize::try_from(settings.pool_size / 2).unwrap_or(0),
                 kept: Mutex::new(Some(Vec::new())),
@@ -133,7 +135,8 @@ impl Pool {
     /// A connection for reads.
     pub(super) async fn reader(&self, doing: &'static str) -> Result<Reader> {
         if self.hosts.settings().pgbouncer {
-            let begun = self.obtain(doing, || self.begin_before_readers()).await;
+            let begin = || self.begin_before_readers(&self.begin);
+            let begun = self.obtain(doing, begin).await;
             return begun.map(Reader::Transaction);
         }
         if let Some(connection) = self.ready.take(&self.hosts) {
@@ -159,15 +162,28 @@ impl Pool {
         if self.hosts.settings().read_only {
             return Err(read_only(doing));
         }
-        self.obtain(doing, || self.begin_before_readers()).await
+        let begin = || self.begin_before_readers(&self.begin);
+        self.obtain(doing, begin).await
+    }
+
+    /// A transaction that sees one moment: that of its first question.
+    pub(super) async fn begin_still(
+        &self,
+        doing: &'static str,
+    ) -> Result<Transaction<'static, Postgres>> {
+        let begin = || self.begin_before_readers(&self.begin_still);
+        self.obtain(doing, begin).await
     }
 
     /// Begins a transaction; while it waits, connections that only wait for a reader go back.
-    async fn begin_before_readers(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+    async fn begin_before_readers(
+        &self,
+        begin: &Arc<str>,
+    ) -> sqlx::Result<Transaction<'static, Postgres>> {
         if self.pool.num_idle() == 0 {
             drop(self.ready.take(&self.hosts));
         }
-        let mut begin = pin!(self.pool.begin_with(AssertSqlSafe(self.begin.clone())));
+        let mut begin = pin!(self.pool.begin_with(AssertSqlSafe(begin.clone())));
         loop {
             select! {
                 biased;

@@ -10,8 +10,8 @@ use super::types::{Json, Moment, limit, number, position, signed, unsigned};
 use super::{failed, life};
 use crate::error::Result;
 use crate::store::{
-    DueKey, DueReaction, NewReaction, Noted, Postponed, ProjectionId, ProjectionKind,
-    ReactionClaim, ReactionId, ReactionQueue,
+    DueKey, DueReaction, NewReaction, Noted, Postponed, ProjectionId, ReactionClaim, ReactionId,
+    ReactionQueue,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -125,12 +125,7 @@ pub(super) const CLAIM: &str = "
 
 pub(super) async fn claim(tx: &mut Tx, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
     let name = &claim.projection;
-    let all = ProjectionId {
-        kind: ProjectionKind::ReadModel,
-        name: name.clone(),
-        version: claim.version,
-    };
-    let lineage = life::read(tx, &all, life::CURSORS).await?;
+    let lineage = life::read(tx, &claim.all(), life::CURSORS).await?;
     let settled = lineage.settled().map_or(Ok(i64::MAX), number)?;
     let last = lineage
         .handovers

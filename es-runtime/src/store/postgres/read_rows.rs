@@ -54,7 +54,7 @@ pub(super) async fn of_keys_at(
     }
 }
 
-pub(super) async fn query(
+pub(in crate::store) async fn query(
     connection: &mut PgConnection,
     table: &Table,
     query: &RowQuery,

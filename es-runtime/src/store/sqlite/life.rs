@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
-use crate::store::sql::{kind, kind_of};
+use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
     ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
@@ -198,8 +198,10 @@ pub(super) async fn change(
     let at = occasion(tx).await?;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
-            Effect::PointView(version) => point_view(tx, projection, Some(version)).await?,
-            Effect::DropView => point_view(tx, projection, None).await?,
+            Effect::PointView(version) => {
+                point_view(tx, projection, Some(version), change.verb()).await?;
+            }
+            Effect::DropView => point_view(tx, projection, None, change.verb()).await?,
             Effect::Empty(version) => match projection.kind {
                 ProjectionKind::ReadModel => empty(tx, projection, version).await?,
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
@@ -328,7 +330,7 @@ pub(super) async fn told(
     rows.map_err(failed(DOING))?.iter().map(entry).collect()
 }
 
-pub(super) async fn state(
+pub(in crate::store) async fn state(
     connection: &mut SqliteConnection,
     projection: &ProjectionId,
 ) -> Result<Option<ProjectionState>> {
@@ -409,17 +411,17 @@ pub(super) async fn note_seen(
     Ok(())
 }
 
-/// Moves the cursor if it stands where the mover believes, and nothing changed that it must know:
-/// the fence.
+/// Moves the cursor, unless the mover is fenced.
 ///
 /// # Errors
 /// When nobody prepared the projection: there is no cursor to stand elsewhere.
 pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> {
     const MOVING: &str = "moving a projection's cursor";
-    let update = "UPDATE es_cursor SET position = $7, failure = NULL, failed_at = NULL
-                  WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-                    AND position = $5 AND epoch = $6";
-    let update = about(update, &advance.projection)
+    let id = &advance.projection;
+    let update = sqlx::query(AssertSqlSafe(move_cursor("es_cursor")))
+        .bind(kind(id))
+        .bind(&id.name)
+        .bind(id.version)
         .bind(i64::from(advance.slice))
         .bind(signed("position", advance.from.get())?)
         .bind(signed("epoch", advance.epoch)?)
@@ -428,16 +430,18 @@ pub(super) async fn advance(tx: &mut Tx, advance: &Advance) -> Result<Advanced> 
     if done.rows_affected() == 1 {
         return Ok(Advanced::Moved);
     }
-    let known = state(tx, &advance.projection).await?;
-    known.map_or_else(
-        || Err(unknown(&advance.projection)),
-        |_| Ok(Advanced::Fenced),
-    )
+    let known = state(tx, id).await?;
+    known.map_or_else(|| Err(unknown(id)), |_| Ok(Advanced::Fenced))
 }
 
 /// Points the name without a version at this version's table, or at nothing, unless somebody else
 /// has the name.
-async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>) -> Result<()> {
+async fn point_view(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    version: Option<u32>,
+    what: &'static str,
+) -> Result<()> {
     const DOING: &str = "switching a read model's view";
     let name = &projection.name;
     let query = sqlx::query_scalar(
@@ -449,9 +453,9 @@ async fn point_view(tx: &mut Tx, projection: &ProjectionId, version: Option<u32>
         .fetch_optional(&mut **tx)
         .await
         .map_err(failed(DOING))?;
-    if let Some(what) = taken {
-        let why = format!("`{name}` is somebody else's {what}: give one of them another name");
-        return Err(life::refused(projection, "promote", why));
+    if let Some(other) = taken {
+        let why = format!("`{name}` is somebody else's {other}: give one of them another name");
+        return Err(life::refused(projection, what, why));
     }
     let drop = format!("DROP VIEW IF EXISTS \"{name}\"");
     let create = version.map(|version| format!("{}{version}\"", view(name)));

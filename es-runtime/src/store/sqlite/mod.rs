@@ -5,13 +5,13 @@
 
 mod committer;
 mod instances;
-mod life;
+pub(super) mod life;
 mod log;
 #[cfg(test)]
 mod plans;
 mod projections;
 mod reactions;
-mod read_rows;
+pub(super) mod read_rows;
 mod rows;
 mod schema;
 mod segment;
@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep};
 use self::committer::Batches;
 use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
+use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
@@ -383,6 +384,12 @@ impl EventStore for SqliteStore {
         life::all(&mut reader).await
     }
 
+    async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {
+        const DOING: &str = "reading a projection's versions";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        life::read(&mut reader, projection).await
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         const DOING: &str = "changing a projection's life";
         let mut tx = self.write(DOING).await?;
@@ -539,6 +546,13 @@ impl EventStore for SqliteStore {
 
     async fn count_rows(&self, table: &Table, select: &Select) -> Result<u64> {
         read_rows::count(&self.readers, table, select).await
+    }
+
+    async fn still(&self) -> Result<Still> {
+        // Its first question decides which moment it is.
+        let tx = self.readers.begin().await;
+        let tx = tx.map_err(failed("looking at one moment"))?;
+        Ok(Still(StillInner::Sqlite(tx)))
     }
 
     async fn advance_stream(

@@ -10,8 +10,8 @@ use super::{failed, life, limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::{
-    DueKey, DueReaction, Lineage, NewReaction, Noted, Postponed, ProjectionId, ProjectionKind,
-    ReactionClaim, ReactionId, ReactionQueue,
+    DueKey, DueReaction, Lineage, NewReaction, Noted, Postponed, ProjectionId, ReactionClaim,
+    ReactionId, ReactionQueue,
 };
 
 type Tx = Transaction<'static, Sqlite>;
@@ -117,12 +117,7 @@ pub(super) const OF_KEY: &str = "
 
 pub(super) async fn claim(tx: &mut Tx, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
     let name = &claim.projection;
-    let all = ProjectionId {
-        kind: ProjectionKind::ReadModel,
-        name: name.clone(),
-        version: claim.version,
-    };
-    let settled = Lineage::settled(&life::read(tx, &all).await?);
+    let settled = Lineage::settled(&life::read(tx, &claim.all()).await?);
     let settled = settled.map_or(Ok(i64::MAX), |at| signed("position", at.get()))?;
     let due = sqlx::query(DUE_KEYS)
         .bind(name)

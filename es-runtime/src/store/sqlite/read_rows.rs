@@ -57,8 +57,8 @@ pub(super) fn select_keys_at(table: &Table) -> String {
     select_at(table, "es_cursor", "IN (SELECT value FROM json_each($4))")
 }
 
-pub(super) async fn query(
-    readers: &SqlitePool,
+pub(in crate::store) async fn query(
+    readers: impl SqliteExecutor<'_>,
     table: &Table,
     query: &RowQuery,
 ) -> Result<Vec<(String, Row)>> {

@@ -103,7 +103,13 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
         second == Phase::Shadow,
         "the second complete version is {second:?}"
     );
-    store.change(&(&two).into(), &promote, "suite").await?;
+    let promoted = store.change(&(&two).into(), &promote, "suite").await?;
+    let read = store.lineage(&(&one).into()).await?;
+    law!(
+        LAW,
+        read == promoted,
+        "after {promoted:?}, {read:?} is read"
+    );
     let states = store.projections().await?;
     let states: Vec<_> = states
         .iter()

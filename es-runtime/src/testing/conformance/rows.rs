@@ -201,6 +201,67 @@ pub(super) async fn rows_have_one_order<S: EventStore>(store: S) -> Check {
     Ok(())
 }
 
+pub(super) async fn one_moment_is_shown<S: EventStore>(store: S) -> Check {
+    const LAW: &str = "one moment is shown";
+    let table = table(1);
+    store.prepare_table(&table).await?;
+    let row = |key: &str, amount| (key.to_owned(), bare(amount));
+    let moments = [
+        vec![row("a", 1), row("b", 2), row("c", 3)],
+        vec![row("a", 4), row("c", 3), row("d", 5)],
+    ];
+    let mut stills = Vec::new();
+    for (n, rows) in (0..).zip(&moments) {
+        let mut changes: Vec<_> = rows
+            .iter()
+            .map(|(key, row)| change(key, Some(row.clone())))
+            .collect();
+        if n == 1 {
+            changes.push(change("b", None));
+        }
+        store
+            .advance_rows(advance(&table, n, n + 1), &table, changes.into())
+            .await?;
+        let mut still = store.still().await?;
+        let cursor = still.projection(&(&table).into()).await?.map(|s| s.cursor);
+        law!(
+            LAW,
+            cursor == Some(Position::new(n + 1)),
+            "asked at {}, it shows {cursor:?}",
+            n + 1
+        );
+        stills.push(still);
+    }
+    for (n, (mut still, rows)) in (1..).zip(stills.into_iter().zip(moments)) {
+        let mut found = Vec::new();
+        loop {
+            let last = found.last().map(|(key, _): &(String, Row)| key.clone());
+            let query = RowQuery::all().limit(2);
+            let query = match last {
+                Some(last) => query.after(last),
+                None => query,
+            };
+            let page = still.query_rows(&table, &query).await?;
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        law!(
+            LAW,
+            found == rows,
+            "moment {n} is {rows:?}, shown as {found:?}"
+        );
+        let cursor = still.projection(&(&table).into()).await?.map(|s| s.cursor);
+        law!(
+            LAW,
+            cursor == Some(Position::new(n)),
+            "at moment {n}, the cursor is shown at {cursor:?}"
+        );
+    }
+    Ok(())
+}
+
 /// Rows and their cursor are read as they are at one moment.
 pub(super) async fn rows_come_with_their_cursor<S: EventStore>(store: S, seed: u64) -> Check {
     const LAW: &str = "rows come with the cursor that they reflect";
