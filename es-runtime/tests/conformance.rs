@@ -293,6 +293,14 @@ const REJECTED: [(Fault, &str); 37] = [
         Fault::HastyLook,
         "nobody writes without knowing who came before",
     ),
+    (
+        Fault::ForgottenReactions,
+        "reactions and cursor move together",
+    ),
+    (
+        Fault::SharedReactions,
+        "one worker has a key, and its reactions come in order",
+    ),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),
     (Fault::SnapshotsGoBack, "a snapshot never goes back"),
