@@ -228,8 +228,8 @@ pub(super) fn carefully<P: Projection>(
     for parts in events.chunk_by(|one, next| one.position() == next.position()) {
         let mut reactions = Reactions::default();
         let fold = |row, reactions: &mut Reactions| {
-            let mut parts = parts.iter();
-            parts.fold(row, |row, event| event.react(key, row, reactions))
+            let react = |row, event: &Arc<dyn Folding<P>>| event.react(key, row, reactions);
+            parts.iter().fold(row, react)
         };
         let fold = || -> Result<(Option<P>, Option<Row>), OutOfRange> {
             let folded = fold(folded.take(), &mut reactions);
