@@ -257,7 +257,7 @@ mod tests {
         }
 
         fn deploy(&mut self) {
-            let version = self.lineage.versions.len() as u32 + 1;
+            let version = self.newest() + 1;
             let parts = self.random.u16(1..4);
             let at = self.at();
             prepare(&mut self.lineage, version, parts, &at);
@@ -268,8 +268,18 @@ mod tests {
             }
         }
 
+        fn newest(&self) -> u32 {
+            self.lineage
+                .versions
+                .keys()
+                .next_back()
+                .copied()
+                .unwrap_or_default()
+        }
+
         fn some_version(&mut self) -> u32 {
-            self.random.u32(1..=self.lineage.versions.len() as u32)
+            let newest = self.newest();
+            self.random.u32(1..=newest)
         }
 
         /// A worker takes a step: it looks, or it moves from where it believes to stand.
