@@ -48,8 +48,8 @@ pub use error::{Error, Result};
 pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
 #[cfg(feature = "runtime")]
 pub use service::{
-    Builder, Current, Execute, PageToken, Promote, RangePage, Receipt, RowRange, Selection,
-    Service, SnapshotStats, Snapshots, View,
+    Attempt, Builder, Current, Execute, PageToken, Promote, RangePage, Reactor, Receipt, Retry,
+    RowRange, Selection, Service, SnapshotStats, Snapshots, View,
 };
 #[cfg(feature = "runtime")]
 pub use store::Store;
@@ -63,7 +63,7 @@ pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
-    pub use crate::projection::{Fold, Projection};
+    pub use crate::projection::{Changed, Fold, Projection, React};
     #[cfg(feature = "schema")]
     pub use crate::schema::{JsonSchema, schemars};
     pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};

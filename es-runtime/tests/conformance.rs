@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 37] = [
+const REJECTED: [(Fault, &str); 39] = [
     (
         Fault::ParkedApart,
         "keys are parked with the cursor that passes their events",
@@ -292,6 +292,14 @@ const REJECTED: [(Fault, &str); 37] = [
     (
         Fault::HastyLook,
         "nobody writes without knowing who came before",
+    ),
+    (
+        Fault::ForgottenReactions,
+        "reactions and cursor move together",
+    ),
+    (
+        Fault::SharedReactions,
+        "one worker has a key, and its reactions come in order",
     ),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),

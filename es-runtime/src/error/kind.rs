@@ -74,6 +74,11 @@ pub(crate) enum Kind {
         stored: String,
         declared: String,
     },
+    ChangedReactions {
+        projection: String,
+        stored: String,
+        declared: String,
+    },
     Deadline {
         projection: String,
         wanted: Position,
@@ -279,6 +284,7 @@ impl Kind {
             Self::NoPrimary { .. } => "ES0118",
             Self::Building { .. } => "ES0120",
             Self::ChangedColumns { .. } => "ES0121",
+            Self::ChangedReactions { .. } => "ES0188",
             Self::Deadline { .. } => "ES0122",
             Self::Stopped { .. } => "ES0123",
             Self::Unregistered { .. } => "ES0124",
@@ -402,6 +408,14 @@ impl fmt::Display for Kind {
             } => write!(
                 f,
                 "the columns of `{projection}` changed from ({stored}) to ({declared}) without a new version: raise `version`"
+            ),
+            Self::ChangedReactions {
+                projection,
+                stored,
+                declared,
+            } => write!(
+                f,
+                "`{projection}` was made to react to {stored}, and this code reacts to {declared}: raise `version`, so that each event is reacted to once"
             ),
             Self::Deadline {
                 projection,

@@ -281,6 +281,29 @@ impl LogIdentity {
             &position.get().to_be_bytes(),
         ]))
     }
+
+    /// The idempotency key of a reaction: that of a read model to what happened to a key at a
+    /// position, with the part of the event and a number.
+    pub(crate) fn idempotency_key(
+        self,
+        projection: &str,
+        key: &str,
+        (position, part, number): (Position, u32, u32),
+    ) -> IdempotencyKey {
+        // With their lengths, so that no two differ in where one ends alone.
+        let length = |text: &str| (text.len() as u64).to_be_bytes();
+        IdempotencyKey(name_based(&[
+            b"reaction",
+            self.0.as_bytes(),
+            &length(projection),
+            projection.as_bytes(),
+            &length(key),
+            key.as_bytes(),
+            &position.get().to_be_bytes(),
+            &part.to_be_bytes(),
+            &number.to_be_bytes(),
+        ]))
+    }
 }
 
 impl fmt::Display for LogIdentity {
@@ -305,6 +328,36 @@ impl EventId {
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// What all attempts at one reaction have in common, and nothing else has: hand it to whoever does
+/// the work, so that a repeated attempt does nothing twice.
+///
+/// Derived from the log's identity, the read model's name, the key, and the place of the event: the
+/// same for every version of the read model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdempotencyKey(Uuid);
+
+impl IdempotencyKey {
+    /// The key as a number.
+    pub const fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
+/// The hyphenated form of a UUID.
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A reaction that is a command happens once: its attempts are one command.
+impl From<IdempotencyKey> for CommandId {
+    fn from(key: IdempotencyKey) -> Self {
+        Self(key.0)
     }
 }
 
@@ -343,6 +396,29 @@ mod tests {
             let error = text.parse::<StreamId>().unwrap_err().to_string();
             assert!(error.contains("cannot name a stream: "), "{error}");
         }
+    }
+
+    #[test]
+    fn attempts_have_one_key_and_other_reactions_another() {
+        let log = LogIdentity::from_u128(7);
+        let key =
+            |name, key, at, part, n| log.idempotency_key(name, key, (Position::new(at), part, n));
+        let one = key("balances", "alice", 5, 0, 0);
+        // Frozen: whoever remembers it outside must meet it again.
+        assert_eq!(one.to_string(), "ca33bdb5-c617-8e41-8385-de8ae75d1cde");
+        let others = [
+            key("balance", "salice", 5, 0, 0),
+            key("balances", "bob", 5, 0, 0),
+            key("balances", "alice", 6, 0, 0),
+            key("balances", "alice", 5, 1, 0),
+            key("balances", "alice", 5, 0, 1),
+            LogIdentity::from_u128(8).idempotency_key(
+                "balances",
+                "alice",
+                (Position::new(5), 0, 0),
+            ),
+        ];
+        assert!(!others.contains(&one));
     }
 
     #[test]

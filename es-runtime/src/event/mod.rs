@@ -21,7 +21,9 @@ mod time;
 pub(crate) use codec::{decode, encode};
 pub use history::{History, OlderEvent};
 pub(crate) use id::slice_of;
-pub use id::{CommandId, EventId, InvalidId, LogIdentity, Position, SLICES, StreamId};
+pub use id::{
+    CommandId, EventId, IdempotencyKey, InvalidId, LogIdentity, Position, SLICES, StreamId,
+};
 pub use metadata::{CommandRecord, Metadata};
 pub use parts::Parts;
 pub use recorded::Recorded;

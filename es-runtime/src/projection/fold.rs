@@ -1,6 +1,8 @@
 //! Keyed folds, pure: rows and events in, changes out.
 
 use super::Projection;
+#[cfg(feature = "runtime")]
+use super::reacting::Reactions;
 use crate::event::{Event, Position, Recorded};
 
 /// What an event does to the rows of a read model.
@@ -54,6 +56,18 @@ pub(crate) trait Folding<P>: Send + Sync {
     fn keys(&self) -> Vec<String>;
     fn fold(&self, row: Option<P>) -> Option<P>;
     fn position(&self) -> Position;
+
+    /// Whether its reactions are to be enqueued.
+    #[cfg(feature = "runtime")]
+    fn reacts(&self) -> bool {
+        false
+    }
+
+    /// As [`fold`](Self::fold), with the reactions to it.
+    #[cfg(feature = "runtime")]
+    fn react(&self, _key: &str, row: Option<P>, _reactions: &mut Reactions) -> Option<P> {
+        self.fold(row)
+    }
 }
 
 impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {

@@ -16,6 +16,9 @@ mod kept;
 mod parking;
 #[cfg(feature = "runtime")]
 mod progress;
+mod react;
+#[cfg(feature = "runtime")]
+mod reacting;
 #[cfg(feature = "runtime")]
 mod read_model;
 #[cfg(feature = "runtime")]
@@ -40,6 +43,7 @@ pub(crate) use fold::Folding;
 pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
 #[cfg(feature = "runtime")]
 pub use progress::Progress;
+pub use react::{Changed, React};
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 #[cfg(feature = "runtime")]

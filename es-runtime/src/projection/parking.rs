@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::fold::Folding;
+use super::reacting::Reactions;
 use super::read_model::Decoded;
 use super::{OutOfRange, Projection};
 use crate::error::{Error, Kind, Result};
@@ -150,6 +151,8 @@ pub(super) struct Carefully {
     pub(super) changed: bool,
     /// The event that failed, and why.
     pub(super) failed: Option<(Position, String)>,
+    /// The reactions to the events that did not fail.
+    pub(super) reactions: Reactions,
 }
 
 /// Values that the store refuses, by key.
@@ -203,6 +206,7 @@ fn values(columns: &[usize], row: &Row) -> Vec<Value> {
 /// Folds the events of one key until one of them fails: panics, or makes a row that does not fit or
 /// that the store refuses. All parts of a stored event go together.
 pub(super) fn carefully<P: Projection>(
+    key: &str,
     row: Option<Row>,
     events: &[Arc<dyn Folding<P>>],
     refused: &[Refused],
@@ -211,6 +215,7 @@ pub(super) fn carefully<P: Projection>(
         row,
         changed: false,
         failed: None,
+        reactions: Reactions::default(),
     };
     let mut folded = match done.row.clone().map(P::from_row).transpose() {
         Ok(row) => row,
@@ -221,9 +226,13 @@ pub(super) fn carefully<P: Projection>(
         }
     };
     for parts in events.chunk_by(|one, next| one.position() == next.position()) {
-        let fold = |row| parts.iter().fold(row, |row, event| event.fold(row));
+        let mut reactions = Reactions::default();
+        let fold = |row, reactions: &mut Reactions| {
+            let react = |row, event: &Arc<dyn Folding<P>>| event.react(key, row, reactions);
+            parts.iter().fold(row, react)
+        };
         let fold = || -> Result<(Option<P>, Option<Row>), OutOfRange> {
-            let folded = fold(folded.take());
+            let folded = fold(folded.take(), &mut reactions);
             let row = folded.as_ref().map(P::to_row).transpose()?;
             Ok((folded, row))
         };
@@ -238,6 +247,7 @@ pub(super) fn carefully<P: Projection>(
         match after {
             Ok((after, row)) => {
                 (folded, done.row, done.changed) = (after, row, true);
+                done.reactions.append(reactions);
             }
             Err(reason) => {
                 done.failed = parts.first().map(|event| (event.position(), reason));

@@ -1,18 +1,20 @@
 //! The work of a read model: decode, fold, write rows and cursor together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
 use super::parking::{Parking, Refusals, carefully, park, read_at};
-use super::{Fold, Projection};
-use crate::error::Result;
+use super::reacting::{Reacting, Reactions, Turn, declare};
+use super::{Fold, Projection, React};
+use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
 use crate::store::{
     Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState, RowChange,
@@ -32,6 +34,11 @@ pub(crate) struct ReadModel<P> {
     slices: Range<u16>,
     kept: Kept<P>,
     parking: Parking,
+    /// How the events are decoded whose reactions are to be enqueued, by family.
+    reacting: BTreeMap<&'static str, Decode<P>>,
+    turn: Turn,
+    /// Rung when there are new reactions.
+    bell: Arc<Notify>,
 }
 
 /// Without what it keeps in memory.
@@ -44,6 +51,9 @@ impl<P: Projection> Clone for ReadModel<P> {
             slices: self.slices.clone(),
             kept: Kept::new(KEPT),
             parking: Parking::default(),
+            reacting: self.reacting.clone(),
+            turn: Turn::default(),
+            bell: self.bell.clone(),
         }
     }
 }
@@ -69,7 +79,31 @@ impl<P: Projection> ReadModel<P> {
             slices: 0..SLICES,
             kept: Kept::new(KEPT),
             parking: Parking::default(),
+            reacting: BTreeMap::new(),
+            turn: Turn::default(),
+            bell: Arc::default(),
         }
+    }
+
+    /// Reacts to a family of events, and rings the bell; `false` if it does already.
+    pub(crate) fn react<E: Event>(&mut self, bell: &Arc<Notify>) -> bool
+    where
+        P: React<E>,
+    {
+        let decode = |event: StoredEventRef<'_>, events: &mut Decoded<P>| {
+            for part in Recorded::<E>::decode(event)? {
+                let event: Box<dyn Folding<P>> = Box::new(Reacting(part));
+                events.push((event.keys(), event));
+            }
+            Ok(())
+        };
+        self.bell = bell.clone();
+        self.reacting.insert(E::NAME, decode).is_none()
+    }
+
+    /// The families that it reacts to.
+    fn reacts(&self) -> BTreeSet<String> {
+        self.reacting.keys().copied().map(str::to_owned).collect()
     }
 
     /// Adds a family of events; `false` if it is there already.
@@ -110,7 +144,7 @@ impl<P: Projection> ReadModel<P> {
     fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(AT_ONCE);
         for event in stored {
-            self.decode_one(event, &mut events)?;
+            self.decode_next(event, &mut events)?;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -127,7 +161,7 @@ impl<P: Projection> ReadModel<P> {
         advance: &Advance,
         page: &StoredEvents,
     ) -> Result<Option<Written>> {
-        let mut written = Written::default();
+        let (mut written, mut reactions) = (Written::default(), Reactions::default());
         self.kept.begin(advance);
         let mut stored = page.iter();
         while stored.len() > 0 {
@@ -143,7 +177,15 @@ impl<P: Projection> ReadModel<P> {
             }
             for (keys, event) in events {
                 for key in keys {
-                    let fold = || self.kept.change(key, |row| event.fold(row));
+                    let fold = || {
+                        if event.reacts() {
+                            let own = key.clone();
+                            let react = |row| event.react(&own, row, &mut reactions);
+                            self.kept.change(key, react);
+                        } else {
+                            self.kept.change(key, |row| event.fold(row));
+                        }
+                    };
                     // After a panic, nothing that is kept is believed.
                     if catch_unwind(AssertUnwindSafe(fold)).is_err() {
                         return Ok(None);
@@ -158,6 +200,7 @@ impl<P: Projection> ReadModel<P> {
             return Ok(None);
         };
         written.rows = rows;
+        written.reactions = reactions.finish()?;
         Ok(Some(written))
     }
 
@@ -175,11 +218,12 @@ impl<P: Projection> ReadModel<P> {
         let rows: BTreeMap<_, _> = rows.await?.into_iter().collect();
         let mut refused = Refusals::default();
         loop {
-            let mut written = Written::default();
+            let (mut written, mut reactions) = (Written::default(), Reactions::default());
             written.parked.clone_from(&waiting);
             for (key, events) in &events {
                 let row = rows.get(key).cloned();
-                let done = carefully::<P>(row, events, refused.of(key));
+                let done = carefully::<P>(key, row, events, refused.of(key));
+                reactions.append(done.reactions);
                 if done.changed {
                     let (key, row) = (key.clone(), done.row);
                     written.rows.push(RowChange { key, row });
@@ -189,6 +233,7 @@ impl<P: Projection> ReadModel<P> {
                     self.parking.check(&advance.projection, &written.parked)?;
                 }
             }
+            written.reactions = reactions.finish()?;
             let done = self.write(store, advance, written.clone()).await;
             match done {
                 Err(error) if refused.add::<P>(&written, &error) => {}
@@ -213,14 +258,17 @@ impl<P: Projection> ReadModel<P> {
         }
         let next = waiting.split_off(waiting.len().min(AT_ONCE));
         let mut events = Vec::with_capacity(waiting.len());
-        let broken = read_at(store, &waiting, |event| self.decode_one(event, &mut events)).await?;
+        let broken = read_at(store, &waiting, |event| {
+            self.decode_next(event, &mut events)
+        })
+        .await?;
         let mut events = by_key(events);
         let events = events.remove(&key).unwrap_or_default();
         let row = store.read_rows(&P::TABLE, vec![key.clone()]).await?;
         let row = row.into_iter().next().map(|(_, row)| row);
         let mut refused = Refusals::default();
         loop {
-            let done = carefully::<P>(row.clone(), &events, refused.of(&key));
+            let done = carefully::<P>(&key, row.clone(), &events, refused.of(&key));
             let failed = done.failed.or_else(|| broken.clone());
             let left = match failed {
                 Some((position, reason)) => Some((position, Some(reason))),
@@ -228,6 +276,7 @@ impl<P: Projection> ReadModel<P> {
             };
             let left = left.map(|(position, reason)| StillParked { position, reason });
             let mut written = Written::default();
+            written.reactions = done.reactions.finish()?;
             if done.changed {
                 let (key, row) = (key.clone(), done.row);
                 written.rows.push(RowChange { key, row });
@@ -252,12 +301,25 @@ impl<P: Projection> ReadModel<P> {
         written: Written,
     ) -> Result<Advanced> {
         let parked = written.parked.clone();
+        let reacts = !written.reactions.is_empty();
         let advanced = store.advance_rows(advance.clone(), &P::TABLE, written);
         let advanced = advanced.await?;
         if advanced == Advanced::Moved {
             self.parking.committed(&advance.projection, &parked);
+            if reacts {
+                self.bell.notify_one();
+            }
         }
         Ok(advanced)
+    }
+
+    /// As [`decode_one`](Self::decode_one), to be reacted to where that is this version's turn.
+    fn decode_next(&self, event: StoredEventRef<'_>, events: &mut Decoded<P>) -> Result<()> {
+        let reacting = self.reacting.get(event.aggregate());
+        match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
+            Some(decode) => decode(event, events),
+            None => self.decode_one(event, events),
+        }
     }
 
     /// Adds what an event is today, if it concerns this read model.
@@ -295,7 +357,19 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     async fn prepare(&mut self, store: &S) -> Result<ProjectionState> {
-        store.prepare_table(&P::TABLE).await
+        if let Some(family) = self
+            .reacting
+            .keys()
+            .find(|family| self.source(family).is_none())
+        {
+            let what = format!(
+                "`{}` over the events of `{family}`, to which it reacts",
+                P::TABLE
+            );
+            return Err(Error::new(Kind::Unregistered { what }));
+        }
+        let state = store.prepare_table(&P::TABLE).await?;
+        declare(store, &(&P::TABLE).into(), state, self.reacts()).await
     }
 
     async fn complete(&mut self, store: &S) -> Result<()> {
@@ -303,6 +377,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
     }
 
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
+        self.turn.claimed(slices, claimed);
         if self.slices != *slices {
             self.slices = slices.clone();
             self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
@@ -320,6 +395,7 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
+        self.turn.check(&advance.projection, &self.reacts())?;
         if let Some(written) = self.fold(store, &advance, page).await? {
             let advanced = self.write(store, &advance, written).await;
             match advanced {

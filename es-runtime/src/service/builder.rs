@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::cache::Cache;
 use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
+use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::sightings::{Reads, Sightings};
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
@@ -27,7 +28,7 @@ use crate::integration::{
     StreamVersion, version_of,
 };
 use crate::projection::{
-    Apply, Compared, Comparer, Fold, Handwritten, Projection, ReadModel, SqlProjection,
+    Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
 };
 use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
@@ -47,6 +48,9 @@ pub struct Builder {
     caches: Typed,
     snapshotters: BTreeMap<&'static str, SnapshotterDraft>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
+    /// By the read model's name.
+    reactors: BTreeMap<&'static str, Reactors>,
+    retry: Retry,
     comparers: Vec<Arc<Comparer>>,
     streams: BTreeMap<StreamVersion, StreamDraft>,
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
@@ -129,6 +133,8 @@ impl Builder {
             caches: HashMap::new(),
             snapshotters: BTreeMap::new(),
             read_models: BTreeMap::new(),
+            reactors: BTreeMap::new(),
+            retry: Retry::default(),
             comparers: Vec::new(),
             streams: BTreeMap::new(),
             owed: Vec::new(),
@@ -269,6 +275,29 @@ impl Builder {
         self
     }
 
+    /// Does what a version of a read model reacts to the events `E` with. Declared once for each
+    /// version that reacts, beside [`project`](Self::project); the first of them reacts to what
+    /// happens from then on.
+    ///
+    /// The law: each event is reacted to once over all versions, and what it brings about is done at
+    /// least once, in the order of each key.
+    pub fn react<E: Event, P: React<E>>(mut self, reactor: impl Reactor<P::Reaction>) -> Self {
+        let reactors = self.reactors.entry(P::NAME).or_default();
+        reactors.add(P::VERSION, E::NAME, reactor);
+        let bell = reactors.bell.clone();
+        let new = || Box::new(ReadModel::<P>::new());
+        let read_model = self
+            .read_models
+            .entry((&P::TABLE).into())
+            .or_insert_with(|| new());
+        let same = read_model.as_any().downcast_mut::<ReadModel<P>>();
+        if !same.is_some_and(|read_model| read_model.react::<E>(&bell)) {
+            let what = format!("the reactions of `{}` to events of `{}`", P::TABLE, E::NAME);
+            self.duplicate(what);
+        }
+        self
+    }
+
     /// Compares version `New` of a read model with version `Old`, row by row: each new row made an
     /// old one must be what the old version stores. Done by a running instance as soon as one of
     /// them is live and the other complete, and again from time to time; `promote` asks for it.
@@ -314,6 +343,12 @@ impl Builder {
         } else {
             self.comparers.push(Arc::new(comparer));
         }
+        self
+    }
+
+    /// How reactions that fail are tried again.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -493,25 +528,37 @@ impl Builder {
             None => None,
         };
         tracing::info!(service = self.name, "started");
-        Ok(Service {
-            inner: Arc::new(Inner {
-                name: self.name,
-                store,
-                clock: self.clock,
-                aggregates,
-                recorders: self.recorders,
-                caches: self.caches,
-                snapshotters,
-                read_models,
-                workers,
-                reads,
-                comparisons,
-                instances,
-                presence,
-                #[cfg(feature = "feed")]
-                feed,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            name: self.name,
+            store,
+            clock: self.clock,
+            aggregates,
+            recorders: self.recorders,
+            caches: self.caches,
+            snapshotters,
+            read_models,
+            workers,
+            reads,
+            comparisons,
+            instances,
+            presence,
+            #[cfg(feature = "feed")]
+            feed,
+        });
+        for (projection, reactors) in self.reactors {
+            let executor = Executor {
+                projection: projection.to_owned(),
+                reactors,
+                retry: self.retry.clone(),
+                store: inner.store.clone(),
+                service: Arc::downgrade(&inner),
+                owner: inner.workers.owner().to_owned(),
+                lease: self.lease,
+                stop: inner.workers.stop(),
+            };
+            inner.workers.add(tokio::spawn(executor.run()));
+        }
+        Ok(Service { inner })
     }
 }
 

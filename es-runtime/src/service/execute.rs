@@ -78,8 +78,8 @@ impl<'s, A: Aggregate> Execute<'s, A> {
     /// Names the command, so that sending it again does nothing again: after an error that leaves
     /// open what happened, too. Take the id from the input: [`CommandId::of`]. Without, the command
     /// gets an id that nobody else knows, and sending it again is another command.
-    pub fn id(mut self, id: CommandId) -> Self {
-        self.id = Some(id);
+    pub fn id(mut self, id: impl Into<CommandId>) -> Self {
+        self.id = Some(id.into());
         self
     }
 

@@ -7,11 +7,11 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Replay, Row, RowQuery, RowsAt,
-    Schema, Segment, Select, Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
+    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -308,6 +308,45 @@ impl EventStore for Store {
         written: Written,
     ) -> Result<Advanced> {
         to!(self.advance_rows(advance, table, written).await)
+    }
+
+    async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
+        to!(self.claim_reactions(claim).await)
+    }
+
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
+        to!(self.keep_reactions(projection, keys, owner, lease).await)
+    }
+
+    async fn finish_reaction(&self, reaction: &ReactionId, last: bool) -> Result<()> {
+        to!(self.finish_reaction(reaction, last).await)
+    }
+
+    async fn postpone_reactions(&self, postponed: &Postponed) -> Result<()> {
+        to!(self.postpone_reactions(postponed).await)
+    }
+
+    async fn reaction_queues(
+        &self,
+        projection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ReactionQueue>> {
+        to!(self.reaction_queues(projection, after, limit).await)
+    }
+
+    async fn retry_reactions(&self, projection: &str, key: Option<&str>) -> Result<u64> {
+        to!(self.retry_reactions(projection, key).await)
+    }
+
+    async fn drop_reaction(&self, reaction: &ReactionId, reason: &str, by: &str) -> Result<bool> {
+        to!(self.drop_reaction(reaction, reason, by).await)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

@@ -6,10 +6,12 @@
 //!              └─▶ live   └────────┴──────────┘ rolled back, promoted again
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::handover::{begin_span, hand_over, is_over, may_react, pass_on};
 use super::projection::{
-    Change, Comparing, Comparison, Handover, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
+    Change, Comparing, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
     ProjectionKind, ProjectionState, Sighting, SliceState,
 };
 use super::{ParkedKey, Table};
@@ -49,10 +51,9 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
     if lineage.versions.contains_key(&version) {
         return;
     }
-    if lineage.versions.is_empty() {
+    if lineage.versions.values().all(is_over) {
         // Whoever comes first reacts to what happens from now on, and not to history.
-        let after = at.head;
-        lineage.handovers.push(Handover { after, version });
+        begin_span(lineage, at.head, version);
     }
     let state = ProjectionState {
         phase: Phase::Building,
@@ -60,6 +61,8 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         cursor: Position::START,
         epoch: 0,
         slices: divided(slices),
+        reacts: BTreeSet::new(),
+        reacted: BTreeMap::new(),
         paused: None,
         hold: None,
         comparison: None,
@@ -111,6 +114,12 @@ pub(crate) fn change(
         };
     }
     match change {
+        Change::React(reacts) => {
+            may_react(id, state, reacts)?;
+            let reacts = reacts.clone();
+            with(id.version, lineage, |state| state.reacts = reacts);
+            Ok(Vec::new())
+        }
         Change::Complete => Ok(complete(id, lineage, at)),
         Change::Promote { fresh, forced } => {
             promotable(id, lineage, *fresh, forced.as_deref(), at)?;
@@ -135,8 +144,9 @@ pub(crate) fn change(
             Ok(Vec::new())
         }
         Change::Retire { quiet, forced } => {
-            retirable(id, lineage, *quiet, forced.as_deref(), at)?;
             let was = state.phase;
+            pass_on(id.version, lineage);
+            retirable(id, lineage, *quiet, forced.as_deref(), at)?;
             enter(id.version, lineage, Phase::Retired, at);
             if let Some(state) = lineage.versions.get_mut(&id.version) {
                 state.slices.clear();
@@ -157,6 +167,8 @@ pub(crate) fn change(
             }
             enter(id.version, lineage, Phase::Building, at);
             with(id.version, lineage, |state| {
+                let seen = |slice: &SliceState| (slice.slices.start, state.seen(slice));
+                state.reacted = state.slices.iter().map(seen).collect();
                 state.cursor = Position::START;
                 for slice in &mut state.slices {
                     (slice.cursor, slice.failure) = (Position::START, None);
@@ -272,6 +284,18 @@ pub(crate) fn told(
     let touched = after.versions.iter().filter(|(version, _)| {
         **version == id.version || phase(before, version) != phase(after, version)
     });
+    let given_up = || {
+        let mut lineage = before.clone();
+        pass_on(id.version, &mut lineage);
+        lineage.owes(id.version)
+    };
+    let reason = || match (change, change.reason()) {
+        (Change::Retire { .. }, Some(forced)) => Some(match given_up() {
+            Some(owed) => format!("{forced} (given up: {owed})"),
+            None => forced.to_owned(),
+        }),
+        (_, reason) => reason.map(str::to_owned),
+    };
     let entry = |(version, state): (&u32, &ProjectionState)| LifeEntry {
         projection: ProjectionId {
             version: *version,
@@ -280,7 +304,7 @@ pub(crate) fn told(
         what: change.verb().to_owned(),
         phase: state.phase,
         cursor: state.cursor,
-        reason: change.reason().map(str::to_owned).or(compared.clone()),
+        reason: reason().or(compared.clone()),
         by: by.to_owned(),
         at: at.now,
     };
@@ -327,6 +351,7 @@ impl Change {
     /// What is done, for people: `promote`.
     pub(crate) fn verb(&self) -> &'static str {
         match self {
+            Self::React(_) => "react",
             Self::Complete => "complete",
             Self::Promote { .. } => "promote",
             Self::RollBack { .. } => "roll back",
@@ -362,7 +387,8 @@ impl Change {
     pub(crate) fn is_told(&self) -> bool {
         !matches!(
             self,
-            Self::Hold { .. }
+            Self::React(_)
+                | Self::Hold { .. }
                 | Self::Release { .. }
                 | Self::WantComparison
                 | Self::NotCompared { .. }
@@ -448,35 +474,6 @@ fn promote(id: &ProjectionId, lineage: &mut Lineage, old: Phase, at: &Occasion) 
     enter(id.version, lineage, Phase::Live, at);
     hand_over(lineage, id.version);
     vec![Effect::PointView(id.version)]
-}
-
-/// From here on, this version reacts to events: behind the last one that either version has seen,
-/// so that none is left out and none is met twice. Up to there, the other one goes on to react.
-fn hand_over(lineage: &mut Lineage, to: u32) {
-    let Some(last) = lineage.handovers.last().copied() else {
-        return;
-    };
-    if last.version == to {
-        return;
-    }
-    let furthest = |version: u32| {
-        let state = lineage.versions.get(&version);
-        let slices = state.into_iter().flat_map(|state| &state.slices);
-        slices
-            .map(|slice| slice.cursor)
-            .max()
-            .unwrap_or(Position::START)
-    };
-    let after = furthest(last.version).max(furthest(to)).max(last.after);
-    // Nobody has met an event since the last handover: as if it had not been.
-    lineage.handovers.retain(|handover| handover.after < after);
-    let known = lineage
-        .handovers
-        .last()
-        .is_some_and(|last| last.version == to);
-    if !known {
-        lineage.handovers.push(Handover { after, version: to });
-    }
 }
 
 /// Why a version is not compared.
@@ -661,21 +658,8 @@ fn rebuildable(id: &ProjectionId, lineage: &Lineage) -> Result<()> {
         (ProjectionKind::ReadModel, Some(Phase::Live)) => refuse(
             "it is live: people would read half of it. Roll back first, or make the next version",
         ),
-        _ if owes(id.version, lineage).is_some() => {
-            refuse("it has still to react to events that it has not reached; wait for it")
-        }
         _ => Ok(()),
     }
-}
-
-/// The last position that the version has still to react to, if it has not come so far.
-fn owes(version: u32, lineage: &Lineage) -> Option<Position> {
-    let state = lineage.versions.get(&version)?;
-    let next = lineage.handovers.iter().skip(1).map(|next| next.after);
-    let spans = lineage.handovers.iter().zip(next);
-    let own = spans.filter(|(handover, _)| handover.version == version);
-    let last = own.map(|(_, until)| until).max()?;
-    (state.cursor < last).then_some(last)
 }
 
 fn retirable(
@@ -698,14 +682,15 @@ fn retirable(
     {
         return refuse("it is live: promote another version first".to_owned());
     }
-    if let Some(until) = owes(id.version, lineage) {
-        return refuse(format!(
-            "it has still to react to the events up to position {until}, and is at {}",
-            state.cursor
-        ));
-    }
     if forced.is_some() {
         return Ok(());
+    }
+    if let Some(owed) = lineage.owes(id.version) {
+        return refuse(format!(
+            "it owes {owed}, and is at {}: let it run until it has come so far, or force it, say \
+             why, and they are given up",
+            state.cursor
+        ));
     }
     let seen = |sighting: &Option<Sighting>, did: &str| {
         let sighting = sighting.as_ref()?;

@@ -5,6 +5,7 @@
 mod instances;
 mod life;
 mod parked;
+mod reactions;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +13,18 @@ use std::time::Duration;
 
 use self::instances::Instances;
 use self::life::Lives;
+use self::reactions::Reactions;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
 use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt,
-    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
+    EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    ReactionClaim, ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -46,6 +48,7 @@ struct State {
     commands: HashMap<(StreamId, CommandId), AcceptedCommand>,
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
+    reactions: Reactions,
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
@@ -232,6 +235,7 @@ impl State {
         }
         rows.extend(new);
         self.lives.parked.write(id, written.parked);
+        self.reactions.add(&advance.projection, written.reactions);
         self.lives.advance(advance)
     }
 
@@ -491,7 +495,9 @@ impl EventStore for MemoryStore {
     }
 
     async fn release(&self, owner: &str) -> Result<()> {
-        self.state().lives.release(owner);
+        let mut state = self.state();
+        state.lives.release(owner);
+        state.reactions.release(owner);
         Ok(())
     }
 
@@ -517,6 +523,55 @@ impl EventStore for MemoryStore {
         written: Written,
     ) -> Result<Advanced> {
         self.state().advance_rows(&advance, table, written)
+    }
+
+    async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
+        let mut state = self.state();
+        let settled = state.lives.lineage(&claim.all()).settled();
+        Ok(state.reactions.claim(claim, settled))
+    }
+
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
+        self.state().reactions.keep(projection, &keys, owner, lease);
+        Ok(())
+    }
+
+    async fn finish_reaction(&self, reaction: &ReactionId, last: bool) -> Result<()> {
+        self.state().reactions.finish(reaction, last);
+        Ok(())
+    }
+
+    async fn postpone_reactions(&self, postponed: &Postponed) -> Result<()> {
+        self.state().reactions.postpone(postponed);
+        Ok(())
+    }
+
+    async fn reaction_queues(
+        &self,
+        projection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ReactionQueue>> {
+        Ok(self.state().reactions.queues(projection, after, limit))
+    }
+
+    async fn retry_reactions(&self, projection: &str, key: Option<&str>) -> Result<u64> {
+        Ok(self.state().reactions.retry(projection, key))
+    }
+
+    async fn drop_reaction(&self, reaction: &ReactionId, reason: &str, by: &str) -> Result<bool> {
+        let mut state = self.state();
+        let Some(dropped) = state.reactions.finish(reaction, false) else {
+            return Ok(false);
+        };
+        state.lives.drop_reaction(&dropped, reason, by)?;
+        Ok(true)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

@@ -8,6 +8,7 @@ mod append;
 mod group;
 #[cfg(feature = "runtime")]
 mod handle;
+pub(crate) mod handover;
 #[cfg(feature = "runtime")]
 mod health;
 #[cfg(feature = "runtime")]
@@ -23,6 +24,7 @@ pub mod postgres;
 mod projection;
 mod published;
 mod query;
+mod reaction;
 mod read;
 #[cfg(feature = "runtime")]
 mod replay;
@@ -47,6 +49,7 @@ pub use append::{Append, Appended, NewEvent, Outcome};
 pub(crate) use append::{Found, known_instances, plan};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
+pub use handover::Owed;
 #[cfg(feature = "runtime")]
 pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
@@ -60,6 +63,9 @@ pub use projection::{
 };
 pub use published::{PublishedEvent, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
+pub use reaction::{
+    DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
+};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
@@ -322,7 +328,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// worker must know. It saves work alone: what keeps two workers apart is the cursor's move.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed>> + Send;
 
-    /// Gives back all parts that `owner` has.
+    /// Gives back all that `owner` has: parts of projections, and keys with reactions.
     fn release(&self, owner: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Notes why a part stands still, unless its cursor has moved on since. A move takes the note
@@ -341,7 +347,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         read: &[ProjectionId],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes what the page makes, in one transaction.
+    /// Moves a read model's cursor and writes what the page makes, in one transaction. Of several
+    /// changes of one key the last one counts.
     ///
     /// What is unique is unique in all rows as they are after the changes: two of them may swap it.
     ///
@@ -354,6 +361,60 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         table: &Table,
         written: Written,
     ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Takes keys of a read model whose reactions are to be run, unless somebody else has them: those
+    /// that are due longest, each with its first reactions in order. Of a key that somebody has, or
+    /// whose first reaction a newer version enqueued, nothing; nor of events that come after some
+    /// that another version has still to react to.
+    fn claim_reactions(
+        &self,
+        claim: &ReactionClaim,
+    ) -> impl Future<Output = Result<Vec<DueKey>>> + Send;
+
+    /// Says that `owner` goes on to run the reactions of these keys, for `lease` from now on.
+    fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes that a reaction was run; after the `last` that its worker took of the key, the key is
+    /// anybody's. Does nothing for one that is not there any more.
+    fn finish_reaction(
+        &self,
+        reaction: &ReactionId,
+        last: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Gives a key back whose first reaction was not run, if the owner has it.
+    fn postpone_reactions(&self, postponed: &Postponed) -> impl Future<Output = Result<()>> + Send;
+
+    /// The keys that have reactions which are still to be run, after the key `after`, by key, at
+    /// most `limit`.
+    fn reaction_queues(
+        &self,
+        projection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ReactionQueue>>> + Send;
+
+    /// Lets the reactions that failed be tried again at once, also those that are parked: of one
+    /// key, or of all. Answers how many keys there are.
+    fn retry_reactions(
+        &self,
+        projection: &str,
+        key: Option<&str>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Gives a reaction up, for a reason that is kept. Answers whether it was there.
+    fn drop_reaction(
+        &self,
+        reaction: &ReactionId,
+        reason: &str,
+        by: &str,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// The rows of these keys; a key without a row is left out.
     fn read_rows(

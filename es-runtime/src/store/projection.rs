@@ -1,13 +1,13 @@
 //! Versions of read models and of integration streams, as the store knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ParkedChange, ParkedKey, Row, StreamVersion, Table};
+use super::{NewReaction, ParkedChange, ParkedKey, Row, StreamVersion, Table};
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -131,6 +131,11 @@ pub struct ProjectionState {
     /// The parts that its keys are divided in, each with a cursor of its own. None once it is
     /// retired.
     pub slices: Vec<SliceState>,
+    /// The families of events that it reacts to: the aggregates' names.
+    pub reacts: BTreeSet<String>,
+    /// How far the parts had come, by their first slice, when it was begun anew: what they reacted
+    /// to before, they do not react to again.
+    pub reacted: BTreeMap<u16, Position>,
     /// Why a person stopped it, and when.
     pub paused: Option<Noted>,
     /// Where it must not go on, so that it can be compared.
@@ -309,14 +314,6 @@ impl Lineage {
         let live = self.live().map(|live| self.tables(id, live));
         live.unwrap_or_default()
     }
-
-    /// The version that reacts to the event at this position: exactly one, or nobody to history
-    /// from before the first of them.
-    pub fn reacts(&self, position: Position) -> Option<u32> {
-        let before = |handover: &&Handover| handover.after < position;
-        let last = self.handovers.iter().rev().find(before);
-        last.map(|handover| handover.version)
-    }
 }
 
 /// Who wants to work on a part of a projection.
@@ -414,6 +411,8 @@ pub struct Written {
     pub rows: Vec<RowChange>,
     /// What changes of the keys that are set aside.
     pub parked: Vec<ParkedChange>,
+    /// The reactions to its events, in order.
+    pub reactions: Vec<NewReaction>,
 }
 
 impl FromIterator<RowChange> for Written {
@@ -454,6 +453,9 @@ impl Claimed {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
+    /// It reacts to these families of events. Said before it is worked on: a version never changes
+    /// what it reacts to.
+    React(BTreeSet<String>),
     /// It has worked through history.
     Complete,
     /// It becomes the live one. One that follows the live version beside it must have been compared
@@ -569,6 +571,10 @@ pub(crate) struct Record {
     pub comparison_wanted: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub reacts: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reacted: BTreeMap<u16, Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparing: Option<Comparing>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -584,6 +590,8 @@ impl Record {
             comparison: state.comparison.clone(),
             comparison_wanted: state.comparison_wanted,
             tables: state.tables.clone(),
+            reacts: state.reacts.clone(),
+            reacted: state.reacted.clone(),
             comparing: state.comparing,
             not_compared: state.not_compared.clone(),
         }
@@ -597,6 +605,8 @@ impl Record {
             cursor: Position::START,
             epoch: 0,
             slices: Vec::new(),
+            reacts: self.reacts,
+            reacted: self.reacted,
             paused: self.paused,
             hold: self.hold,
             comparison: self.comparison,

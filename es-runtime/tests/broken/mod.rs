@@ -11,11 +11,11 @@ use es_runtime::error::{Error, Result};
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowChange, RowQuery, RowsAt,
-    Segment, Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Tx, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
+    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -88,6 +88,10 @@ pub(crate) enum Fault {
     ForgetsTooMuch,
     /// Looks who runs when an append begins, and not when it is written.
     HastyLook,
+    /// Moves the cursor without the reactions to its events.
+    ForgottenReactions,
+    /// Gives a key with reactions to everybody who asks.
+    SharedReactions,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -531,6 +535,7 @@ impl EventStore for BrokenStore {
                 written.parked.clear();
             }
             Fault::ForgottenRows => written.rows.clear(),
+            Fault::ForgottenReactions => written.reactions.clear(),
             Fault::TwoSteps => {
                 let mut first = Written::default();
                 first.parked = std::mem::take(&mut written.parked);
@@ -616,7 +621,16 @@ impl EventStore for BrokenStore {
         }
     }
 
+    async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
+        let taken = self.kept.claim_reactions(claim).await?;
+        if self.fault == Fault::SharedReactions {
+            self.kept.release(&claim.owner).await?;
+        }
+        Ok(taken)
+    }
+
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        change life parked parked_events remove_rows claim release note_failure note_seen read_rows count_rows advance_stream read_published published_head
+        change life parked parked_events remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -98,6 +98,31 @@ macro_rules! delegate {
         delegate!(@fn $to advance_rows(advance: Advance, table: &Table, written: Written)
             -> Result<Advanced>);
     };
+    (@claim_reactions $to:ident) => {
+        delegate!(@fn $to claim_reactions(claim: &ReactionClaim) -> Result<Vec<DueKey>>);
+    };
+    (@keep_reactions $to:ident) => {
+        delegate!(@fn $to keep_reactions(
+            projection: &str, keys: Vec<String>, owner: &str, lease: Duration)
+            -> Result<()>);
+    };
+    (@finish_reaction $to:ident) => {
+        delegate!(@fn $to finish_reaction(reaction: &ReactionId, last: bool) -> Result<()>);
+    };
+    (@postpone_reactions $to:ident) => {
+        delegate!(@fn $to postpone_reactions(postponed: &Postponed) -> Result<()>);
+    };
+    (@reaction_queues $to:ident) => {
+        delegate!(@fn $to reaction_queues(projection: &str, after: Option<&str>, limit: usize)
+            -> Result<Vec<ReactionQueue>>);
+    };
+    (@retry_reactions $to:ident) => {
+        delegate!(@fn $to retry_reactions(projection: &str, key: Option<&str>) -> Result<u64>);
+    };
+    (@drop_reaction $to:ident) => {
+        delegate!(@fn $to drop_reaction(reaction: &ReactionId, reason: &str, by: &str)
+            -> Result<bool>);
+    };
     (@read_rows $to:ident) => {
         delegate!(@fn $to read_rows(table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>>);
     };

@@ -10,8 +10,8 @@ use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::runtime::without;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::{
-    Advance, Advanced, Change, Claim, Claimed, LifeEntry, Lineage, Noted, Phase, ProjectionId,
-    ProjectionKind, ProjectionState, Sighting, SliceState, Table,
+    Advance, Advanced, Change, Claim, Claimed, DueReaction, LifeEntry, Lineage, Noted, Phase,
+    ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState, Table,
 };
 
 /// The lives of all versions.
@@ -92,6 +92,19 @@ impl Lives {
 
     pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
         self.at_present(id).unwrap_or_default()
+    }
+
+    /// Keeps why somebody gave a reaction up.
+    pub(super) fn drop_reaction(
+        &mut self,
+        dropped: &DueReaction,
+        reason: &str,
+        by: &str,
+    ) -> Result<()> {
+        let id = dropped.projection();
+        let state = self.find(&id).ok_or_else(|| unknown(&id))?;
+        self.told.push(dropped.told(&state, reason, by, now()));
+        Ok(())
     }
 
     pub(super) fn is_retired(&self, id: &ProjectionId) -> bool {

@@ -108,7 +108,7 @@ fn state_of(row: &PgRow) -> Result<ProjectionState> {
 }
 
 /// All versions, as they are; `cursors` says whether workers are kept from moving.
-async fn read(
+pub(super) async fn read(
     connection: &mut PgConnection,
     projection: &ProjectionId,
     cursors: &'static str,
@@ -169,7 +169,7 @@ async fn occasion(tx: &mut Tx) -> Result<Occasion> {
     Ok(Occasion { now: now.0, head })
 }
 
-fn unknown(projection: &ProjectionId) -> Error {
+pub(super) fn unknown(projection: &ProjectionId) -> Error {
     let what = format!("`{projection}`");
     Error::new(Kind::Unregistered { what })
 }
@@ -358,7 +358,7 @@ async fn write_state(
     Ok(())
 }
 
-async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
+pub(super) async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
     let insert = "INSERT INTO es.life (kind, name, version, what, phase, position, reason, by, at)
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let insert = about(insert, &entry.projection)?

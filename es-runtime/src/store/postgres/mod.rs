@@ -15,6 +15,7 @@ mod options;
 mod parked;
 mod pool;
 mod projections;
+mod reactions;
 pub(super) mod read_rows;
 mod schema;
 mod segment;
@@ -43,11 +44,11 @@ use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, EventStore,
-    InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, ProjectionId, ProjectionState, PublishedEvent, Row, RowQuery, RowsAt, Schema,
-    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
+    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -396,6 +397,7 @@ impl EventStore for PostgresStore {
         const DOING: &str = "giving projections back";
         let mut tx = self.write(DOING).await?;
         life::release(&mut tx, owner).await?;
+        reactions::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -433,11 +435,78 @@ impl EventStore for PostgresStore {
                     return Ok(Advanced::Fenced);
                 }
                 projections::write_rows(&mut tx, table, written.rows).await?;
+                reactions::add(&mut tx, &advance.projection, &written.reactions).await?;
                 tx.commit().await.map_err(failed(DOING))?;
             }
             Ok(advanced)
         };
         self.pool.watch(DOING, writing).await
+    }
+
+    async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
+        const DOING: &str = "taking reactions to run";
+        let any = read!(self, DOING, |db| reactions::any_due(db, &claim.projection))?;
+        if !any {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.write(DOING).await?;
+        let taken = reactions::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(taken)
+    }
+
+    async fn keep_reactions(
+        &self,
+        projection: &str,
+        keys: Vec<String>,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<()> {
+        const DOING: &str = "keeping reactions";
+        let mut tx = self.write(DOING).await?;
+        reactions::keep(&mut tx, projection, &keys, owner, lease).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn finish_reaction(&self, reaction: &ReactionId, last: bool) -> Result<()> {
+        const DOING: &str = "noting that a reaction was run";
+        let mut tx = self.write(DOING).await?;
+        reactions::finish(&mut tx, reaction, last).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn postpone_reactions(&self, postponed: &Postponed) -> Result<()> {
+        const DOING: &str = "noting that a reaction was not run";
+        let mut tx = self.write(DOING).await?;
+        reactions::postpone(&mut tx, postponed).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn reaction_queues(
+        &self,
+        projection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ReactionQueue>> {
+        read!(self, "reading reactions", |db| reactions::queues(
+            db, projection, after, limit
+        ))
+    }
+
+    async fn retry_reactions(&self, projection: &str, key: Option<&str>) -> Result<u64> {
+        const DOING: &str = "retrying reactions";
+        let mut tx = self.write(DOING).await?;
+        let retried = reactions::retry(&mut tx, projection, key).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(retried)
+    }
+
+    async fn drop_reaction(&self, reaction: &ReactionId, reason: &str, by: &str) -> Result<bool> {
+        const DOING: &str = "giving a reaction up";
+        let mut tx = self.write(DOING).await?;
+        let dropped = reactions::give_up(&mut tx, reaction, reason, by).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(dropped)
     }
 
     async fn read_rows(&self, table: &Table, keys: Vec<String>) -> Result<Vec<(String, Row)>> {

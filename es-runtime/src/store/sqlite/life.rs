@@ -155,7 +155,7 @@ async fn occasion(tx: &mut Tx) -> Result<Occasion> {
     Ok(Occasion { now: now(), head })
 }
 
-fn unknown(projection: &ProjectionId) -> Error {
+pub(super) fn unknown(projection: &ProjectionId) -> Error {
     let what = format!("`{projection}`");
     Error::new(Kind::Unregistered { what })
 }
@@ -341,7 +341,7 @@ async fn write_state(
     Ok(())
 }
 
-async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
+pub(super) async fn tell(tx: &mut Tx, entry: &LifeEntry) -> Result<()> {
     let insert = "INSERT INTO es_life (kind, name, version, what, phase, position, reason, by, at)
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let insert = about(insert, &entry.projection)

@@ -343,7 +343,11 @@ pub(super) async fn what_is_unique_stays_unique<S: EventStore>(store: S, seed: u
         let changes = changed
             .iter()
             .map(|key| change(key, after.get(key).cloned()));
-        let moving = store.advance_rows(advance(&UNIQUE, at, at + 1), &UNIQUE, changes.collect());
+        let moving = store.advance_rows(
+            advance(&UNIQUE, at, at + 1),
+            &UNIQUE,
+            changes.collect::<Vec<_>>().into(),
+        );
         let answer = moving.await;
         match refused(&rows, &changed, &after) {
             None => {

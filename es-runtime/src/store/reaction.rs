@@ -1,0 +1,162 @@
+//! Reactions to events that are still to be run, in the order of each key.
+
+use std::time::Duration;
+
+use super::{LifeEntry, Noted, ProjectionId, ProjectionKind, ProjectionState};
+use crate::event::{IdempotencyKey, LogIdentity, Position, Timestamp};
+
+/// What a version enqueues when it meets an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReaction {
+    /// The key of the row that the event touched: reactions of one key run in order.
+    pub key: String,
+    /// The event's position.
+    pub position: Position,
+    /// Which part of the event.
+    pub part: u32,
+    /// Which of the reactions to it, from 0.
+    pub number: u32,
+    /// The family of events: the aggregate's name.
+    pub family: &'static str,
+    /// What is to be done, as JSON.
+    pub payload: String,
+}
+
+/// Names one reaction for ever, whichever version enqueued it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReactionId {
+    /// The read model's name.
+    pub projection: String,
+    /// The row's key.
+    pub key: String,
+    /// The event's position.
+    pub position: Position,
+    /// Which part of the event.
+    pub part: u32,
+    /// Which of the reactions to it.
+    pub number: u32,
+}
+
+impl ReactionId {
+    /// The key that all attempts to run the reaction have in common, and no other reaction has.
+    pub fn idempotency_key(&self, log: LogIdentity) -> IdempotencyKey {
+        let place = (self.position, self.part, self.number);
+        log.idempotency_key(&self.projection, &self.key, place)
+    }
+}
+
+/// A reaction whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueReaction {
+    /// Which one.
+    pub id: ReactionId,
+    /// The version that enqueued it.
+    pub version: u32,
+    /// The family of events that it is a reaction to.
+    pub family: String,
+    /// What is to be done, as JSON.
+    pub payload: String,
+}
+
+/// A key whose turn it is, with the first of its reactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueKey {
+    /// The row's key.
+    pub key: String,
+    /// How often the first one failed.
+    pub attempts: u32,
+    /// Its reactions, in order.
+    pub reactions: Vec<DueReaction>,
+}
+
+/// Who wants to run reactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReactionClaim {
+    /// Of this read model, by its name.
+    pub projection: String,
+    /// What this version and older ones enqueued.
+    pub version: u32,
+    /// Who.
+    pub owner: String,
+    /// For how long, unless it is said again.
+    pub lease: Duration,
+    /// At most so many keys.
+    pub keys: usize,
+    /// At most so many reactions of each.
+    pub each: usize,
+}
+
+impl ReactionClaim {
+    /// The read model, by one of its versions.
+    pub(crate) fn all(&self) -> ProjectionId {
+        ProjectionId {
+            kind: ProjectionKind::ReadModel,
+            name: self.projection.clone(),
+            version: self.version,
+        }
+    }
+}
+
+/// A key whose first reaction was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// The read model's name.
+    pub projection: String,
+    /// The row's key.
+    pub key: String,
+    /// Who had it.
+    pub owner: String,
+    /// When it is its turn again; never, until a person says so, if nothing.
+    pub again: Option<Duration>,
+    /// What failed; nothing if it was not tried.
+    pub failure: Option<String>,
+}
+
+/// The reactions of one key that are still to be run, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReactionQueue {
+    /// The first of them, which the others wait for.
+    pub first: ReactionId,
+    /// The version that enqueued it.
+    pub version: u32,
+    /// How many there are.
+    pub pending: u64,
+    /// How often the first one failed.
+    pub attempts: u32,
+    /// Why it failed last.
+    pub failure: Option<Noted>,
+    /// When it is tried next; nothing for one that is parked, until a person retries or drops it.
+    pub due: Option<Timestamp>,
+}
+
+impl DueReaction {
+    /// The version that enqueued it.
+    pub(crate) fn projection(&self) -> ProjectionId {
+        ProjectionId {
+            kind: ProjectionKind::ReadModel,
+            name: self.id.projection.clone(),
+            version: self.version,
+        }
+    }
+
+    /// What people read of it when somebody gave it up.
+    pub(crate) fn told(
+        &self,
+        state: &ProjectionState,
+        reason: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> LifeEntry {
+        let ReactionId { key, position, .. } = &self.id;
+        LifeEntry {
+            projection: self.projection(),
+            what: "drop reaction".to_owned(),
+            phase: state.phase,
+            cursor: state.cursor,
+            reason: Some(format!("{reason} (of `{key}`, to the event at {position})")),
+            by: by.to_owned(),
+            at,
+        }
+    }
+}
