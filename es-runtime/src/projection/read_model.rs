@@ -275,8 +275,10 @@ impl<P: Projection> ReadModel<P> {
                 None => next.first().map(|position| (*position, None)),
             };
             let left = left.map(|(position, reason)| StillParked { position, reason });
-            let mut written = Written::default();
-            written.reactions = done.reactions.finish()?;
+            let mut written = Written {
+                reactions: done.reactions.finish()?,
+                ..Written::default()
+            };
             if done.changed {
                 let (key, row) = (key.clone(), done.row);
                 written.rows.push(RowChange { key, row });
