@@ -307,7 +307,7 @@ async fn a_page_token_is_of_its_query_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_unique_stops_the_second_one_with_both_names() -> Result<()> {
+async fn what_is_unique_sets_the_second_one_aside_with_both_names() -> Result<()> {
     for (store, _folder) in stores().await {
         let bank = bank(&store).start().await?;
         for id in ["alice", "bob"] {
@@ -315,24 +315,32 @@ async fn what_is_unique_stops_the_second_one_with_both_names() -> Result<()> {
         }
         note(&bank, "alice", iban("DK50")).await;
         bank.caught_up().await?;
-        note(&bank, "bob", iban("DK50")).await;
-        let error = bank.caught_up().await.unwrap_err();
-        assert_eq!(error.code(), "ES0123", "{error}");
-        let said = error.to_string();
+        let second = note(&bank, "bob", iban("DK50")).await;
+        let last = note(&bank, "carl", opened("carl", Currency::Eur)).await;
+        bank.caught_up().await?;
+        let parked = bank.parked::<Row>(None).await?;
+        let [parked] = &*parked else {
+            panic!("{parked:?} are set aside")
+        };
+        assert_eq!((&*parked.key, parked.position), ("bob", second));
         for part in [
             "the row `bob` of `accounts@1`",
             "`iban`",
             "the row `alice`",
             "[ES0180]",
         ] {
-            assert!(said.contains(part), "{said}");
+            assert!(parked.reason.contains(part), "{parked:?}");
         }
-        // Nothing of it is written, and nothing else is lost.
-        let rows = store
-            .query_rows(&Row::TABLE, &es_runtime::store::RowQuery::all())
-            .await?;
-        assert_eq!(keys(&rows), ["alice", "bob"]);
-        bank.shutdown().await.unwrap_err();
+        // Whoever had it has it, the others go on, and nobody is told a row that is not there yet.
+        let view = || bank.view::<Row>().after(last);
+        let dk50 = Some("DK50".to_owned());
+        let holder = view().unique(Row::BY_IBAN, &dk50).await?;
+        assert_eq!(holder.map(|(key, _)| key).as_deref(), Some("alice"));
+        assert_eq!(view().get("carl").await?.unwrap().owner, "carl");
+        assert!(view().get("bob").await.unwrap_err().is_parked());
+        let current = bank.view::<Row>().current();
+        assert!(current.get("bob").await.unwrap_err().is_parked());
+        bank.shutdown().await?;
     }
     Ok(())
 }
