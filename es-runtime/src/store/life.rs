@@ -209,6 +209,7 @@ pub(crate) fn change(
                 state.hold.take_if(|hold| Some(*hold) == held);
             }
             note(id.version, lineage, |state| {
+                state.comparing.take_if(|_| lease.is_zero());
                 if let Some(comparing) = &mut state.comparing {
                     comparing.until = later(at.now, *lease);
                 }
