@@ -70,7 +70,10 @@ async fn texts_have_the_order_of_their_bytes_in_every_locale() {
     let (from, to) = (Position::START, Position::new(1));
     let advance = Advance::new(&TABLE, from, to);
     let changes: Vec<_> = texts.iter().map(change).collect();
-    store.advance_rows(advance, &TABLE, changes.into()).await.unwrap();
+    store
+        .advance_rows(advance, &TABLE, changes.into())
+        .await
+        .unwrap();
 
     texts.sort_by_key(|text| text.as_bytes());
     let by_owner = RowQuery::range(OWNER, Bound::Unbounded, Bound::Unbounded);
