@@ -4,10 +4,11 @@ mod domain;
 mod mask;
 
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::{Account, AccountEvent, deposit, open, v1, v2};
-use es_runtime::projection::Projection;
+use es_runtime::prelude::*;
 use es_runtime::store::{Change, Comparison, EventStore, Phase, ProjectionId, RowQuery};
 use es_runtime::{Builder, Service, Store};
 use es_servers::Postgres;
@@ -109,7 +110,8 @@ fn comparison(position: u64, differing: u64) -> Change {
     };
     let text = format!(
         r#"{{"with": 1, "position": {position}, "keys": 2, "expected": 0, "differing": {differing},
-            "sample": {sample}, "by": "bank-7-00000000", "at": "2026-01-01T00:00:00Z"}}"#
+            "sample": {sample}, "by": "bank-7-00000000", "began": "2999-01-01T00:00:00Z",
+            "at": "2999-01-01T00:00:00Z"}}"#
     );
     let found: Comparison = serde_json::from_str(&text).unwrap();
     Change::Compared(Box::new(found))
@@ -132,9 +134,9 @@ async fn a_whole_life(cli: &Cli) {
         cli.does("list"),
         "the log is at position 4\n\
          \n\
-         PROJECTION  KIND  PHASE  SINCE  CURSOR  LAG  RUN BY  READ BY  COMPARED\n\
-         balances@1  read model  live  <n> s ago  4  0  <who>  -  -\n\
-         balances@2  read model  shadow  <n> s ago  4  0  <who>  -  -"
+         PROJECTION  KIND  PHASE  SINCE  CURSOR  LAG  RUN BY  READ BY  COMPARED  PARKED\n\
+         balances@1  read model  live  <n> s ago  4  0  <who>  -  -  -\n\
+         balances@2  read model  shadow  <n> s ago  4  0  <who>  -  -  -"
     );
     // Nobody has compared them.
     cli.refuses(
@@ -345,6 +347,111 @@ async fn a_version_is_built_anew() {
     store.close().await;
 }
 
+/// Whether the code was mended that fails with 13.
+static MENDED: AtomicBool = AtomicBool::new(false);
+
+#[derive(Clone, Debug, PartialEq, Projection)]
+#[projection(name = "sums", version = 1)]
+struct Sum {
+    sum: i64,
+}
+
+impl Fold<AccountEvent> for Sum {
+    fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
+        let sum = row.map_or(0, |row| row.sum);
+        Some(match event.data {
+            AccountEvent::Deposited { amount: 13 } if !MENDED.load(Ordering::SeqCst) => {
+                panic!("13 brings bad luck")
+            }
+            AccountEvent::Deposited { amount } => Self { sum: sum + amount },
+            _ => Self { sum },
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_keys_are_tried_again_or_given_up() {
+    let (cli, _folder) = sqlite();
+    let store = Store::connect(&cli.0).await.unwrap();
+    let service = bank(&store).project::<AccountEvent, Sum>().start();
+    let service = service.await.unwrap();
+    assert_eq!(cli.does("parked"), "no key is parked");
+    for name in ["alice", "bob", "carol"] {
+        service.execute::<Account>(name, open(name)).await.unwrap();
+        for amount in [1, 13, 2] {
+            service
+                .execute::<Account>(name, deposit(amount))
+                .await
+                .unwrap();
+            if name == "carol" {
+                break;
+            }
+        }
+    }
+    service.caught_up().await.unwrap();
+    assert_eq!(
+        cli.does("parked"),
+        "PROJECTION  KEY  SINCE  AT  WAITING  TRIED  WHY\n\
+         sums@1  alice  <n> s ago  3  2 events  once  it panicked: 13 brings bad luck\n\
+         sums@1  bob  <n> s ago  7  2 events  once  it panicked: 13 brings bad luck"
+    );
+    assert!(cli.does("list sums").ends_with("  2 keys"));
+    assert!(
+        cli.does("show sums@1")
+            .contains("\nparked  2 keys: `projections parked sums@1`\n")
+    );
+    let json = cli.does("parked sums@1 --json");
+    let begins = r#"{"projection":"sums@1","key":"alice","position":3,"since":"#;
+    assert!(
+        json.starts_with(begins) && json.lines().count() == 2,
+        "{json}"
+    );
+
+    // The code is as it was.
+    cli.refuses(
+        "retry sums@1 --key carol",
+        1,
+        "`carol` of `sums@1` is not parked",
+    );
+    let why =
+        "no key of sums@1 is up to date again\nstill parked:\n  alice: it panicked: 13 brings";
+    cli.refuses("retry sums@1 --key alice", 1, why);
+    assert!(cli.does("parked sums@1").contains("  2 times  "));
+
+    // Bob's is given up; what comes later is folded again.
+    cli.refuses("drop sums@1 --reason no", 2, "say --key");
+    cli.refuses("drop sums@1 --key bob --reason no", 2, "say --yes");
+    let dropped = "drop sums@1 --key bob --reason no --yes";
+    assert_eq!(
+        cli.does(dropped),
+        "2 events of `bob` are given up; sums@1 goes on with it from the next one"
+    );
+    cli.refuses(dropped, 1, "`bob` of `sums@1` is not parked");
+    let receipt = service.execute::<Account>("bob", deposit(5)).await.unwrap();
+    let bob = service
+        .view::<Sum>()
+        .after(receipt)
+        .get("bob")
+        .await
+        .unwrap();
+    assert_eq!(bob, Some(Sum { sum: 6 }));
+
+    // Alice's code is mended.
+    MENDED.store(true, Ordering::SeqCst);
+    assert_eq!(
+        cli.does("retry sums@1"),
+        "1 key of sums@1 is up to date again"
+    );
+    let alice = service.view::<Sum>().get("alice").await.unwrap();
+    assert_eq!(alice, Some(Sum { sum: 16 }));
+    cli.refuses("retry sums@1", 1, "no key of `sums@1` is parked");
+    let kept = "“`bob` goes on without 2 events from position 7: no”";
+    let life = cli.does("show sums@1");
+    assert!(life.contains(kept), "{life}");
+    service.shutdown().await.unwrap();
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_read_json() {
     let (cli, _folder) = sqlite();
@@ -465,6 +572,8 @@ fn what_is_not_understood_is_said() {
         ("list a b", "unexpected argument"),
         ("list --kind table", "say read-model or stream"),
         ("rollback balances", "say --reason"),
+        ("drop balances@1 --key a", "say --reason"),
+        ("list --key a", "invalid option '--key'"),
         ("diff balances@2 --recorded --wait 1s", "leave --wait out"),
     ] {
         cli.refuses(command, 2, why);

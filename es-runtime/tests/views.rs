@@ -307,7 +307,7 @@ async fn a_page_token_is_of_its_query_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_unique_sets_the_second_one_aside_with_both_names() -> Result<()> {
+async fn what_is_unique_parks_the_second_one_with_both_names() -> Result<()> {
     for (store, _folder) in stores().await {
         let bank = bank(&store).start().await?;
         for id in ["alice", "bob"] {

@@ -66,17 +66,24 @@ pub(crate) async fn during_rebuild(
 ) {
     let url = log(server, size.events, accounts).await;
     let store = Store::connect(&url).await.expect("the store");
-    let start = || async {
-        let bank = Service::builder("bench")
-            .store(store.clone())
-            .aggregate::<Account>()
+    let first = || {
+        let bank = Service::builder("bench").store(store.clone());
+        bank.aggregate::<Account>()
             .project::<AccountEvent, Balance>()
-            .project::<AccountEvent, NextBalance>();
-        bank.start().await.expect("the service")
     };
-    let bank = start().await;
-    bank.caught_up().await.expect("two versions");
-    bank.shutdown().await.expect("a clean end");
+    let start = || async {
+        let both = first().project::<AccountEvent, NextBalance>();
+        both.start().await.expect("the service")
+    };
+    // The first version is the live one, the second follows beside it.
+    for both in [false, true] {
+        let bank = match both {
+            false => first().start().await.expect("the service"),
+            true => start().await,
+        };
+        bank.caught_up().await.expect("all versions");
+        bank.shutdown().await.expect("a clean end");
+    }
     let mut admin = connect(&url).await;
     let (mut alone, mut beside, mut built) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..size.rounds {

@@ -31,8 +31,12 @@ pub(crate) use sample::sample;
 pub use stored::{StoredEvent, StoredEventRef, StoredEvents};
 #[cfg(feature = "runtime")]
 pub use time::SystemClock;
+#[cfg(feature = "ops")]
+pub(crate) use time::TIME_UNITS;
 #[doc(hidden)]
 pub use time::day;
+#[cfg(feature = "runtime")]
+pub(crate) use time::span;
 pub use time::{Clock, Timestamp};
 
 use serde::Serialize;

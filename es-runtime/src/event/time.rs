@@ -1,4 +1,6 @@
 use std::fmt;
+#[cfg(feature = "runtime")]
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,31 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Units of time in seconds, the longest first.
+#[cfg(feature = "runtime")]
+pub(crate) const TIME_UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+
+/// The two largest units of a time: `3 d 4 h`, `12 s`.
+#[cfg(feature = "runtime")]
+pub(crate) fn span(time: Duration) -> String {
+    let mut left = time.as_secs();
+    let mut parts = Vec::new();
+    for (unit, seconds) in TIME_UNITS {
+        let whole = left / seconds;
+        left %= seconds;
+        if whole > 0 {
+            parts.push(format!("{whole} {unit}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+    }
+    parts.truncate(2);
+    match parts.is_empty() {
+        true => "0 s".to_owned(),
+        false => parts.join(" "),
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::event::Timestamp;
-
-/// Units, the longest first.
-const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+pub(super) use crate::event::span;
+use crate::event::{TIME_UNITS, Timestamp};
 
 /// Reads `90d`, `36h`, `30m` or `5s`.
 ///
@@ -15,32 +13,12 @@ const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)
 #[cfg_attr(not(feature = "cli"), allow(unreachable_pub))]
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     const WRONG: &str = "say a number and d, h, m or s: 90d";
-    let units = UNITS.into_iter();
+    let units = TIME_UNITS.into_iter();
     let mut fits = units.filter_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
     let (number, seconds) = fits.next().ok_or(WRONG)?;
     let number: u64 = number.parse().map_err(|_| WRONG)?;
     let seconds = number.checked_mul(seconds).ok_or(WRONG)?;
     Ok(Duration::from_secs(seconds))
-}
-
-/// The two largest units of a time: `3 d 4 h`, `12 s`.
-pub(super) fn span(time: Duration) -> String {
-    let mut left = time.as_secs();
-    let mut parts = Vec::new();
-    for (unit, seconds) in UNITS {
-        let whole = left / seconds;
-        left %= seconds;
-        if whole > 0 {
-            parts.push(format!("{whole} {unit}"));
-        } else if !parts.is_empty() {
-            break;
-        }
-    }
-    parts.truncate(2);
-    match parts.is_empty() {
-        true => "0 s".to_owned(),
-        false => parts.join(" "),
-    }
 }
 
 /// The time from one moment to a later one; none where two clocks disagree.

@@ -292,7 +292,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
         self.ahead = ahead.filter(|(_, page)| !page.is_empty());
         self.show(Health::Working);
         if self.status.borrow().phase == Phase::Building {
-            self.tell_progress().await?;
+            self.tell_progress().await;
             // Nobody waits for it as somebody waits for a command.
             let rest = self.traffic.rest(began.elapsed());
             wait_or_stop(tokio::time::sleep(rest), &mut self.stop).await;
@@ -330,19 +330,19 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             changed
         });
         self.show(health);
-        self.tell_progress().await?;
+        self.tell_progress().await;
         Ok(next)
     }
 
     /// Tells how far the building has come, here or in another instance.
-    async fn tell_progress(&mut self) -> Result<()> {
+    async fn tell_progress(&mut self) {
         let is_building = self.status.borrow().phase == Phase::Building;
         let progress = match is_building {
-            true => {
-                let (at, head) = (self.began.elapsed(), self.store.head().await?);
-                self.traffic.note(at, head);
-                Some(self.estimator.note(at, self.runner.cursor(), head))
-            }
+            true => match self.store.head().await {
+                Ok(head) => Some(self.progress(head)),
+                // A page that cannot be read says so itself.
+                Err(_) => return,
+            },
             false => None,
         };
         self.status.send_if_modified(|status| {
@@ -350,7 +350,12 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             status.progress = progress;
             news
         });
-        Ok(())
+    }
+
+    fn progress(&mut self, head: Position) -> Progress {
+        let at = self.began.elapsed();
+        self.traffic.note(at, head);
+        self.estimator.note(at, self.runner.cursor(), head)
     }
 
     fn advance(&self, from: Position, to: Position) -> Advance {
@@ -393,5 +398,104 @@ async fn wait_or_stop(wait: impl Future<Output = ()>, stop: &mut Stop) {
     tokio::select! {
         () = wait => {}
         () = stop.asked() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::event::SLICES;
+    use crate::store::StreamVersion;
+    use crate::store::memory::MemoryStore;
+
+    /// Work that does nothing, and counts how often it is told what it must know.
+    #[derive(Clone)]
+    struct Idle {
+        stream: StreamVersion,
+        told: Arc<AtomicU32>,
+    }
+
+    impl Work<MemoryStore> for Idle {
+        fn id(&self) -> ProjectionId {
+            (&self.stream).into()
+        }
+
+        fn another(&self) -> Option<Self> {
+            None
+        }
+
+        async fn prepare(&mut self, store: &MemoryStore) -> Result<ProjectionState> {
+            store.prepare_stream(&self.stream).await
+        }
+
+        async fn complete(&mut self, _: &MemoryStore) -> Result<()> {
+            Ok(())
+        }
+
+        fn claimed(&mut self, _: &Range<u16>, _: &Claimed) {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+
+        async fn apply(
+            &mut self,
+            _: &MemoryStore,
+            _: Advance,
+            _: &StoredEvents,
+        ) -> Result<Advanced> {
+            Ok(Advanced::Fenced)
+        }
+    }
+
+    /// How often a worker is told in a minute in which nothing happens; `change` comes before it.
+    async fn told_in_a_minute(change: Option<Change>, elsewhere: bool) -> u32 {
+        let store = MemoryStore::new();
+        let stream = "s".to_owned();
+        let mut work = Idle {
+            stream: StreamVersion { stream, version: 1 },
+            told: Arc::default(),
+        };
+        let state = work.prepare(&store).await.unwrap();
+        let (id, told) = (work.id(), work.told.clone());
+        if let Some(change) = change {
+            store.change(&id, &change, "test").await.unwrap();
+        }
+        let part = |owner: &str| Part {
+            slices: 0..SLICES,
+            owner: owner.to_owned(),
+            lease: Duration::from_secs(5),
+        };
+        if elsewhere {
+            let claim = Claim {
+                projection: id,
+                slice: 0,
+                owner: "another".to_owned(),
+                lease: Duration::from_hours(1),
+            };
+            store.claim(&claim).await.unwrap();
+        }
+        let status = watch::Sender::new(Status::new(state.phase, state.cursor));
+        let asked = watch::Sender::new(false);
+        let stop = Stop::new(asked.subscribe());
+        let running = tokio::spawn(run(store, work, part("this"), status, stop));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        asked.send_replace(true);
+        running.await.unwrap().unwrap();
+        told.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_nothing_to_do_asks_twice_a_second() {
+        let reason = "for a while".to_owned();
+        let paused = Some(Change::Pause { reason });
+        for (change, elsewhere) in [(None, false), (None, true), (paused, false)] {
+            let told = told_in_a_minute(change.clone(), elsewhere).await;
+            assert!(
+                (110..=122).contains(&told),
+                "{change:?}, {elsewhere}: {told}"
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::projection::{
 };
 use super::{ParkedKey, Table};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Position, SLICES, Timestamp};
+use crate::event::{Position, SLICES, Timestamp, span};
 
 /// How far behind a version may be to count as one that follows, in events.
 const NEAR: u64 = 1000;
@@ -714,7 +714,8 @@ fn retirable(
     };
     if let Some(who) = seen(&state.run, "ran").or_else(|| seen(&state.read, "read")) {
         return refuse(format!(
-            "{who}, less than {quiet:?} ago: take it out of the code, deploy, and retire it then"
+            "{who}, less than {} ago: take it out of the code, deploy, and retire it then",
+            span(quiet)
         ));
     }
     Ok(())

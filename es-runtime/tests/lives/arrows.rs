@@ -136,7 +136,7 @@ async fn take(store: &Store, name: &str, step: &Step) -> Result<()> {
                 }];
                 let mut advance = Advance::new(&table, Position::START, Position::new(5));
                 advance.slice = slice.slices.start;
-                store.advance_rows(advance, &table, changes).await?;
+                store.advance_rows(advance, &table, changes.into()).await?;
             }
             Ok(())
         }
@@ -286,7 +286,7 @@ async fn dropped_on_the_way(place: Place) {
                 break;
             }
             // The wait for a lock or an answer is many polls: not each of them is another step.
-            polls += 1 + polls + random.usize(..=polls);
+            polls += 1 + 2 * polls + random.usize(..=polls);
         }
         println!(
             "{what}: {} times before it, {} times behind it",

@@ -299,7 +299,7 @@ fn outcome(changed: Result<Lineage, Error>) -> String {
     }
 }
 
-fn runtime(place: &Place) -> Runtime {
+pub(crate) fn runtime(place: &Place) -> Runtime {
     let runtime = match place {
         Place::Memory(_) => Builder::new_current_thread()
             .start_paused(true)
@@ -314,7 +314,7 @@ fn runtime(place: &Place) -> Runtime {
 }
 
 /// Drops all tasks of an instance where they stand.
-fn end(place: &Place, runtime: Runtime) {
+pub(crate) fn end(place: &Place, runtime: Runtime) {
     match place {
         Place::Memory(_) => drop(runtime),
         _ => runtime.shutdown_timeout(Duration::from_secs(10)),

@@ -26,8 +26,8 @@ usage: es COMMAND URL [options]
     --older-than TIME      that were accepted longer ago: 90d, 36h, 30m or 5s     [required]
 
   projections              looks after the versions of read models and integration streams: list,
-                           show, diff, promote, rollback, retire, rebuild, pause, resume;
-                           `es projections --help` shows their options
+                           show, diff, promote, rollback, retire, rebuild, pause, resume, parked, retry,
+                           drop; `es projections --help` shows their options
 
   schema compat            tells whether readers break when a schema changes; exits with 1 if they do
     --old FILE             the released schema, of an event or a stream; again for each older

@@ -34,11 +34,17 @@ usage: projections COMMAND [NAME@VERSION] [options]
   pause NAME@VERSION       lets it stand still
     --reason WHY                                                                [required]
   resume NAME@VERSION      lets it go on, also after an error
+  parked [NAME[@VERSION]]  shows the keys that are parked since an event of theirs failed
+  retry NAME@VERSION       has them tried again by the instances that run it, and waits for it
+    --key KEY              only this one
+    --wait TIME            how long to wait for it                                   [60s]
+  drop NAME@VERSION        gives up what waits for a key: it will never be in its row
+    --key KEY --reason WHY                                                      [required]
 
   --store URL    the log: sqlite://path/to/file.db or postgres://user@host/database
   --kind KIND    read-model or stream, where both have the name
-  --json         list, show, diff: as JSON, an object a line
-  --yes          retire, rebuild: does not ask
+  --json         list, show, diff, parked: as JSON, an object a line
+  --yes          retire, rebuild, drop: does not ask
   --by WHO       who does it, as the life keeps it                     [user@host:process]
 
 A TIME is 90d, 36h, 30m or 5s.
@@ -59,6 +65,9 @@ pub(super) enum Verb {
     Rebuild,
     Pause,
     Resume,
+    Parked,
+    Retry,
+    Drop,
 }
 
 impl Verb {
@@ -74,13 +83,19 @@ impl Verb {
             "rebuild" => Self::Rebuild,
             "pause" => Self::Pause,
             "resume" => Self::Resume,
+            "parked" => Self::Parked,
+            "retry" => Self::Retry,
+            "drop" => Self::Drop,
             other => return Err(format!("there is no command `projections {other}`")),
         })
     }
 
     /// Whether a reason belongs to it, and must be said.
     fn has_reason(self) -> bool {
-        matches!(self, Self::RollBack | Self::Rebuild | Self::Pause)
+        matches!(
+            self,
+            Self::RollBack | Self::Rebuild | Self::Pause | Self::Drop
+        )
     }
 
     fn can_force(self) -> bool {
@@ -88,15 +103,15 @@ impl Verb {
     }
 
     fn waits(self) -> bool {
-        matches!(self, Self::Diff | Self::Rebuild)
+        matches!(self, Self::Diff | Self::Rebuild | Self::Retry)
     }
 
     fn looks(self) -> bool {
-        matches!(self, Self::List | Self::Show | Self::Diff)
+        matches!(self, Self::List | Self::Show | Self::Diff | Self::Parked)
     }
 
     fn destroys(self) -> bool {
-        matches!(self, Self::Retire | Self::Rebuild)
+        matches!(self, Self::Retire | Self::Rebuild | Self::Drop)
     }
 }
 
@@ -112,6 +127,7 @@ pub(super) struct Asked {
     pub(super) fresh: Duration,
     pub(super) unseen: Duration,
     pub(super) reason: Option<String>,
+    pub(super) key: Option<String>,
     pub(super) force: bool,
     pub(super) yes: bool,
     pub(super) by: Option<String>,
@@ -130,6 +146,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, l
         fresh: Change::FRESH,
         unseen: Duration::from_hours(24),
         reason: None,
+        key: None,
         force: false,
         yes: false,
         by: None,
@@ -154,6 +171,9 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, l
             Long("reason") if verb.has_reason() || verb.can_force() => {
                 asked.reason = Some(args.value()?.parse_with(sentence)?);
             }
+            Long("key") if matches!(verb, Verb::Retry | Verb::Drop) => {
+                asked.key = Some(args.value()?.string()?);
+            }
             Long("recorded") if verb == Verb::Diff => asked.recorded = true,
             Long("wait") if verb.waits() => asked.wait = Some(time(&mut args)?),
             Long("compared-within") if verb == Verb::Promote => asked.fresh = time(&mut args)?,
@@ -169,9 +189,10 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, l
 /// What a command cannot do without, and what says nothing by itself.
 fn complete(asked: Asked) -> Result<Asked, lexopt::Error> {
     let verb = asked.verb;
-    let whole = matches!(verb, Verb::List | Verb::Show | Verb::RollBack | Verb::Help);
+    let all = matches!(verb, Verb::List | Verb::Parked | Verb::Help);
+    let whole = all || matches!(verb, Verb::Show | Verb::RollBack);
     match &asked.name {
-        None if !matches!(verb, Verb::List | Verb::Help) => {
+        None if !all => {
             return Err("say which: NAME@VERSION, as `projections list` shows it".into());
         }
         Some(Named { name, version, .. }) if version.is_none() && !whole => {
@@ -184,6 +205,9 @@ fn complete(asked: Asked) -> Result<Asked, lexopt::Error> {
     }
     if verb.can_force() && asked.force != asked.reason.is_some() {
         return Err("say --force and --reason together: the reason is kept".into());
+    }
+    if verb == Verb::Drop && asked.key.is_none() {
+        return Err("say --key: what waits for one key is given up at a time".into());
     }
     if asked.recorded && asked.wait.is_some() {
         return Err("--recorded waits for nothing: leave --wait out".into());

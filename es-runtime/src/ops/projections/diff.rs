@@ -15,10 +15,10 @@ use crate::store::{
     Change, Comparison, EventStore, ProjectionId, ProjectionKind, ProjectionState, Store,
 };
 
-/// How long somebody waits for a comparison unless something is said.
-const WAIT: Duration = Duration::from_mins(1);
-/// How often the store is asked whether it is there.
-const POLL: Duration = Duration::from_millis(100);
+/// How long somebody waits for an instance unless something is said.
+pub(super) const WAIT: Duration = Duration::from_mins(1);
+/// How often the store is asked whether it is done.
+pub(super) const POLL: Duration = Duration::from_millis(100);
 /// Who was not seen for so long does not run.
 const QUIET: Duration = Duration::from_mins(1);
 
@@ -99,6 +99,13 @@ fn why_not(state: &ProjectionState, now: &Now) -> String {
     }
     if let Some(nobody) = nobody_runs(state, now) {
         return nobody;
+    }
+    if let Some(why) = &state.not_compared {
+        return format!(
+            "an instance tried {}: {}",
+            ago(why.at, now.time),
+            why.reason
+        );
     }
     "an instance compares only where its builder says how (`Builder::compare`), and when both \
      versions keep up"

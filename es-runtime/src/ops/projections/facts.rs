@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     failures: Vec<Failure<'a>>,
     comparison: Option<&'a Comparison>,
     comparison_wanted: bool,
+    not_compared: Option<&'a Noted>,
+    parked: u64,
 }
 
 /// A part that stands still.
@@ -68,6 +70,8 @@ impl<'a> Facts<'a> {
             failures: state.slices.iter().filter_map(failure).collect(),
             comparison: state.comparison.as_ref(),
             comparison_wanted: state.comparison_wanted,
+            not_compared: state.not_compared.as_ref(),
+            parked: state.parked,
         }
     }
 }
@@ -221,6 +225,7 @@ pub(super) fn standstill(state: &ProjectionState) -> Option<&Noted> {
 /// The comparison in a word or two.
 pub(super) fn compared(state: &ProjectionState) -> String {
     match &state.comparison {
+        _ if state.comparing.is_some() => "under way".to_owned(),
         _ if state.comparison_wanted => "asked for".to_owned(),
         None => "-".to_owned(),
         Some(found) if found.differing > 0 => counted(found.differing, "differs", "differ"),

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::args::Asked;
 use super::facts::{Build, Facts, compared, kind, lag, owners, standstill};
 use super::{Now, Refusal, find};
-use crate::ops::words::{ago, columns, number};
+use crate::ops::words::{ago, columns, counted, number};
 use crate::store::{EventStore, Phase, ProjectionId, ProjectionState, Sighting, Store};
 
-const TITLES: [&str; 9] = [
+const TITLES: [&str; 10] = [
     "PROJECTION",
     "KIND",
     "PHASE",
@@ -18,6 +18,7 @@ const TITLES: [&str; 9] = [
     "RUN BY",
     "READ BY",
     "COMPARED",
+    "PARKED",
 ];
 
 pub(super) async fn list(store: &Store, asked: &Asked) -> Result<String, Refusal> {
@@ -92,6 +93,10 @@ fn line(id: &ProjectionId, state: &ProjectionState, now: &Now) -> Vec<String> {
         runs,
         seen(&state.read),
         compared(state),
+        match state.parked {
+            0 => "-".to_owned(),
+            keys => counted(keys, "key", "keys"),
+        },
     ]
 }
 
@@ -104,6 +109,15 @@ fn notes(id: &ProjectionId, state: &ProjectionState, now: &Now) -> String {
     if let Some(why) = standstill(state) {
         let since = ago(why.at, now.time);
         writeln!(text, "{id} stands still, since {since}: {}", why.reason).ok();
+    }
+    if let Some(why) = &state.not_compared {
+        let tried = ago(why.at, now.time);
+        writeln!(
+            text,
+            "{id} could not be compared, tried {tried}: {}",
+            why.reason
+        )
+        .ok();
     }
     text
 }

@@ -7,6 +7,7 @@ mod diff;
 mod facts;
 mod find;
 mod list;
+mod parked;
 mod rebuild;
 mod show;
 
@@ -169,6 +170,9 @@ async fn obey(store: &Store, asked: &Asked) -> Result<Answer, Refusal> {
         Verb::Retire => change::retire(store, asked).await.map(Answer::from),
         Verb::Pause => change::pause(store, asked).await.map(Answer::from),
         Verb::Resume => change::resume(store, asked).await.map(Answer::from),
+        Verb::Parked => parked::parked(store, asked).await.map(Answer::from),
+        Verb::Retry => parked::retry(store, asked).await.map(Answer::from),
+        Verb::Drop => parked::drop_key(store, asked).await.map(Answer::from),
         Verb::Rebuild => rebuild::rebuild(store, asked).await.map(Answer::from),
     }
 }

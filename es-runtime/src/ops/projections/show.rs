@@ -92,6 +92,13 @@ fn text(
             lines.push(pair("", &format!("stands still: {}", noted(why, now))));
         }
     }
+    if state.parked > 0 {
+        let keys = counted(state.parked, "key", "keys");
+        lines.push(pair(
+            "parked",
+            &format!("{keys}: `projections parked {id}`"),
+        ));
+    }
     for stretch in Reacts::of(id.version, handovers) {
         let after = number(stretch.after.get());
         let text = match stretch.until {
@@ -103,6 +110,9 @@ fn text(
     let mut text = columns(&lines, &[]);
     if let Some(found) = &state.comparison {
         write!(text, "\n{}", told(id, found, now)).ok();
+    }
+    if let Some(why) = &state.not_compared {
+        writeln!(text, "\nit could not be compared: {}", noted(why, now)).ok();
     } else if state.comparison_wanted {
         text.push_str("\na comparison was asked for, and is not there yet\n");
     }

@@ -60,6 +60,14 @@ pub mod v1 {
     }
 }
 
+/// What version 1 would say: so the two are compared before version 2 takes over.
+impl From<v2::Balance> for v1::Balance {
+    fn from(new: v2::Balance) -> Self {
+        let v2::Balance { owner, amount, .. } = new;
+        Self { owner, amount }
+    }
+}
+
 /// Version 2: of what, too, and how lively the account is.
 pub mod v2 {
     use super::*;

@@ -34,6 +34,9 @@ pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Ser
     if balances.has_v2() {
         bank = bank.project::<AccountEvent, v2::Balance>();
     }
+    if balances == Versions::Both {
+        bank = bank.compare::<v1::Balance, v2::Balance>();
+    }
     bank.start().await
 }
 
