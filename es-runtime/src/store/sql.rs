@@ -9,8 +9,8 @@ use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    Advance, ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowQuery, RowsAt, Select,
-    Table, Value,
+    Advance, ColumnKind, IndexDef, ProjectionId, ProjectionKind, Row, RowPlace, RowQuery, RowsAt,
+    Select, Table, Value,
 };
 use crate::event::Position;
 use crate::runtime::without;
@@ -208,6 +208,16 @@ impl Statement {
         let after = query.after.clone();
         match &query.select {
             Select::All => {}
+            // As a range of one value: PostgreSQL would forget the column in the order that it is
+            // asked for, and may go along the keys instead, for as long as it takes.
+            Select::Equal(index, values) if !index.unique && !values.contains(&Value::Null) => {
+                let only = Bound::Included(values.clone());
+                let after = after.map(|after| RowPlace {
+                    values: values.clone(),
+                    ..after
+                });
+                return self.range(table, index, &only, &only, after);
+            }
             Select::Equal(index, values) => {
                 for (column, value) in table.names(index).zip(values) {
                     self.condition();
@@ -234,7 +244,7 @@ impl Statement {
         index: &IndexDef,
         from: &Bound<Row>,
         to: &Bound<Row>,
-        after: Option<super::RowPlace>,
+        after: Option<RowPlace>,
     ) {
         // One of the two says where to begin: a database looks for one place.
         let after = after.filter(|after| match from {
