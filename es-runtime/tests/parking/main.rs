@@ -290,29 +290,3 @@ async fn what_fails_for_everybody_stops_it_visibly() -> Result<()> {
     assert_eq!((status.cursor.get(), status.parked), (1000, 1000));
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_begins_without_what_was_parked() -> Result<()> {
-    let store = Store::connect("memory:").await?;
-    let tag = tag();
-    fail(&tag("one"));
-    let bank = notes(&store).start().await?;
-    note(&bank, "alice", &tag("one")).await?;
-    bank.caught_up().await?;
-    assert_eq!(parked::<Pages>(&bank).await?.len(), 1);
-    heal(&tag("one"));
-    let id = ProjectionId::from(&Pages::TABLE);
-    // The live version is never rebuilt, and this one is.
-    assert!(trail(&bank, "alice").await?.is_none());
-    let refused = store
-        .change(
-            &id,
-            &es_runtime::store::Change::Rebuild {
-                reason: "it failed".to_owned(),
-            },
-            "somebody",
-        )
-        .await;
-    assert!(refused.unwrap_err().is_refused());
-    bank.shutdown().await
-}
