@@ -31,7 +31,7 @@ struct Old {
 /// It has bugs: it forgets whoever is called `lost`, keeps what is closed of `extra`, and counts
 /// deposits that end in 7 one short.
 #[derive(Clone, Debug, PartialEq, Projection)]
-#[projection(name = "balances", version = 2)]
+#[projection(name = "balances", version = 2, slices = 4)]
 struct New {
     owner: String,
     amount: i64,

@@ -216,7 +216,15 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 37] = [
+const REJECTED: [(Fault, &str); 39] = [
+    (
+        Fault::ParkedApart,
+        "keys are parked with the cursor that passes their events",
+    ),
+    (
+        Fault::ParkedUnfenced,
+        "what the mover believes of a parked key is compared",
+    ),
     (
         Fault::LateCommit,
         "a reader that has seen a position has seen every one below",

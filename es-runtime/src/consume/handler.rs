@@ -1,10 +1,8 @@
 use std::future::Future;
 
 use crate::integration::Received;
+pub use crate::store::HandlerError;
 use crate::store::Tx;
-
-/// Any error of a handler; `?` makes one of whatever failed.
-pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a consumer does with each event.
 ///

@@ -96,6 +96,28 @@ pub(crate) enum Kind {
         what: &'static str,
         why: String,
     },
+    Parked {
+        projection: String,
+        key: String,
+        position: Position,
+        reason: String,
+    },
+    Unapplied {
+        projection: String,
+        key: String,
+        position: Position,
+        attempt: u32,
+        reason: String,
+    },
+    Uncreated {
+        projection: String,
+    },
+    TooManyParked {
+        projection: String,
+        most: u64,
+        key: String,
+        reason: String,
+    },
     Incomparable {
         old: String,
         new: String,
@@ -301,6 +323,10 @@ impl Kind {
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",
+            Self::Parked { .. } => "ES0184",
+            Self::TooManyParked { .. } => "ES0185",
+            Self::Unapplied { .. } => "ES0186",
+            Self::Uncreated { .. } => "ES0187",
         }
     }
 }
@@ -493,6 +519,38 @@ impl fmt::Display for Kind {
             Self::Overloaded { queue } => write!(
                 f,
                 "{queue} appends wait already, and no more are taken: try again later with the same command id, send less at once, or make the queue longer"
+            ),
+            Self::Parked {
+                projection,
+                key,
+                position,
+                reason,
+            } => write!(
+                f,
+                "the key `{key}` of `{projection}` is parked at position {position}, before what was asked for ({reason}): mend what failed and try it again, or give up what waits"
+            ),
+            Self::Unapplied {
+                projection,
+                key,
+                position,
+                attempt,
+                reason,
+            } => write!(
+                f,
+                "`{projection}` failed to apply the event at position {position}, attempt {attempt}: {reason}; it is tried again, and then the key `{key}` is parked"
+            ),
+            Self::Uncreated { projection } => write!(
+                f,
+                "the tables of `{projection}` were not made: nothing was kept; mend `create` and start again"
+            ),
+            Self::TooManyParked {
+                projection,
+                most,
+                key,
+                reason,
+            } => write!(
+                f,
+                "more than {most} keys of `{projection}` would be parked, so it is not about single keys: mend what failed and deploy it; nothing was skipped; `{key}` failed: {reason}"
             ),
             Self::OtherLog {
                 host,

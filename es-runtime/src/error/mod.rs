@@ -112,6 +112,7 @@ impl Error {
                 | Kind::Feed { .. }
                 | Kind::Overloaded { .. }
                 | Kind::NoPrimary { .. }
+                | Kind::Unapplied { .. }
                 | Kind::OtherInstances
                 | Kind::Locked { .. }
         )
@@ -170,6 +171,12 @@ impl Error {
     /// reason, and nothing was changed.
     pub fn is_refused(&self) -> bool {
         matches!(self.kind(), Kind::LifeRefused { .. })
+    }
+
+    /// A key of a read model is set aside, since an event failed, and what was asked for lies behind
+    /// it.
+    pub fn is_parked(&self) -> bool {
+        matches!(self.kind(), Kind::Parked { .. })
     }
 
     /// What was waited for did not come in time.

@@ -31,6 +31,8 @@ pub struct Status {
     pub cursor: Position,
     /// Whether it works.
     pub health: Health,
+    /// How many keys are set aside, since an event failed: their rows stand still.
+    pub parked: u64,
     /// How its building goes; nothing once it is built.
     pub progress: Option<Progress>,
 }
@@ -98,6 +100,7 @@ impl Status {
             phase,
             cursor,
             health: Health::Working,
+            parked: 0,
             progress: None,
         }
     }
@@ -119,6 +122,22 @@ pub(crate) trait Work<S: EventStore>: Sized + Send + 'static {
     /// The store told all that must be known before the next page: what was kept in memory counts
     /// no more.
     fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed);
+
+    /// How many keys are parked.
+    fn parked(&self) -> u64 {
+        0
+    }
+
+    /// Tries a key again that is parked and to be tried, at a cursor that stays where it is;
+    /// nothing if there is none.
+    fn retry(
+        &mut self,
+        store: &S,
+        advance: Advance,
+    ) -> impl Future<Output = Result<Option<Advanced>>> + Send {
+        let _ = (store, advance);
+        std::future::ready(Ok(None))
+    }
 
     /// Writes what the page makes and moves the cursor, in one transaction.
     fn apply(
@@ -222,6 +241,12 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
         match step {
             Step::Claim => self.claim().await,
             Step::Read { after, limit } => {
+                let advance = self.advance(after, after);
+                if let Some(retried) = self.work.retry(store, advance).await? {
+                    let next = self.runner.applied(after, retried);
+                    self.show(Health::Working);
+                    return Ok(next);
+                }
                 self.page = match self.ahead.take() {
                     Some((asked, page)) if asked == (after, limit) => page,
                     _ => read(store, (after, limit)).await?,
@@ -348,10 +373,11 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
     }
 
     fn show(&self, health: Health) {
-        let cursor = self.runner.cursor();
+        let (cursor, parked) = (self.runner.cursor(), self.work.parked());
         self.status.send_if_modified(|status| {
-            let news = status.cursor != cursor || status.health != health;
-            (status.cursor, status.health) = (cursor, health);
+            let before = (status.cursor, status.parked);
+            let news = before != (cursor, parked) || status.health != health;
+            (status.cursor, status.parked, status.health) = (cursor, parked, health);
             news
         });
     }

@@ -3,7 +3,7 @@
 use super::Projection;
 #[cfg(feature = "runtime")]
 use super::reacting::Reactions;
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Position, Recorded};
 
 /// What an event does to the rows of a read model.
 ///
@@ -52,9 +52,10 @@ pub trait Fold<E: Event>: Projection {
 }
 
 /// An event of any family on its way into the rows of `P`.
-pub(crate) trait Folding<P>: Send {
+pub(crate) trait Folding<P>: Send + Sync {
     fn keys(&self) -> Vec<String>;
     fn fold(&self, row: Option<P>) -> Option<P>;
+    fn position(&self) -> Position;
 
     /// Whether its reactions are to be enqueued.
     #[cfg(feature = "runtime")]
@@ -76,5 +77,9 @@ impl<P: Fold<E>, E: Event> Folding<P> for Recorded<E> {
 
     fn fold(&self, row: Option<P>) -> Option<P> {
         P::fold(row, self)
+    }
+
+    fn position(&self) -> Position {
+        self.position
     }
 }

@@ -3,7 +3,8 @@
 //! Whoever writes rows moves the cursor in the same transaction, from where it stands, or raises the
 //! version's epoch. So the rows are what the table holds as long as it was this instance that moved
 //! the cursor last, and the epoch is the same; else, and when nobody knows what became of a page,
-//! they are dropped.
+//! they are dropped. A parked key, whose row is written without a move when it is tried again, is
+//! none of them: it was parked in a move after which nothing was kept.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -13,6 +13,8 @@ mod index;
 #[cfg(feature = "runtime")]
 mod kept;
 #[cfg(feature = "runtime")]
+mod parking;
+#[cfg(feature = "runtime")]
 mod progress;
 mod react;
 #[cfg(feature = "runtime")]
@@ -21,6 +23,8 @@ mod reacting;
 mod read_model;
 #[cfg(feature = "runtime")]
 mod runner;
+#[cfg(feature = "runtime")]
+mod sql;
 #[cfg(feature = "runtime")]
 mod tail;
 
@@ -42,6 +46,10 @@ pub use progress::Progress;
 pub use react::{Changed, React};
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
+#[cfg(feature = "runtime")]
+pub(crate) use sql::Handwritten;
+#[cfg(feature = "runtime")]
+pub use sql::{Apply, SqlProjection};
 
 use crate::store::{ColumnDef, IndexDef, Row, Table};
 

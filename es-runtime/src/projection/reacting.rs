@@ -26,6 +26,10 @@ impl<P: React<E>, E: Event> Folding<P> for Reacting<E> {
         P::fold(row, &self.0)
     }
 
+    fn position(&self) -> Position {
+        self.0.position
+    }
+
     fn reacts(&self) -> bool {
         true
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -10,12 +11,14 @@ use tokio::task::yield_now;
 use super::driver::Work;
 use super::fold::Folding;
 use super::kept::Kept;
+use super::parking::{Parking, Refusals, carefully, park, read_at};
 use super::reacting::{Reacting, Reactions, Turn, declare};
 use super::{Fold, Projection, React};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
+use crate::event::{Event, Position, Recorded, SLICES, StoredEventRef, StoredEvents, slice_of};
 use crate::store::{
-    Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, Written,
+    Advance, Advanced, Claimed, EventStore, ParkedChange, ProjectionId, ProjectionState, RowChange,
+    StillParked, Written,
 };
 
 /// Bytes of rows that are kept in memory for a read model, shared by its parts.
@@ -35,9 +38,10 @@ pub(crate) struct ReadModel<P> {
     turn: Turn,
     /// Rung when there are new reactions.
     bell: Arc<Notify>,
+    parking: Parking,
 }
 
-// Also where `P` is not: nothing of it is held.
+/// Without what it keeps in memory.
 impl<P: Projection> Clone for ReadModel<P> {
     fn clone(&self) -> Self {
         let source = |source: &Source<P>| Source { ..*source };
@@ -49,6 +53,7 @@ impl<P: Projection> Clone for ReadModel<P> {
             reacting: self.reacting.clone(),
             turn: Turn::default(),
             bell: self.bell.clone(),
+            parking: Parking::default(),
         }
     }
 }
@@ -57,6 +62,9 @@ impl<P: Projection> Clone for ReadModel<P> {
 type Decode<P> = fn(StoredEventRef<'_>, &mut Decoded<P>) -> Result<()>;
 /// Events, each with the keys that it touches.
 pub(super) type Decoded<P> = Vec<(Vec<String>, Box<dyn Folding<P>>)>;
+
+/// The events of each key, in order.
+type Events<P> = BTreeMap<String, Vec<Arc<dyn Folding<P>>>>;
 
 /// A family of events: those of one aggregate's streams.
 struct Source<P> {
@@ -73,6 +81,7 @@ impl<P: Projection> ReadModel<P> {
             reacting: BTreeMap::new(),
             turn: Turn::default(),
             bell: Arc::default(),
+            parking: Parking::default(),
         }
     }
 
@@ -135,11 +144,7 @@ impl<P: Projection> ReadModel<P> {
     fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(AT_ONCE);
         for event in stored {
-            let reacting = self.reacting.get(event.aggregate());
-            match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
-                Some(decode) => decode(event, &mut events)?,
-                None => self.decode_one(event, &mut events)?,
-            }
+            self.decode_in_turn(event, &mut events)?;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -147,6 +152,172 @@ impl<P: Projection> ReadModel<P> {
             }
         }
         Ok(events)
+    }
+
+    /// What the page makes; nothing if a key fails.
+    async fn fold<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        page: &StoredEvents,
+    ) -> Result<Option<Written>> {
+        let mut written = Written::default();
+        let mut reactions = Reactions::default();
+        self.kept.begin(advance);
+        let mut stored = page.iter();
+        while stored.len() > 0 {
+            let mut events = self.decode(stored.by_ref().take(AT_ONCE))?;
+            written.parked.extend(self.parking.hold_back(&mut events));
+            let keys = events.iter().flat_map(|(keys, _)| keys);
+            let missing = self.kept.missing(keys.map(String::as_str));
+            if !missing.is_empty() {
+                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
+                if self.kept.add(missing, rows).is_err() {
+                    return Ok(None);
+                }
+            }
+            for (keys, event) in events {
+                for key in keys {
+                    let own = event.reacts().then(|| key.clone());
+                    let fold = || {
+                        self.kept.change(key, |row| match &own {
+                            Some(key) => event.react(key, row, &mut reactions),
+                            None => event.fold(row),
+                        });
+                    };
+                    // After a panic, nothing that is kept is believed.
+                    if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+                        return Ok(None);
+                    }
+                }
+            }
+            if stored.len() > 0 {
+                yield_now().await;
+            }
+        }
+        let (Ok(rows), Ok(reactions)) = (self.kept.changes(), reactions.finish()) else {
+            return Ok(None);
+        };
+        (written.rows, written.reactions) = (rows, reactions);
+        Ok(Some(written))
+    }
+
+    /// Does again, event by event, what failed as a page: keys that fail are parked.
+    async fn apply_carefully<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        page: &StoredEvents,
+    ) -> Result<Advanced> {
+        let mut events = self.decode(page.iter())?;
+        let waiting = self.parking.hold_back(&mut events);
+        let events = by_key(events);
+        let rows = store.read_rows(&P::TABLE, events.keys().cloned().collect());
+        let rows: BTreeMap<_, _> = rows.await?.into_iter().collect();
+        let mut refused = Refusals::default();
+        loop {
+            let mut written = Written::default();
+            written.parked.clone_from(&waiting);
+            for (key, events) in &events {
+                let row = rows.get(key).cloned();
+                let mut done = carefully::<P>(key, row, events, refused.of(key));
+                written.reactions.append(&mut done.reactions);
+                if done.changed {
+                    let (key, row) = (key.clone(), done.row);
+                    written.rows.push(RowChange { key, row });
+                }
+                if let Some((position, reason)) = done.failed {
+                    written.parked.push(park(key, events, position, reason));
+                    self.parking.check(&advance.projection, &written.parked)?;
+                }
+            }
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Folds the events that wait for a key, as many as one step may take.
+    async fn retry_key<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        key: String,
+        from: Position,
+    ) -> Result<Advanced> {
+        let id = &advance.projection;
+        let mut waiting = store.parked_events(id, &key, AT_ONCE + 1).await?;
+        if waiting.first() != Some(&from) {
+            // Another instance was faster.
+            return Ok(Advanced::Fenced);
+        }
+        let next = waiting.split_off(waiting.len().min(AT_ONCE));
+        let mut events = Vec::with_capacity(waiting.len());
+        let broken = read_at(store, &waiting, |event| {
+            self.decode_in_turn(event, &mut events)
+        })
+        .await?;
+        let mut events = by_key(events);
+        let events = events.remove(&key).unwrap_or_default();
+        let row = store.read_rows(&P::TABLE, vec![key.clone()]).await?;
+        let row = row.into_iter().next().map(|(_, row)| row);
+        let mut refused = Refusals::default();
+        loop {
+            let done = carefully::<P>(&key, row.clone(), &events, refused.of(&key));
+            let failed = done.failed.or_else(|| broken.clone());
+            let left = match failed {
+                Some((position, reason)) => Some((position, Some(reason))),
+                None => next.first().map(|position| (*position, None)),
+            };
+            let left = left.map(|(position, reason)| StillParked { position, reason });
+            let mut written = Written::default();
+            if done.changed {
+                let (key, row) = (key.clone(), done.row);
+                written.rows.push(RowChange { key, row });
+            }
+            written.reactions = done.reactions;
+            let key = key.clone();
+            written
+                .parked
+                .push(ParkedChange::Retried { key, from, left });
+            let done = self.write(store, advance, written.clone()).await;
+            match done {
+                Err(error) if refused.add::<P>(&written, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes what was made, moves the cursor, and remembers what is parked then.
+    async fn write<S: EventStore>(
+        &mut self,
+        store: &S,
+        advance: &Advance,
+        written: Written,
+    ) -> Result<Advanced> {
+        self.turn.check(&advance.projection, &self.reacts())?;
+        let reacts = !written.reactions.is_empty();
+        let parked = written.parked.clone();
+        let advanced = store.advance_rows(advance.clone(), &P::TABLE, written);
+        let advanced = advanced.await?;
+        if advanced == Advanced::Moved {
+            self.parking.committed(&advance.projection, &parked);
+            if reacts {
+                self.bell.notify_one();
+            }
+        }
+        Ok(advanced)
+    }
+
+    /// As [`decode_one`](Self::decode_one), with its reactions where they are this part's.
+    fn decode_in_turn(&self, event: StoredEventRef<'_>, events: &mut Decoded<P>) -> Result<()> {
+        let reacting = self.reacting.get(event.aggregate());
+        match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
+            Some(decode) => decode(event, events),
+            None => self.decode_one(event, events),
+        }
     }
 
     /// Adds what an event is today, if it concerns this read model.
@@ -160,6 +331,18 @@ impl<P: Projection> ReadModel<P> {
             None => Ok(()),
         }
     }
+}
+
+/// The events of each key, in order.
+fn by_key<P>(events: Decoded<P>) -> Events<P> {
+    let mut sorted = Events::<P>::new();
+    for (keys, event) in events {
+        let event: Arc<dyn Folding<P>> = event.into();
+        for key in keys {
+            sorted.entry(key).or_default().push(event.clone());
+        }
+    }
+    sorted
 }
 
 impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
@@ -197,6 +380,11 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
             self.slices = slices.clone();
             self.kept = Kept::new(KEPT / usize::from(SLICES) * slices.len());
         }
+        self.parking.claimed(slices, claimed);
+    }
+
+    fn parked(&self) -> u64 {
+        self.parking.count()
     }
 
     async fn apply(
@@ -205,45 +393,25 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        self.turn.check(&advance.projection, &self.reacts())?;
-        let mut reactions = Reactions::default();
-        self.kept.begin(&advance);
-        let mut stored = page.iter();
-        while stored.len() > 0 {
-            let events = self.decode(stored.by_ref().take(AT_ONCE))?;
-            let keys = events.iter().flat_map(|(keys, _)| keys);
-            let missing = self.kept.missing(keys.map(String::as_str));
-            if !missing.is_empty() {
-                let rows = store.read_rows(&P::TABLE, missing.clone()).await?;
-                self.kept.add(missing, rows)?;
-            }
-            for (keys, event) in events {
-                for key in keys {
-                    if event.reacts() {
-                        let own = key.clone();
-                        let react = |row| event.react(&own, row, &mut reactions);
-                        self.kept.change(key, react);
-                    } else {
-                        self.kept.change(key, |row| event.fold(row));
+        if let Some(written) = self.fold(store, &advance, page).await? {
+            let advanced = self.write(store, &advance, written).await;
+            match advanced {
+                Err(error) if error.is_not_unique() => {}
+                advanced => {
+                    if let Ok(Advanced::Moved) = advanced {
+                        self.kept.moved(&advance);
                     }
+                    return advanced;
                 }
             }
-            if stored.len() > 0 {
-                yield_now().await;
-            }
         }
-        let mut written = Written::from(self.kept.changes()?);
-        written.reactions = reactions.finish()?;
-        let reacts = !written.reactions.is_empty();
-        let advanced = store
-            .advance_rows(advance.clone(), &P::TABLE, written)
-            .await?;
-        if advanced == Advanced::Moved {
-            self.kept.moved(&advance);
-            if reacts {
-                self.bell.notify_one();
-            }
+        self.apply_carefully(store, &advance, page).await
+    }
+
+    async fn retry(&mut self, store: &S, advance: Advance) -> Result<Option<Advanced>> {
+        match self.parking.wanted() {
+            Some((key, from)) => self.retry_key(store, &advance, key, from).await.map(Some),
+            None => Ok(None),
         }
-        Ok(advanced)
     }
 }

@@ -198,6 +198,7 @@ mod tests {
             owned,
             cursor: Position::new(cursor),
             lineage,
+            parked: Vec::new(),
         }
     }
 

@@ -1,13 +1,13 @@
 //! What a row is behind, folded on top of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Projection;
 use super::kept::misfit;
 use super::read_model::{Decoded, ReadModel};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
-use crate::store::{EventStore, LogPage, LogQuery};
+use crate::store::{EventStore, LogPage, LogQuery, ProjectionId};
 
 /// Events that are folded for one read, at most.
 const MOST: usize = 10_000;
@@ -25,6 +25,7 @@ impl<P: Projection> ReadModel<P> {
         store: &S,
         keys: Vec<String>,
     ) -> Result<BTreeMap<String, P>> {
+        none_parked::<P, S>(store, &keys).await?;
         let head = store.head().await?;
         let found = store.read_rows_at(&P::TABLE, keys.clone()).await?;
         // Where each of them stands: what is behind that is not in it yet.
@@ -56,6 +57,7 @@ impl<P: Projection> ReadModel<P> {
             self.fold_onto(&mut rows, &page)?;
             at = page.seen;
         }
+        none_parked::<P, S>(store, rows.keys()).await?;
         let there = |(key, (_, row)): (String, (Position, Option<P>))| Some((key, row?));
         Ok(rows.into_iter().filter_map(there).collect())
     }
@@ -83,5 +85,22 @@ impl<P: Projection> ReadModel<P> {
             }
         }
         Ok(())
+    }
+}
+
+/// Fails if one of the keys is set aside: nothing can be folded on top of its row.
+async fn none_parked<'k, P: Projection, S: EventStore>(
+    store: &S,
+    keys: impl IntoIterator<Item = &'k String>,
+) -> Result<()> {
+    let id = ProjectionId::from(&P::TABLE);
+    let mut parked = store.parked(&id, None, usize::MAX).await?;
+    parked.retain({
+        let keys: BTreeSet<_> = keys.into_iter().collect();
+        move |parked| keys.contains(&parked.key)
+    });
+    match parked.into_iter().next() {
+        Some(parked) => Err(parked.error(&id)),
+        None => Ok(()),
     }
 }

@@ -27,7 +27,9 @@ use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
     StreamVersion, version_of,
 };
-use crate::projection::{Compared, Comparer, Fold, Projection, React, ReadModel};
+use crate::projection::{
+    Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
+};
 use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
@@ -92,6 +94,21 @@ impl<P: Projection> Startable for ReadModel<P> {
 
     fn reading(&self) -> (TypeId, Boxed) {
         (TypeId::of::<P>(), Box::new(self.clone()))
+    }
+
+    fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a> {
+        Box::pin(workers.start(store, *self))
+    }
+}
+
+impl<P: SqlProjection> Startable for Handwritten<P> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    /// Its tables are read with SQL.
+    fn reading(&self) -> (TypeId, Boxed) {
+        (TypeId::of::<P>(), Box::new(()))
     }
 
     fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a> {
@@ -264,6 +281,19 @@ impl Builder {
         if !same.is_some_and(|read_model| read_model.react::<E>(&bell)) {
             let what = format!("the reactions of `{}` to events of `{}`", P::TABLE, E::NAME);
             self.duplicate(what);
+        }
+        self
+    }
+
+    /// Applies the events `E` to the tables of a hand-written projection. One over several families
+    /// of events is declared once for each, and the first value of `P` is the one that works.
+    pub fn project_sql<E: Event, P: Apply<E>>(mut self, projection: P) -> Self {
+        self.knows.add::<E>();
+        let known = self.read_models.entry(P::id());
+        let known = known.or_insert_with(|| Box::new(Handwritten::new(projection)));
+        let same = known.as_any().downcast_mut::<Handwritten<P>>();
+        if !same.is_some_and(Handwritten::add::<E>) {
+            self.duplicate(format!("the projection `{}`", P::id()));
         }
         self
     }

@@ -4,7 +4,6 @@
 //! of the database shows it; then they go on, and that moment is read. Nothing waits for the
 //! reading, and the log and the commands wait for nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,10 +65,10 @@ struct Tried {
 impl Comparisons {
     /// Compares what there is to compare, until it is told to stop.
     pub(super) async fn run(mut self) {
-        let mut tried: HashMap<usize, Tried> = HashMap::new();
+        let mut tried: Vec<_> = self.comparers.iter().map(|_| Tried::default()).collect();
         while !self.stop.is_asked() {
-            for (n, comparer) in self.comparers.iter().enumerate() {
-                self.look(comparer, tried.entry(n).or_default()).await;
+            for (comparer, tried) in self.comparers.iter().zip(&mut tried) {
+                self.look(comparer, tried).await;
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
@@ -99,22 +98,22 @@ impl Comparisons {
 
     /// Which of the two versions is live; nothing if neither is, or one is not there.
     async fn pair(&self, comparer: &Comparer) -> Result<Option<Pair>> {
-        let ids = [comparer.old.version, comparer.new.version].map(|v| comparer.id(v));
-        let mut states = Vec::new();
-        for id in &ids {
-            states.push(self.store.projection(id).await?);
-        }
-        let is_live = |state: &Option<ProjectionState>| {
-            state.as_ref().is_some_and(|s| s.phase == Phase::Live)
+        let mut lineage = self
+            .store
+            .lineage(&comparer.id(comparer.new.version))
+            .await?;
+        let (old, new) = (comparer.old.version, comparer.new.version);
+        let (version, live) = match lineage.live() {
+            Some(live) if live == old => (new, old),
+            Some(live) if live == new => (old, new),
+            _ => return Ok(None),
         };
-        let Some(live) = states.iter().position(is_live) else {
-            return Ok(None);
-        };
-        let [old, new] = ids;
-        let (id, live) = if live == 0 { (new, old) } else { (old, new) };
-        let state = states.into_iter().flatten();
-        let mut state = state.filter(|state| state.phase != Phase::Live);
-        Ok(state.next().map(|state| Pair { id, live, state }))
+        let state = lineage.versions.remove(&version);
+        Ok(state.map(|state| Pair {
+            id: comparer.id(version),
+            live: comparer.id(live),
+            state,
+        }))
     }
 
     /// Compares this version now, and records what it found. Waits for a comparison under way.

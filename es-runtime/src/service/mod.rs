@@ -46,7 +46,7 @@ use crate::aggregate::{Aggregate, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{Change, Comparison, EventStore, Outdated, ProjectionId, Store};
+use crate::store::{Change, Comparison, EventStore, Outdated, ParkedKey, ProjectionId, Store};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -264,6 +264,46 @@ impl Service {
     pub async fn roll_back<P: Projection>(&self, reason: impl Into<String>) -> Result<()> {
         let reason = reason.into();
         self.change(&(&P::TABLE).into(), &Change::RollBack { reason })
+            .await
+    }
+
+    /// The keys of this version that are set aside, since an event failed: their rows stand still,
+    /// and later events wait behind it. At most a thousand, after the key `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn parked<P: Projection>(&self, after: Option<&str>) -> Result<Vec<ParkedKey>> {
+        const PAGE: usize = 1000;
+        self.inner
+            .store
+            .parked(&(&P::TABLE).into(), after, PAGE)
+            .await
+    }
+
+    /// Asks the workers of this version, in whatever instance they run, to try a parked key again,
+    /// or all of them: what waits is folded in order. A service does so by itself when it starts.
+    ///
+    /// # Errors
+    /// [`is_refused`](crate::Error::is_refused) when the key is not parked.
+    pub async fn retry_parked<P: Projection>(&self, key: Option<&str>) -> Result<()> {
+        let key = key.map(str::to_owned);
+        self.change(&(&P::TABLE).into(), &Change::RetryParked { key })
+            .await
+    }
+
+    /// Gives up what waits for a parked key: its row stays as it is, and later events go on from
+    /// there, so that it is not what a rebuild would make of it. The reason is kept, with the events
+    /// that were left out.
+    ///
+    /// # Errors
+    /// [`is_refused`](crate::Error::is_refused) when the key is not parked.
+    pub async fn drop_parked<P: Projection>(
+        &self,
+        key: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Result<()> {
+        let (key, reason) = (key.into(), reason.into());
+        self.change(&(&P::TABLE).into(), &Change::DropParked { key, reason })
             .await
     }
 

@@ -128,6 +128,12 @@ impl Workers {
         parts.is_some_and(|parts| parts.iter().all(|part| part.borrow().reflects(position)))
     }
 
+    /// Whether none of its keys is known to be parked.
+    pub(super) fn none_parked(&self, id: &ProjectionId) -> bool {
+        let parts = self.projections.get(id).into_iter().flatten();
+        parts.map(|part| part.borrow().parked).sum::<u64>() == 0
+    }
+
     /// Returns when the projection may have moved on from `state`, or has stopped.
     pub(super) async fn moved(&self, id: &ProjectionId, state: &ProjectionState) {
         let slowest = self.projections.get(id).into_iter().flatten();
@@ -223,6 +229,7 @@ fn whole(parts: &Parts) -> Option<Status> {
             false => (other, one),
         };
         Status {
+            parked: slowest.parked + faster.parked,
             health: slowest.health.worse(faster.health),
             ..slowest
         }

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{Index, Indexed, Ordered, OutOfRange, Projection, Unique};
 use crate::store::life::refused;
-use crate::store::{EventStore, Phase, ProjectionId, Row, Select, Store, Value};
+use crate::store::{EventStore, ParkedKey, Phase, ProjectionId, Row, Select, Store, Value};
 
 /// One version of a read model, to read.
 ///
@@ -54,7 +54,8 @@ impl<'s, P: Projection> View<'s, P> {
     /// # Errors
     /// [`is_building`](Error::is_building) while the version is not complete;
     /// [`is_deadline`](Error::is_deadline) when it did not come far enough in time;
-    /// [`is_stopped`](Error::is_stopped) when it will not.
+    /// [`is_stopped`](Error::is_stopped) when it will not; [`is_parked`](Error::is_parked) when the
+    /// key is set aside at an event that [`after`](Self::after) asks for.
     pub async fn get(self, key: impl Into<String>) -> Result<Option<P>> {
         let key = key.into();
         let mut rows = self.get_many([&*key]).await?;
@@ -71,6 +72,7 @@ impl<'s, P: Projection> View<'s, P> {
     ) -> Result<BTreeMap<String, P>> {
         let keys: Vec<_> = keys.into_iter().map(Into::into).collect();
         self.ready().await?;
+        self.none_parked(&keys).await?;
         let rows = self.store().read_rows(&P::TABLE, keys).await?;
         rows.into_iter().map(typed).collect()
     }
@@ -177,6 +179,24 @@ impl<'s, P: Projection> View<'s, P> {
 
     pub(super) fn store(&self) -> &'s Store {
         &self.service.inner.store
+    }
+
+    /// Fails if an event that was asked for waits for one of the keys: its row does not reflect it.
+    async fn none_parked(&self, keys: &[String]) -> Result<()> {
+        let id = ProjectionId::from(&P::TABLE);
+        let workers = &self.service.inner.workers;
+        // What is known here must be as far as what was asked for.
+        let none = workers.reflects(&id, self.after) && workers.none_parked(&id);
+        if self.after == Position::START || none {
+            return Ok(());
+        }
+        let parked = self.store().parked(&id, None, usize::MAX).await?;
+        let asked =
+            |parked: &ParkedKey| parked.position <= self.after && keys.contains(&parked.key);
+        match parked.into_iter().find(asked) {
+            Some(parked) => Err(parked.error(&id)),
+            None => Ok(()),
+        }
     }
 
     /// Waits until the version is complete and has come far enough.

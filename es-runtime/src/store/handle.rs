@@ -9,9 +9,9 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still,
-    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -248,6 +248,24 @@ impl EventStore for Store {
 
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         to!(self.change(id, change, by).await)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        to!(self.parked(id, after, limit).await)
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        to!(self.parked_events(id, key, limit).await)
     }
 
     async fn lineage(&self, projection: &ProjectionId) -> Result<Lineage> {

@@ -9,12 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Table;
 use super::handover::{begin_span, hand_over, is_over, may_react, pass_on};
 use super::projection::{
     Change, Comparing, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
     ProjectionKind, ProjectionState, Sighting, SliceState,
 };
+use super::{ParkedKey, Table};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, Timestamp};
 
@@ -33,8 +33,15 @@ pub(crate) struct Occasion {
 pub(crate) enum Effect {
     /// The name without a version stands for this version's table.
     PointView(u32),
-    /// This version's table is emptied.
+    /// This version's table is emptied, and its parked keys are forgotten.
     Empty(u32),
+    /// The parked keys of the version that is changed are forgotten.
+    ForgetParked,
+    /// Its parked keys are to be tried again, or this one; one that is not parked is refused with
+    /// [`not_parked`].
+    RetryParked(Option<String>),
+    /// What waits for this key is given up; one that is not parked is refused with [`not_parked`].
+    DropParked(String),
     /// The name without a version stands for nothing any more.
     DropView,
 }
@@ -60,6 +67,8 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         hold: None,
         comparison: None,
         comparison_wanted: false,
+        parked: 0,
+        tables: Vec::new(),
         comparing: None,
         not_compared: None,
         run: None,
@@ -146,11 +155,8 @@ pub(crate) fn change(
                 state.comparison_wanted = false;
             }
             let view = id.kind == ProjectionKind::ReadModel && was == Phase::Live;
-            Ok(if view {
-                vec![Effect::DropView]
-            } else {
-                Vec::new()
-            })
+            let view = view.then_some(Effect::DropView);
+            Ok(std::iter::once(Effect::ForgetParked).chain(view).collect())
         }
         Change::Rebuild { .. } => {
             rebuildable(id, lineage)?;
@@ -170,6 +176,14 @@ pub(crate) fn change(
                 (state.hold, state.comparison, state.comparing) = (None, None, None);
             });
             Ok(vec![Effect::Empty(id.version)])
+        }
+        Change::RetryParked { key } => {
+            with(id.version, lineage, |_| {});
+            Ok(vec![Effect::RetryParked(key.clone())])
+        }
+        Change::DropParked { key, .. } => {
+            with(id.version, lineage, |_| {});
+            Ok(vec![Effect::DropParked(key.clone())])
         }
         Change::Pause { reason } => {
             let (reason, at) = (reason.clone(), at.now);
@@ -207,6 +221,7 @@ pub(crate) fn change(
                 state.hold.take_if(|hold| Some(*hold) == held);
             }
             note(id.version, lineage, |state| {
+                state.comparing.take_if(|_| lease.is_zero());
                 if let Some(comparing) = &mut state.comparing {
                     comparing.until = later(at.now, *lease);
                 }
@@ -296,6 +311,28 @@ pub(crate) fn told(
     touched.map(entry).collect()
 }
 
+/// Why a key can be neither tried again nor given up.
+pub(crate) fn not_parked(id: &ProjectionId, change: &Change, key: &str) -> Error {
+    let why = format!("the key `{key}` is not parked; list those that are");
+    refused(id, change.verb(), why)
+}
+
+/// What was told is about this key.
+pub(crate) fn tell_given_up(told: &mut [LifeEntry], parked: &ParkedKey) {
+    let ParkedKey {
+        key,
+        position,
+        waiting,
+        ..
+    } = parked;
+    let events = if *waiting == 1 { "event" } else { "events" };
+    for entry in told {
+        let why = entry.reason.take().unwrap_or_default();
+        let what = format!("`{key}` goes on without {waiting} {events} from position {position}");
+        entry.reason = Some(format!("{what}: {why}"));
+    }
+}
+
 /// How far all parts have come.
 pub(crate) fn slowest(slices: &[SliceState]) -> Position {
     let cursors = slices.iter().map(|slice| slice.cursor);
@@ -321,6 +358,8 @@ impl Change {
             Self::Deprecate => "deprecate",
             Self::Retire { .. } => "retire",
             Self::Rebuild { .. } => "rebuild",
+            Self::RetryParked { .. } => "retry",
+            Self::DropParked { .. } => "drop",
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::WantComparison
@@ -335,9 +374,11 @@ impl Change {
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Promote { forced, .. } | Self::Retire { forced, .. } => forced.as_deref(),
-            Self::RollBack { reason } | Self::Rebuild { reason } | Self::Pause { reason } => {
-                Some(reason)
-            }
+            Self::RollBack { reason }
+            | Self::Rebuild { reason }
+            | Self::DropParked { reason, .. }
+            | Self::Pause { reason } => Some(reason),
+            Self::RetryParked { key } => key.as_deref(),
             _ => None,
         }
     }
@@ -542,6 +583,13 @@ fn promotable(
         );
         return refuse(why);
     }
+    if forced.is_none() && state.parked > 0 {
+        return refuse(format!(
+            "{} of its keys are parked, and their rows stand still: mend what failed and try them \
+             again, give them up, or force it and say why",
+            state.parked
+        ));
+    }
     if forced.is_some() || state.phase == Phase::Deprecated {
         return Ok(());
     }
@@ -610,8 +658,18 @@ fn rebuildable(id: &ProjectionId, lineage: &Lineage) -> Result<()> {
         (ProjectionKind::ReadModel, Some(Phase::Live)) => refuse(
             "it is live: people would read half of it. Roll back first, or make the next version",
         ),
+        _ if parked_reactions(id.version, lineage) > 0 => refuse(
+            "keys are parked whose events it has still to react to: try them again or give them up",
+        ),
         _ => Ok(()),
     }
+}
+
+/// Keys that are set aside, of a version that reacts.
+fn parked_reactions(version: u32, lineage: &Lineage) -> u64 {
+    let state = lineage.versions.get(&version);
+    let reacts = state.filter(|state| !state.reacts.is_empty());
+    reacts.map_or(0, |state| state.parked)
 }
 
 fn retirable(
@@ -637,6 +695,13 @@ fn retirable(
     if forced.is_some() {
         return Ok(());
     }
+    let parked = parked_reactions(id.version, lineage);
+    if parked > 0 {
+        return refuse(format!(
+            "{parked} of its keys are parked, to whose events it has still to react: try them \
+             again, give them up, or force it and say why"
+        ));
+    }
     if let Some(owed) = lineage.owes(id.version) {
         return refuse(format!(
             "it owes {owed}, and is at {}: let it run until it has come so far, or force it, say \
@@ -659,17 +724,19 @@ fn retirable(
 
 /// Whether the stored columns are the declared ones.
 pub(crate) fn same_columns(table: &Table, stored: &str) -> Result<()> {
-    let declared = table.fingerprint();
+    same(&table.into(), stored, &table.fingerprint())
+}
+
+/// Whether what was stored of a version is what is declared.
+pub(crate) fn same(projection: &ProjectionId, stored: &str, declared: &str) -> Result<()> {
     if stored == declared {
         return Ok(());
     }
-    let (projection, stored) = (table.to_string(), stored.to_owned());
+    let (projection, stored) = (projection.to_string(), stored.to_owned());
+    let declared = declared.to_owned();
     Err(Error::new(Kind::ChangedColumns {
         projection,
         stored,
         declared,
     }))
 }
-
-#[cfg(test)]
-mod tests;

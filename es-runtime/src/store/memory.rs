@@ -4,6 +4,7 @@
 
 mod instances;
 mod life;
+mod parked;
 mod reactions;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,9 +22,9 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
-    Outcome, Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    ReactionClaim, ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -220,7 +221,8 @@ impl State {
         table: &Table,
         written: Written,
     ) -> Result<Advanced> {
-        if !self.lives.stands(advance)? {
+        let id = &advance.projection;
+        if !self.lives.stands(advance)? || !self.lives.parked.allows(id, &written.parked) {
             return Ok(Advanced::Fenced);
         }
         let Changes { rows: new, gone } = Changes::new(written.rows);
@@ -233,6 +235,7 @@ impl State {
         }
         rows.extend(new);
         self.reactions.add(&advance.projection, written.reactions);
+        self.lives.parked.write(id, written.parked);
         self.lives.advance(advance)
     }
 
@@ -455,6 +458,24 @@ impl EventStore for MemoryStore {
             state.rows.remove(&id);
         }
         Ok(lineage)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        Ok(self.state().lives.parked.list(id, after, limit))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        Ok(self.state().lives.parked.events(id, key, limit))
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {

@@ -18,6 +18,7 @@ pub(crate) mod instance;
 pub(crate) mod life;
 #[cfg(feature = "runtime")]
 pub mod memory;
+mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod projection;
@@ -54,6 +55,7 @@ pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
 pub use instance::{Instance, Knowledge, NewInstance};
+pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
     Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
     LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
@@ -73,13 +75,15 @@ pub use segment::{AcceptedCommand, Segment};
 #[cfg(feature = "runtime")]
 pub(crate) use snapshot::Last;
 pub use snapshot::{Outdated, Snapshot};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use sql::is_transient;
 #[cfg(feature = "runtime")]
 pub use still::Still;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
 #[cfg(feature = "runtime")]
-pub use tx::Tx;
+pub use tx::{HandlerError, Tx};
 
 use std::future::Future;
 use std::time::Duration;
@@ -293,6 +297,23 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         by: &str,
     ) -> impl Future<Output = Result<Lineage>> + Send;
 
+    /// The keys of a version that are set aside, after the key `after`, by key, at most `limit`.
+    fn parked(
+        &self,
+        projection: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ParkedKey>>> + Send;
+
+    /// The events that wait for a key that is set aside, in order, at most `limit`; none for any
+    /// other key.
+    fn parked_events(
+        &self,
+        projection: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
+
     /// What happened in the lives of the versions of one read model or stream, oldest first.
     fn life(
         &self,
@@ -326,8 +347,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         read: &[ProjectionId],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves a read model's cursor and writes what the page makes, in one transaction. Of several
-    /// changes of one key the last one counts.
+    /// Moves a read model's cursor and writes what the page makes, in one transaction.
     ///
     /// What is unique is unique in all rows as they are after the changes: two of them may swap it.
     ///

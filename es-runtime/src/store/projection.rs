@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NewReaction, Row, StreamVersion, Table};
+use super::{NewReaction, ParkedChange, ParkedKey, Row, StreamVersion, Table};
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -144,6 +144,11 @@ pub struct ProjectionState {
     pub comparison: Option<Comparison>,
     /// Whether somebody asked for a comparison.
     pub comparison_wanted: bool,
+    /// How many keys are set aside, since an event failed.
+    pub parked: u64,
+    /// The tables of a hand-written projection, without the version. None for a read model, whose
+    /// one table has its name.
+    pub tables: Vec<String>,
     /// Somebody compares it.
     pub comparing: Option<Comparing>,
     /// Why it could not be compared when that was tried last.
@@ -281,10 +286,33 @@ pub struct Lineage {
 }
 
 impl Lineage {
+    /// The names, without the version, of the tables of a version of `id`.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn tables(&self, id: &ProjectionId, version: u32) -> Vec<ProjectionId> {
+        let state = self.versions.get(&version);
+        let tables = state.map_or(&[][..], |state| &state.tables);
+        let named = |name: &String| ProjectionId {
+            name: name.clone(),
+            version,
+            ..id.clone()
+        };
+        match tables {
+            [] => vec![named(&id.name)],
+            tables => tables.iter().map(named).collect(),
+        }
+    }
+
     /// The version that is live.
     pub fn live(&self) -> Option<u32> {
         let live = |(_, state): &(&u32, &ProjectionState)| state.phase == Phase::Live;
         self.versions.iter().find(live).map(|(version, _)| *version)
+    }
+
+    /// The names that views have now: the tables of the live version.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn views(&self, id: &ProjectionId) -> Vec<ProjectionId> {
+        let live = self.live().map(|live| self.tables(id, live));
+        live.unwrap_or_default()
     }
 }
 
@@ -311,6 +339,8 @@ pub struct Claimed {
     pub cursor: Position,
     /// All versions, as they are now.
     pub lineage: Lineage,
+    /// The keys of this version that are set aside.
+    pub parked: Vec<ParkedKey>,
 }
 
 /// A cursor's move over a page of the log.
@@ -381,6 +411,14 @@ pub struct Written {
     pub rows: Vec<RowChange>,
     /// The reactions to its events, in order.
     pub reactions: Vec<NewReaction>,
+    /// What changes of the keys that are set aside.
+    pub parked: Vec<ParkedChange>,
+}
+
+impl FromIterator<RowChange> for Written {
+    fn from_iter<I: IntoIterator<Item = RowChange>>(rows: I) -> Self {
+        Vec::from_iter(rows).into()
+    }
 }
 
 impl From<Vec<RowChange>> for Written {
@@ -395,12 +433,18 @@ impl From<Vec<RowChange>> for Written {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl Claimed {
     /// What the claimer is told, of the version as it was found.
-    pub(crate) fn of(state: &ProjectionState, claim: &Claim, lineage: Lineage) -> Self {
+    pub(crate) fn of(
+        state: &ProjectionState,
+        claim: &Claim,
+        lineage: Lineage,
+        parked: Vec<ParkedKey>,
+    ) -> Self {
         let slice = state.slices.iter().find(|s| s.slices.start == claim.slice);
         Self {
             owned: slice.is_some_and(|slice| slice.owner.as_ref() == Some(&claim.owner)),
             cursor: slice.map_or(Position::START, |slice| slice.cursor),
             lineage,
+            parked,
         }
     }
 }
@@ -439,6 +483,19 @@ pub enum Change {
     },
     /// It begins anew, from the first event.
     Rebuild {
+        /// Why.
+        reason: String,
+    },
+    /// Its keys that are set aside are tried again by its workers, or one of them.
+    RetryParked {
+        /// The key; nothing for all.
+        key: Option<String>,
+    },
+    /// What waits for a key that is set aside is given up: the row stays as it is, and later events
+    /// go on from there.
+    DropParked {
+        /// The key.
+        key: String,
         /// Why.
         reason: String,
     },
@@ -516,6 +573,8 @@ pub(crate) struct Record {
     pub reacts: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reacted: BTreeMap<u16, Position>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparing: Option<Comparing>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -532,6 +591,7 @@ impl Record {
             comparison_wanted: state.comparison_wanted,
             reacts: state.reacts.clone(),
             reacted: state.reacted.clone(),
+            tables: state.tables.clone(),
             comparing: state.comparing,
             not_compared: state.not_compared.clone(),
         }
@@ -551,6 +611,8 @@ impl Record {
             hold: self.hold,
             comparison: self.comparison,
             comparison_wanted: self.comparison_wanted,
+            parked: 0,
+            tables: self.tables,
             comparing: self.comparing,
             not_compared: self.not_compared,
             run: None,

@@ -379,3 +379,32 @@ where
     T: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
 {
 }
+
+/// Whether a statement failed for a reason that may go away by itself: it lost against another
+/// transaction, or the database is away.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().map(|error| error.code());
+    match code {
+        // Rolled back, out of resources, locked, told to stop; busy and locked.
+        Some(Some(code)) => {
+            let classes = ["40", "53", "55", "57", "58", "08"];
+            match code.len() {
+                5 => classes.iter().any(|class| code.starts_with(class)),
+                _ => {
+                    matches!(code.parse::<i64>(), Ok(code) if matches!(code & 0xff, 5 | 6 | 10 | 13))
+                }
+            }
+        }
+        Some(None) => false,
+        None => !matches!(
+            error,
+            sqlx::Error::RowNotFound
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::Encode(_)
+                | sqlx::Error::TypeNotFound { .. }
+        ),
+    }
+}

@@ -3,10 +3,13 @@ use super::memory::MemoryStore;
 use super::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 use super::sqlite::SqliteStore;
-use super::{Append, Appended, EventStore};
-use crate::error::Result;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::error::{Error, Kind};
+use super::{
+    Advance, Advanced, Append, Appended, EventStore, ParkedChange, ProjectionId, ProjectionState,
+};
+use crate::error::{Error, Kind, Result};
+
+/// Any error of a handler; `?` makes one of whatever failed.
+pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A transaction in the database of a store: a consumer writes its effects in it, beside its
 /// cursor; a service writes rows of its own that must agree with an [`append`](Self::append).
@@ -106,4 +109,128 @@ impl Tx {
             })),
         }
     }
+}
+
+/// What a hand-written projection needs. The memory store has no transactions to write in.
+impl Tx {
+    /// Makes a projection known whose tables its own code makes; also whether nobody knew it.
+    pub(crate) async fn prepare_projection(
+        &mut self,
+        id: &ProjectionId,
+        tables: &[&str],
+    ) -> Result<(ProjectionState, bool)> {
+        match &mut self.0 {
+            Inner::Memory(_) => {
+                let _ = (id, tables);
+                Err(no_database())
+            }
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => super::sqlite::prepare_in(tx, id, tables).await,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => super::postgres::prepare_in(tx, id, tables).await,
+        }
+    }
+
+    /// Moves a projection's cursor, without a commit. After [`Fenced`](Advanced::Fenced) nothing of
+    /// the transaction counts.
+    pub(crate) async fn advance(
+        &mut self,
+        advance: &Advance,
+        parked: &[ParkedChange],
+    ) -> Result<Advanced> {
+        match &mut self.0 {
+            Inner::Memory(_) => {
+                let _ = (advance, parked);
+                Err(no_database())
+            }
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => super::sqlite::advance_in(tx, advance, parked).await,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => super::postgres::advance_in(tx, advance, parked).await,
+        }
+    }
+
+    /// Whether there is such a table.
+    pub(crate) async fn has_table(&mut self, name: &str) -> Result<bool> {
+        const DOING: &str = "looking for a projection's table";
+        let _ = (name, DOING);
+        match &mut self.0 {
+            Inner::Memory(_) => Err(no_database()),
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => {
+                let there = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE";
+                let there = sqlx::query_scalar(there).bind(name);
+                let there = there.fetch_one(&mut **tx).await;
+                there.map_err(|error| Error::database(DOING, error))
+            }
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => {
+                let there = "SELECT to_regclass(quote_ident($1)) IS NOT NULL";
+                let there = sqlx::query_scalar(there).bind(name);
+                let there = there.fetch_one(&mut **tx).await;
+                there.map_err(|error| Error::database(DOING, error))
+            }
+        }
+    }
+
+    /// Begins what may be taken back alone.
+    pub(crate) async fn savepoint(&mut self) -> Result<()> {
+        self.run("SAVEPOINT es_event").await
+    }
+
+    /// Takes back what was done since the [`savepoint`](Self::savepoint), which ends.
+    pub(crate) async fn roll_back_to(&mut self) -> Result<()> {
+        self.run("ROLLBACK TO es_event").await?;
+        self.release().await
+    }
+
+    /// Ends the [`savepoint`](Self::savepoint), and keeps what was done since.
+    pub(crate) async fn release(&mut self) -> Result<()> {
+        self.run("RELEASE es_event").await
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<()> {
+        const DOING: &str = "applying an event";
+        let _ = (statement, DOING);
+        match &mut self.0 {
+            Inner::Memory(_) => Err(no_database()),
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => {
+                let done = sqlx::query(statement).execute(&mut **tx).await;
+                done.map_err(|error| Error::database(DOING, error))
+                    .map(drop)
+            }
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => {
+                let done = sqlx::query(statement).execute(&mut **tx).await;
+                done.map_err(|error| Error::database(DOING, error))
+                    .map(drop)
+            }
+        }
+    }
+
+    /// Commits all that was done.
+    pub(crate) async fn commit(self) -> Result<()> {
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        const DOING: &str = "committing a projection's tables";
+        match self.0 {
+            Inner::Memory(_) => Err(no_database()),
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => {
+                let done = tx.commit().await;
+                done.map_err(|error| Error::database(DOING, error))
+            }
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => {
+                let done = tx.commit().await;
+                done.map_err(|error| Error::database(DOING, error))
+            }
+        }
+    }
+}
+
+fn no_database() -> Error {
+    Error::new(Kind::WrongTransaction {
+        wanted: "SQLite or PostgreSQL",
+    })
 }

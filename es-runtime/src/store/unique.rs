@@ -1,7 +1,7 @@
 //! What only one row may hold, pure: the changes of a page, and who of them is refused.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::query::{held, order_of};
 use super::{IndexDef, Row, RowChange, Table, Value};
@@ -18,21 +18,26 @@ pub(crate) struct Changes {
 impl Changes {
     /// Of several changes of one key the last one counts.
     pub(crate) fn new(changes: Vec<RowChange>) -> Self {
-        let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-        for (n, change) in changes.iter().enumerate() {
-            last.insert(&change.key, n);
-        }
-        let last: HashSet<usize> = last.into_values().collect();
+        // Keys in order, as a read model brings them, are there once.
+        let in_order = changes.windows(2).all(|pair| pair[0].key < pair[1].key);
+        let last = (!in_order).then(|| last_of_each(&changes));
         let (mut rows, mut gone) = (Vec::new(), Vec::new());
         for (n, RowChange { key, row }) in changes.into_iter().enumerate() {
             match row {
-                _ if !last.contains(&n) => {}
+                _ if last.as_ref().is_some_and(|last| !last.contains(&n)) => {}
                 Some(row) => rows.push((key, row)),
                 None => gone.push(key),
             }
         }
         Self { rows, gone }
     }
+}
+
+/// The places of the last change of each key.
+fn last_of_each(changes: &[RowChange]) -> HashSet<usize> {
+    let places = changes.iter().enumerate();
+    let last: HashMap<_, _> = places.map(|(n, change)| (&change.key, n)).collect();
+    last.into_values().collect()
 }
 
 /// What the new rows hold in the columns of unique indexes, and nothing elsewhere; no rows where

@@ -13,8 +13,8 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
     StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
@@ -72,6 +72,10 @@ pub(crate) enum Fault {
     ReplacesHolder,
     /// Looks at each row alone, so that two cannot swap what is unique.
     HastyUnique,
+    /// Parks keys in another step than the cursor's.
+    ParkedApart,
+    /// Believes whoever writes of a parked key.
+    ParkedUnfenced,
     /// Believes a consumer's position without its proof.
     Unproven,
     /// Imports events and leaves their commands behind.
@@ -281,7 +285,7 @@ async fn undo(
         key,
         row: Some(row),
     });
-    let changes = gone.chain(back).collect::<Vec<_>>();
+    let changes: Vec<_> = gone.chain(back).collect();
     store
         .advance_rows(stand.clone(), table, changes.into())
         .await?;
@@ -508,12 +512,34 @@ impl EventStore for BrokenStore {
                 }
                 undo(kept, &stand, &loose, rows).await?;
             }
+            Fault::ParkedApart => {
+                let parked = std::mem::take(&mut written.parked);
+                let mut apart = Written::default();
+                apart.parked = parked;
+                if let Some(state) = kept.projection(&advance.projection).await? {
+                    let stay = Advance {
+                        from: state.cursor,
+                        to: state.cursor,
+                        epoch: state.epoch,
+                        ..advance.clone()
+                    };
+                    kept.advance_rows(stay, table, apart).await?;
+                }
+            }
+            Fault::ParkedUnfenced => {
+                let moved = kept.advance_rows(advance.clone(), table, written.clone());
+                if moved.await? == Advanced::Moved {
+                    return Ok(Advanced::Moved);
+                }
+                // Without what it must not believe.
+                written.parked.clear();
+            }
             Fault::ForgottenRows => written.rows.clear(),
             Fault::ForgottenReactions => written.reactions.clear(),
             Fault::TwoSteps => {
-                let moved = kept
-                    .advance_rows(advance.clone(), table, Written::default())
-                    .await?;
+                let mut first = Written::default();
+                first.parked = std::mem::take(&mut written.parked);
+                let moved = kept.advance_rows(advance.clone(), table, first).await?;
                 if moved == Advanced::Moved {
                     yield_now().await;
                     let from = advance.to;
@@ -604,7 +630,7 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        change life remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        change life parked parked_events remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         inbox begin register keep_alive deregister instances close);
 }

@@ -74,6 +74,14 @@ macro_rules! delegate {
     (@life $to:ident) => {
         delegate!(@fn $to life(id: &ProjectionId) -> Result<Vec<LifeEntry>>);
     };
+    (@parked $to:ident) => {
+        delegate!(@fn $to parked(id: &ProjectionId, after: Option<&str>, limit: usize)
+            -> Result<Vec<ParkedKey>>);
+    };
+    (@parked_events $to:ident) => {
+        delegate!(@fn $to parked_events(id: &ProjectionId, key: &str, limit: usize)
+            -> Result<Vec<Position>>);
+    };
     (@remove_rows $to:ident) => {
         delegate!(@fn $to remove_rows(id: &ProjectionId) -> Result<()>);
     };

@@ -19,7 +19,7 @@ fn slice_of(key: &str) -> u16 {
     u16::from_be_bytes([digest[0], digest[1]]) >> 6
 }
 
-fn table(version: u32) -> Table {
+pub(crate) fn table(version: u32) -> Table {
     use es_runtime::projection::Projection;
     Table {
         version,
@@ -100,23 +100,28 @@ pub(crate) async fn rows(store: &Store, version: u32) -> ProjectionState {
 
 /// The version that the name without one stands for. In memory, there is no such view.
 pub(crate) async fn view(store: &Store) -> Option<Option<u32>> {
+    view_of(store, "trail").await
+}
+
+/// As [`view`], of any read model with the same columns.
+pub(crate) async fn view_of(store: &Store, name: &str) -> Option<Option<u32>> {
     let text: Option<String> = match store {
         Store::Sqlite(store) => {
             let mut tx = store.begin().await.unwrap();
-            let query = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = 'trail'";
-            let query = sqlx::query_scalar(query);
+            let query = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = $1";
+            let query = sqlx::query_scalar(query).bind(name);
             query.fetch_optional(tx.sqlite().unwrap()).await.unwrap()
         }
         Store::Postgres(store) => {
             let mut tx = store.begin().await.unwrap();
-            let query = "SELECT definition FROM pg_views WHERE viewname = 'trail'";
-            let query = sqlx::query_scalar(query);
+            let query = "SELECT definition FROM pg_views WHERE viewname = $1";
+            let query = sqlx::query_scalar(query).bind(name);
             query.fetch_optional(tx.postgres().unwrap()).await.unwrap()
         }
         _ => return None,
     };
     let version = |text: String| {
-        let (_, version) = text.rsplit_once("trail_v").unwrap();
+        let (_, version) = text.rsplit_once(&format!("{name}_v")).unwrap();
         let version = version.trim_matches(['"', ';', ' ']);
         version.parse().unwrap()
     };

@@ -86,8 +86,7 @@ async fn change(store: &Store, change: Change) {
     changed.unwrap();
 }
 
-/// The batch that is under way when somebody pauses, holds or rebuilds its version writes nothing;
-/// the next one is made by what its worker heard.
+/// The batch that is under way when somebody pauses its version writes nothing.
 async fn a_change_is_honoured_by_the_batch_under_way(place: Place, name: &str) -> Result<()> {
     let store = place.connect().await;
     let bank = bank(&place.connect().await, &[1]).start().await?;
@@ -95,7 +94,6 @@ async fn a_change_is_honoured_by_the_batch_under_way(place: Place, name: &str) -
     bank.caught_up().await?;
     assert_eq!(state(&store, 1).await.phase, Phase::Live);
 
-    // Paused.
     let paused = format!("{name}, paused");
     let mut gate = Gate::before(1, &paused);
     happens(&store, &paused, 3, false).await;

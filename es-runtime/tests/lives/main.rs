@@ -2,6 +2,7 @@
 //! deploys, promotions and retirements against a model.
 #![cfg(all(feature = "postgres", feature = "sqlite", feature = "testing"))]
 
+mod arrows;
 mod bank;
 mod check;
 mod fence;

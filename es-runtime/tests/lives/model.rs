@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use es_runtime::store::{
-    Change, Claim, EventStore, LifeEntry, Lineage, Phase, ProjectionState, SliceState,
+    Change, EventStore, LifeEntry, Lineage, Phase, ProjectionState, SliceState,
 };
 use es_runtime::{Error, Service, Store};
 use fastrand::Rng;
@@ -250,38 +250,14 @@ impl<'p> Fleet<'p> {
 
 /// The lineage, what was told of it, and that the view is the live version's, at one moment.
 async fn steady(store: &Store) -> (Lineage, Vec<LifeEntry>) {
-    let versions = async || {
-        let mut versions = BTreeMap::new();
-        for version in 1..=VERSIONS {
-            if let Some(state) = store.projection(&trail(version)).await.unwrap() {
-                versions.insert(version, state);
-            }
-        }
-        versions
-    };
     loop {
-        let before = versions().await;
+        let before = store.lineage(&trail(1)).await.unwrap();
         let (view, told) = (view(store).await, store.life(&trail(1)).await);
-        let after = versions().await;
-        let Some(version) = before.keys().next() else {
-            return Default::default();
-        };
-        if before != after {
-            continue;
-        }
-        let handovers = Claim {
-            projection: trail(*version),
-            // There is no such part: it is asked for what it is told.
-            slice: 1,
-            owner: "the model".to_owned(),
-            lease: Duration::ZERO,
-        };
-        let lineage = store.claim(&handovers).await.unwrap().lineage;
-        if lineage.versions == before {
+        if store.lineage(&trail(1)).await.unwrap() == before {
             if let Some(view) = view {
-                assert_eq!(view, lineage.live(), "the view");
+                assert_eq!(view, before.live(), "the view");
             }
-            return (lineage, told.unwrap());
+            return (before, told.unwrap());
         }
     }
 }

@@ -25,13 +25,20 @@ impl Place {
         Self::Server(server, url)
     }
 
-    /// As another process connects.
-    pub(crate) async fn connect(&self) -> Store {
-        let url = match self {
-            Self::Memory(store) => return store.clone(),
+    /// Where another process finds it. Nobody else finds what is in memory.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Memory(_) => "memory:".to_owned(),
             Self::File(folder) => format!("sqlite://{}/bank.db", folder.path().display()),
             Self::Server(server, url) => server.same_database(url),
-        };
-        Store::connect(&url).await.unwrap()
+        }
+    }
+
+    /// As another process connects.
+    pub(crate) async fn connect(&self) -> Store {
+        match self {
+            Self::Memory(store) => store.clone(),
+            _ => Store::connect(&self.url()).await.unwrap(),
+        }
     }
 }

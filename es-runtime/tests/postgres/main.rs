@@ -8,6 +8,7 @@ mod disk;
 mod gate;
 mod law;
 mod load;
+mod locale;
 mod plans;
 mod pooled;
 mod processes;

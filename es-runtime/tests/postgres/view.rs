@@ -59,7 +59,9 @@ async fn advance(store: &PostgresStore, version: u32, from: u64) {
         row: Some(row),
     };
     let advance = Advance::new(&table, from, to).knowing(epoch);
-    let moved = store.advance_rows(advance, &table, vec![change]).await;
+    let moved = store
+        .advance_rows(advance, &table, vec![change].into())
+        .await;
     assert_eq!(moved.unwrap(), Advanced::Moved);
 }
 

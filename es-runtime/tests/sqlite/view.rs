@@ -88,6 +88,40 @@ async fn the_view_follows_the_live_version() {
     }
 }
 
+/// What is built on the view finds it by its name each time: nothing stands in the way of a switch.
+#[tokio::test]
+async fn what_is_built_on_the_view_goes_on() {
+    const RICH: &str = "SELECT amount FROM rich";
+    let file = File::new();
+    let store = file.open().await;
+    let mut person = file.outside().await;
+    let (one, two) = (build(&store, 1).await, build(&store, 2).await);
+    complete(&store, (&one).into()).await.unwrap();
+    complete(&store, (&two).into()).await.unwrap();
+    let rich = "CREATE VIEW rich AS SELECT * FROM balances WHERE amount > 1";
+    run(&mut person, rich).await.unwrap();
+    // Prepared now, and used again after the switch.
+    assert_eq!(number(&mut person, RICH).await, 10);
+    let (fresh, forced) = (Duration::ZERO, Some("for a test".to_owned()));
+    let promote = Change::Promote { fresh, forced };
+    store
+        .change(&(&two).into(), &promote, "test")
+        .await
+        .unwrap();
+    assert_eq!(number(&mut person, RICH).await, 20);
+    // A reader of a retired version's table holds up nobody, and reads to its end.
+    run(&mut person, "BEGIN").await.unwrap();
+    let old = "SELECT amount FROM balances_v1";
+    assert_eq!(number(&mut person, old).await, 10);
+    let (quiet, forced) = (Duration::ZERO, Some("for a test".to_owned()));
+    let retire = Change::Retire { quiet, forced };
+    store.change(&(&one).into(), &retire, "test").await.unwrap();
+    store.remove_rows(&(&one).into()).await.unwrap();
+    assert_eq!(number(&mut person, old).await, 10);
+    run(&mut person, "COMMIT").await.unwrap();
+    run(&mut person, old).await.expect_err("its table is gone");
+}
+
 #[tokio::test]
 async fn a_name_that_somebody_uses_is_left_alone() {
     for taken in [

@@ -34,6 +34,8 @@ documents! {
     GuideReadingViews: "../../../docs/guides/reading-views.md",
     GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
     GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
+    GuideSqlProjections: "../../../docs/guides/sql-projections.md",
+    GuideFailingKeys: "../../../docs/guides/failing-keys.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
     GuideSchemas: "../../../docs/guides/schemas.md",
     GuideStores: "../../../docs/guides/stores.md",

@@ -2,10 +2,11 @@
 //! and answers each line with one.
 
 use std::error::Error as StdError;
+use std::future::Future;
 use std::time::Duration;
 
 use es_runtime::aggregate::{Decide, Evolve};
-use es_runtime::event::CommandId;
+use es_runtime::event::{CommandId, Position};
 use es_runtime::projection::Health;
 use es_runtime::store::EventStore;
 use es_runtime::{Builder, Error, Service, Store};
@@ -14,6 +15,16 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin, stdout};
 /// How often an instance says that it lives, and how long it counts as alive without.
 pub const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(8));
 
+/// How long the others wait for the projections of one that was killed.
+const LEASE: Duration = Duration::from_millis(200);
+
+/// Longer than a read waits for a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a version of the read model `balances` holds for an account: the sum, and of how many
+/// deposits.
+pub type Balance = (i64, i64);
+
 /// The account of one release.
 pub trait Release: Decide + Evolve<Id = String> {
     /// What a line asks for: `open`, `deposit` or `note`, and the rest of the line.
@@ -21,6 +32,15 @@ pub trait Release: Decide + Evolve<Id = String> {
 
     /// What is on the account.
     fn balance(&self) -> i64;
+
+    /// The account's row in a version of `balances`, as it is after a position.
+    fn read(
+        bank: &Service,
+        version: u32,
+        account: &str,
+        after: Position,
+        within: Duration,
+    ) -> impl Future<Output = Result<Option<Balance>, Error>> + Send;
 }
 
 /// Runs a release on the database that its argument names, until its input ends.
@@ -35,6 +55,7 @@ pub async fn run<A: Release>(
     let bank = Service::builder("bank")
         .store(store.clone())
         .heartbeat(HEARTBEAT.0, HEARTBEAT.1)
+        .lease(LEASE)
         .aggregate::<A>();
     let bank = models(bank).start().await?;
     answer("started").await?;
@@ -54,11 +75,17 @@ async fn answer(line: &str) -> Result<(), Box<dyn StdError>> {
     Ok(out.flush().await?)
 }
 
+/// `busy` where the same line, said again, may succeed.
 fn refused(error: &Error) -> String {
-    format!("error {} {error}", error.code())
+    let what = if error.is_transient() {
+        "busy"
+    } else {
+        "error"
+    };
+    format!("{what} {} {error}", error.code())
 }
 
-/// `deposit alice 100`, `balance alice`, `caught-up`, `health`.
+/// `deposit alice 100`, `balance alice`, `read alice 2 17`, `caught-up`, `health`.
 async fn obey<A: Release>(bank: &Service, line: &str) -> Result<String, Error> {
     let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (account, rest) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -77,6 +104,17 @@ async fn obey<A: Release>(bank: &Service, line: &str) -> Result<String, Error> {
         "balance" => {
             let loaded = bank.load::<A>(account).await?;
             Ok(format!("balance {}", loaded.state().balance()))
+        }
+        "read" => {
+            let mut numbers = rest.split(' ').map(str::parse);
+            let (Some(Ok(version)), Some(Ok(after))) = (numbers.next(), numbers.next()) else {
+                return Ok(format!("what is `{line}`?"));
+            };
+            let (version, after) = (u32::try_from(version).unwrap_or(0), Position::new(after));
+            let row = A::read(bank, version, account, after, PATIENCE).await?;
+            Ok(row.map_or("none".to_owned(), |(amount, deposits)| {
+                format!("row {amount} {deposits}")
+            }))
         }
         _ => {
             let Some(command) = A::command(what, rest) else {

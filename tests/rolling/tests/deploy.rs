@@ -1,90 +1,16 @@
 //! A deploy and a rollback, with programs that are killed: the bank in two releases on one database.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+mod program;
 
-const BEFORE: &str = env!("CARGO_BIN_EXE_bank-before");
-const AFTER: &str = env!("CARGO_BIN_EXE_bank-after");
-
-/// More than anything here takes, also on a machine with much else to do.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A running release. Dropped, it is killed.
-struct Bank {
-    program: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
-}
-
-impl Bank {
-    fn start(program: &str, url: &str) -> Self {
-        let mut program = Command::new(program)
-            .arg(url)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let to = program.stdin.take();
-        let from = BufReader::new(program.stdout.take().unwrap());
-        let mut bank = Self { program, to, from };
-        assert_eq!(bank.hears(), "started");
-        bank
-    }
-
-    fn hears(&mut self) -> String {
-        let mut line = String::new();
-        self.from.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn told(&mut self, line: &str) -> String {
-        writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
-        self.hears()
-    }
-
-    fn does(&mut self, line: &str) {
-        let answer = self.told(line);
-        assert!(answer.starts_with("done "), "{line}: {answer}");
-    }
-
-    /// Asks until the answer is such a one.
-    fn until(&mut self, line: &str, beginning: &str) -> String {
-        let start = Instant::now();
-        loop {
-            let answer = self.told(line);
-            if answer.starts_with(beginning) {
-                return answer;
-            }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "{line}: never {beginning}, but {answer}"
-            );
-        }
-    }
-
-    fn ends(mut self) -> String {
-        drop(self.to.take());
-        let answer = self.hears();
-        assert!(self.program.wait().unwrap().success());
-        answer
-    }
-}
-
-impl Drop for Bank {
-    fn drop(&mut self) {
-        self.program.kill().ok();
-        self.program.wait().ok();
-    }
-}
+use program::{AFTER, BEFORE, Bank};
 
 fn forwards_and_backwards(url: &str) {
-    let mut before = Bank::start(BEFORE, url);
+    let mut before = Bank::start(&[BEFORE, url]);
     before.does("open alice Alice");
     before.does("deposit alice 100");
 
     // The deploy: both write to the same accounts, and both read all of it.
-    let mut after = Bank::start(AFTER, url);
+    let mut after = Bank::start(&[AFTER, url]);
     after.does("open bob Bob");
     for n in 1..=20 {
         before.does(&format!("deposit bob {n}"));
@@ -112,7 +38,7 @@ fn forwards_and_backwards(url: &str) {
     after.does("deposit carol 7");
 
     // The rollback begins: what it cannot read stops its readers, with the reason, and nobody else.
-    let mut back = Bank::start(BEFORE, url);
+    let mut back = Bank::start(&[BEFORE, url]);
     let stopped = back.until("health", "activity@1 stopped");
     assert!(stopped.contains("ES0105"), "{stopped}");
     assert!(back.told("balance bob").starts_with("error ES0105"));
@@ -130,7 +56,7 @@ fn forwards_and_backwards(url: &str) {
     assert!(back.ends().starts_with("error ES0123"));
 
     // Forward again, where everybody stopped.
-    let mut after = Bank::start(AFTER, url);
+    let mut after = Bank::start(&[AFTER, url]);
     assert_eq!(after.told("caught-up"), "caught up");
     for (account, balance) in [("alice", 3310), ("bob", 210), ("carol", 7), ("dora", 11)] {
         assert_eq!(

@@ -21,6 +21,16 @@ pub fn kill_process(pid: u32) {
     signal("KILL", pid);
 }
 
+/// Suspends a process until [`resume_process`], as a machine does that has no time for it.
+pub fn suspend_process(pid: u32) {
+    signal("STOP", pid);
+}
+
+/// Lets a suspended process go on.
+pub fn resume_process(pid: u32) {
+    signal("CONT", pid);
+}
+
 /// By the shell's own `kill`, since the standard library has none. A process that is gone
 /// already is no failure.
 fn signal(signal: &str, pid: u32) {

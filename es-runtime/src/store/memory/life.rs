@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::parked::Parked;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::runtime::without;
@@ -21,6 +22,7 @@ pub(super) struct Lives {
     /// Until when a part belongs to its owner.
     leases: BTreeMap<(ProjectionId, u16), Instant>,
     told: Vec<LifeEntry>,
+    pub(super) parked: Parked,
 }
 
 fn subject(id: &ProjectionId) -> (ProjectionKind, String) {
@@ -61,7 +63,8 @@ impl Lives {
         self.find(id).ok_or_else(|| unknown(id))
     }
 
-    /// All versions as they are at this moment: holds and leases end by themselves.
+    /// All versions as they are at this moment: holds and leases end by themselves, and parked keys
+    /// are counted.
     fn at_present(&self, id: &ProjectionId) -> Option<Lineage> {
         let mut lineage = self.lineages.get(&subject(id))?.clone();
         life::expire_holds(&mut lineage, now());
@@ -71,6 +74,7 @@ impl Lives {
                 version: *version,
                 ..id.clone()
             };
+            state.parked = self.parked.count(&version);
             for slice in &mut state.slices {
                 let lease = self.leases.get(&(version.clone(), slice.slices.start));
                 slice.owner = slice
@@ -87,8 +91,7 @@ impl Lives {
     }
 
     pub(super) fn lineage(&self, id: &ProjectionId) -> Lineage {
-        let known = self.lineages.get(&subject(id));
-        known.cloned().unwrap_or_default()
+        self.at_present(id).unwrap_or_default()
     }
 
     /// Keeps why somebody gave a reaction up.
@@ -132,18 +135,37 @@ impl Lives {
         by: &str,
         head: Position,
     ) -> Result<(Lineage, Vec<u32>)> {
-        let before = self.lineages.get(&subject(id)).ok_or_else(|| unknown(id))?;
+        let before = self.at_present(id).ok_or_else(|| unknown(id))?;
         let mut after = before.clone();
         let at = Occasion { now: now(), head };
         let effects = life::change(id, &mut after, change, &at)?;
-        self.told
-            .extend(life::told(id, before, &after, change, by, &at));
-        self.lineages.insert(subject(id), after.clone());
-        let emptied = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Empty(version) => Some(version),
-            Effect::PointView(_) | Effect::DropView => None,
-        });
-        Ok((after, emptied.collect()))
+        let mut told = life::told(id, &before, &after, change, by, &at);
+        let mut emptied = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Empty(version) => {
+                    self.parked.clear(id);
+                    emptied.push(version);
+                }
+                Effect::ForgetParked => self.parked.clear(id),
+                Effect::RetryParked(key) => {
+                    let requested = self.parked.request(id, key.as_deref());
+                    if let Some(key) = key.filter(|_| requested == 0) {
+                        return Err(life::not_parked(id, change, &key));
+                    }
+                }
+                Effect::DropParked(key) => {
+                    let Some(parked) = self.parked.give_up(id, &key) else {
+                        return Err(life::not_parked(id, change, &key));
+                    };
+                    life::tell_given_up(&mut told, &parked);
+                }
+                Effect::PointView(_) | Effect::DropView => {}
+            }
+        }
+        self.told.extend(told);
+        self.lineages.insert(subject(id), after);
+        Ok((self.lineage(id), emptied))
     }
 
     pub(super) fn told(&self, id: &ProjectionId) -> Vec<LifeEntry> {
@@ -182,6 +204,7 @@ impl Lives {
             owned,
             cursor,
             lineage,
+            parked: self.parked.list(id, None, usize::MAX),
         })
     }
 

@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
-use super::{failed, log, view};
+use super::{failed, log, parked, view};
 use crate::error::{Error, Kind, Result};
 use crate::event::Timestamp;
 use crate::store::life::{self, Effect, Occasion};
@@ -65,12 +65,16 @@ fn phase_of(word: &str) -> Result<Phase> {
 }
 
 pub(super) const STATES: &str = "
-    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at
-    FROM es.projection ORDER BY kind, name, version";
+    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es.parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es.projection p ORDER BY kind, name, version";
 
 pub(super) const LINEAGE: &str = "
-    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at
-    FROM es.projection WHERE kind = $1 AND name = $2 ORDER BY version";
+    SELECT kind, name, version, phase, since, record::text, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es.parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es.projection p WHERE kind = $1 AND name = $2 ORDER BY version";
 
 pub(super) const CURSORS: &str = "
     SELECT version, slice_from, slice_to, position, epoch,
@@ -98,6 +102,7 @@ fn state_of(row: &PgRow) -> Result<ProjectionState> {
     Ok(ProjectionState {
         run: sighting(6, 7)?,
         read: sighting(8, 9)?,
+        parked: unsigned("parked", get::<i64>(row, 10)?)?,
         ..record.state(phase_of(get(row, 3)?)?, get::<Moment>(row, 4)?.0)
     })
 }
@@ -185,12 +190,16 @@ pub(super) async fn prepare(
     projection: &ProjectionId,
     fingerprint: &str,
     slices: u16,
+    tables: &[&str],
 ) -> Result<ProjectionState> {
     take_turns(tx).await?;
     let before = read(tx, projection, LOCKED_CURSORS).await?;
     let mut after = before.clone();
     life::prepare(&mut after, projection.version, slices, &occasion(tx).await?);
     if before != after {
+        if let Some(state) = after.versions.get_mut(&projection.version) {
+            state.tables = tables.iter().map(ToString::to_string).collect();
+        }
         let new = "INSERT INTO es.projection (kind, name, version, phase, fingerprint)
                    VALUES ($1, $2, $3, $4, $5)";
         let new = about(new, projection)?.bind(Phase::Building.as_str());
@@ -213,23 +222,60 @@ pub(super) async fn change(
     let before = read(tx, projection, LOCKED_CURSORS).await?;
     let mut after = before.clone();
     let at = occasion(tx).await?;
+    let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
             Effect::PointView(version) => {
-                view::point(tx, projection, Some(version), change.verb()).await?;
+                let tables = before.tables(projection, version);
+                for table in before.views(projection) {
+                    let kept = tables.iter().any(|kept| kept.name == table.name);
+                    if !kept {
+                        view::point(tx, &table, None, change.verb()).await?;
+                    }
+                }
+                for table in &tables {
+                    view::point(tx, table, Some(version), change.verb()).await?;
+                }
             }
-            Effect::DropView => view::point(tx, projection, None, change.verb()).await?,
+            Effect::DropView => {
+                for table in before.views(projection) {
+                    view::point(tx, &table, None, change.verb()).await?;
+                }
+            }
             Effect::Empty(version) => match projection.kind {
-                ProjectionKind::ReadModel => view::empty(tx, projection, version).await?,
+                ProjectionKind::ReadModel => {
+                    for table in before.tables(projection, version) {
+                        view::empty(tx, &table, version).await?;
+                    }
+                    parked::clear(tx, projection).await?;
+                }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
+            Effect::ForgetParked => parked::clear(tx, projection).await?,
+            Effect::RetryParked(key) => {
+                let requested = parked::request(tx, projection, key.as_deref()).await?;
+                if let Some(key) = key.filter(|_| requested == 0) {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
+            Effect::DropParked(key) => {
+                given_up = parked::give_up(tx, projection, &key).await?;
+                if given_up.is_none() {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
         }
     }
     write(tx, projection, &before, &after).await?;
-    for entry in life::told(projection, &before, &after, change, by, &at) {
-        tell(tx, &entry).await?;
+    let mut told = life::told(projection, &before, &after, change, by, &at);
+    if let Some(parked) = &given_up {
+        life::tell_given_up(&mut told, parked);
     }
-    Ok(after)
+    for entry in &told {
+        tell(tx, entry).await?;
+    }
+    // Some of it may be what the change did.
+    read(tx, projection, CURSORS).await
 }
 
 /// Writes what is new.
@@ -393,7 +439,11 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
     let lineage = read(tx, id, CURSORS).await?;
     let state = lineage.versions.get(&id.version);
     let state = state.ok_or_else(|| unknown(id))?;
-    Ok(Claimed::of(state, claim, lineage.clone()))
+    let parked = match state.parked {
+        0 => Vec::new(),
+        _ => parked::list(tx, id, None, usize::MAX).await?,
+    };
+    Ok(Claimed::of(state, claim, lineage.clone(), parked))
 }
 
 pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
@@ -470,10 +520,14 @@ async fn unpublish(tx: &mut Tx, projection: &ProjectionId, version: u32) -> Resu
 /// Drops the table of a version that is retired: the lock on it is asked for a moment only, and the
 /// log has no part in it.
 pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Result<()> {
-    let state = state(tx, projection).await?;
+    let lineage = read(tx, projection, CURSORS).await?;
+    let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
     if !retired || projection.kind == ProjectionKind::Stream {
         return Ok(());
     }
-    view::drop_table(tx, projection).await
+    for table in lineage.tables(projection, projection.version) {
+        view::drop_table(tx, &table).await?;
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ pub(super) mod life;
 mod log;
 mod notify;
 mod options;
+mod parked;
 mod pool;
 mod projections;
 mod reactions;
@@ -24,6 +25,7 @@ mod types;
 mod url;
 mod view;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;
@@ -44,9 +46,9 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -318,7 +320,7 @@ impl EventStore for PostgresStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -345,6 +347,28 @@ impl EventStore for PostgresStore {
         let lineage = life::change(&mut tx, id, change, by).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(lineage)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        read!(self, "reading parked keys", |db| parked::list(
+            db, id, after, limit
+        ))
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        read!(self, "reading parked keys", |db| parked::events(
+            db, id, key, limit
+        ))
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
@@ -407,6 +431,9 @@ impl EventStore for PostgresStore {
         let writing = async {
             let advanced = life::advance(&mut tx, &advance).await?;
             if advanced == Advanced::Moved {
+                if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                    return Ok(Advanced::Fenced);
+                }
                 projections::write_rows(&mut tx, table, written.rows).await?;
                 reactions::add(&mut tx, &advance.projection, &written.reactions).await?;
                 tx.commit().await.map_err(failed(DOING))?;

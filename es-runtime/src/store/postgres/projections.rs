@@ -8,16 +8,45 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::{failed, life, log, read_rows};
+use super::{failed, life, log, parked, read_rows};
 use crate::error::{Error, Result};
-use crate::store::life::same_columns;
+use crate::store::life::{same, same_columns};
 use crate::store::sql::{Dialect, create_index, create_table, index_name};
 use crate::store::unique::{Changes, claims};
 use crate::store::{
-    ColumnKind, Phase, ProjectionId, ProjectionState, Row, RowChange, Table, Value,
+    Advance, Advanced, ColumnKind, ParkedChange, Phase, ProjectionId, ProjectionState, Row,
+    RowChange, Table, Value,
 };
 
 type Tx = Transaction<'static, Postgres>;
+
+/// Makes a projection known whose tables its own code makes; also whether nobody knew it.
+pub(in crate::store) async fn prepare_in(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    tables: &[&str],
+) -> Result<(ProjectionState, bool)> {
+    let declared = format!("by hand: {}", tables.join(", "));
+    let known = life::declared(tx, projection).await?;
+    if let Some(stored) = &known {
+        same(projection, stored, &declared)?;
+    }
+    let state = life::prepare(tx, projection, &declared, 1, tables).await?;
+    Ok((state, known.is_none()))
+}
+
+/// Moves a cursor in a transaction that goes on.
+pub(in crate::store) async fn advance_in(
+    tx: &mut Tx,
+    advance: &Advance,
+    changes: &[ParkedChange],
+) -> Result<Advanced> {
+    let advanced = life::advance(tx, advance).await?;
+    if advanced == Advanced::Moved && !parked::write(tx, &advance.projection, changes).await? {
+        return Ok(Advanced::Fenced);
+    }
+    Ok(advanced)
+}
 
 /// Makes the table and its indexes unless they are there.
 pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<ProjectionState> {
@@ -30,7 +59,7 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
             query.execute(&mut **tx).await.map_err(failed(DOING))?;
         }
     }
-    let state = life::prepare(tx, &projection, &table.fingerprint(), table.slices).await?;
+    let state = life::prepare(tx, &projection, &table.fingerprint(), table.slices, &[]).await?;
     // A long history is loaded faster without them.
     if state.phase != Phase::Building || log::head(tx).await?.get() <= SHORT {
         make_indexes(tx, table).await?;

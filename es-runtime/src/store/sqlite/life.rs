@@ -4,7 +4,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::{failed, log, position, signed, unsigned};
+use super::{failed, log, parked, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
@@ -68,12 +68,16 @@ fn phase_of(word: &str) -> Result<Phase> {
 }
 
 pub(super) const STATES: &str = "
-    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at
-    FROM es_projection ORDER BY kind, name, version";
+    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es_parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es_projection p ORDER BY kind, name, version";
 
 pub(super) const LINEAGE: &str = "
-    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at
-    FROM es_projection WHERE kind = $1 AND name = $2 ORDER BY version";
+    SELECT kind, name, version, phase, since, record, run_by, run_at, read_by, read_at,
+           (SELECT count(*) FROM es_parked k WHERE (k.kind, k.name, k.version)
+              = (p.kind, p.name, p.version))
+    FROM es_projection p WHERE kind = $1 AND name = $2 ORDER BY version";
 
 pub(super) const CURSORS: &str = "
     SELECT version, slice_from, slice_to, position, epoch,
@@ -93,6 +97,7 @@ fn state_of(row: &SqliteRow) -> Result<ProjectionState> {
     Ok(ProjectionState {
         run: sighting(6, 7)?,
         read: sighting(8, 9)?,
+        parked: unsigned("parked", get::<i64>(row, 10)?)?,
         ..record.state(
             phase_of(get(row, 3)?)?,
             Timestamp::from_micros(get(row, 4)?),
@@ -170,11 +175,15 @@ pub(super) async fn prepare(
     projection: &ProjectionId,
     fingerprint: &str,
     slices: u16,
+    tables: &[&str],
 ) -> Result<ProjectionState> {
     let before = read(tx, projection).await?;
     let mut after = before.clone();
     life::prepare(&mut after, projection.version, slices, &occasion(tx).await?);
     if before != after {
+        if let Some(state) = after.versions.get_mut(&projection.version) {
+            state.tables = tables.iter().map(ToString::to_string).collect();
+        }
         let new = "INSERT INTO es_projection (kind, name, version, phase, fingerprint)
                    VALUES ($1, $2, $3, $4, $5)";
         let new = about(new, projection).bind(Phase::Building.as_str());
@@ -196,23 +205,60 @@ pub(super) async fn change(
     let before = read(tx, projection).await?;
     let mut after = before.clone();
     let at = occasion(tx).await?;
+    let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {
             Effect::PointView(version) => {
-                point_view(tx, projection, Some(version), change.verb()).await?;
+                let tables = before.tables(projection, version);
+                for table in before.views(projection) {
+                    let kept = tables.iter().any(|kept| kept.name == table.name);
+                    if !kept {
+                        point_view(tx, &table, None, change.verb()).await?;
+                    }
+                }
+                for table in &tables {
+                    point_view(tx, table, Some(version), change.verb()).await?;
+                }
             }
-            Effect::DropView => point_view(tx, projection, None, change.verb()).await?,
+            Effect::DropView => {
+                for table in before.views(projection) {
+                    point_view(tx, &table, None, change.verb()).await?;
+                }
+            }
             Effect::Empty(version) => match projection.kind {
-                ProjectionKind::ReadModel => empty(tx, projection, version).await?,
+                ProjectionKind::ReadModel => {
+                    for table in before.tables(projection, version) {
+                        empty(tx, &table, version).await?;
+                    }
+                    parked::clear(tx, projection).await?;
+                }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
             },
+            Effect::ForgetParked => parked::clear(tx, projection).await?,
+            Effect::RetryParked(key) => {
+                let requested = parked::request(tx, projection, key.as_deref()).await?;
+                if let Some(key) = key.filter(|_| requested == 0) {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
+            Effect::DropParked(key) => {
+                given_up = parked::give_up(tx, projection, &key).await?;
+                if given_up.is_none() {
+                    return Err(life::not_parked(projection, change, &key));
+                }
+            }
         }
     }
     write(tx, projection, &before, &after).await?;
-    for entry in life::told(projection, &before, &after, change, by, &at) {
-        tell(tx, &entry).await?;
+    let mut told = life::told(projection, &before, &after, change, by, &at);
+    if let Some(parked) = &given_up {
+        life::tell_given_up(&mut told, parked);
     }
-    Ok(after)
+    for entry in &told {
+        tell(tx, entry).await?;
+    }
+    // Some of it may be what the change did.
+    read(tx, projection).await
 }
 
 /// Writes what is new.
@@ -368,7 +414,11 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
     let lineage = read(tx, id).await?;
     let state = lineage.versions.get(&id.version);
     let state = state.ok_or_else(|| unknown(id))?;
-    Ok(Claimed::of(state, claim, lineage.clone()))
+    let parked = match state.parked {
+        0 => Vec::new(),
+        _ => parked::list(tx, id, None, usize::MAX).await?,
+    };
+    Ok(Claimed::of(state, claim, lineage.clone(), parked))
 }
 
 pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
@@ -493,22 +543,43 @@ const AT_ONCE: u32 = 10_000;
 /// Takes some rows out of the table of a version that is retired, and the table with the last of
 /// them. Answers whether it is gone.
 pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Result<bool> {
-    const DOING: &str = "dropping a read model's table";
-    let state = state(tx, projection).await?;
+    let lineage = read(tx, projection).await?;
+    let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
-    let table = format!("{}_v{}", projection.name, projection.version);
+    if !retired || projection.kind == ProjectionKind::Stream {
+        return Ok(true);
+    }
+    for table in lineage.tables(projection, projection.version) {
+        if !remove_some(tx, &table).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes rows out of a table, and drops it when it is empty; whether it is gone.
+async fn remove_some(tx: &mut Tx, table: &ProjectionId) -> Result<bool> {
+    const DOING: &str = "dropping a read model's table";
+    let table = format!("{}_v{}", table.name, table.version);
     let there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
     let there = sqlx::query_scalar::<_, i64>(there).bind(&table);
     let there = there.fetch_one(&mut **tx).await.map_err(failed(DOING))? > 0;
-    if !retired || !there || projection.kind == ProjectionKind::Stream {
+    if !there {
         return Ok(true);
     }
-    let delete = format!(
-        "DELETE FROM \"{table}\" WHERE \"key\" IN (SELECT \"key\" FROM \"{table}\" LIMIT {AT_ONCE})"
-    );
-    let deleted = sqlx::query(AssertSqlSafe(delete)).execute(&mut **tx).await;
-    if deleted.map_err(failed(DOING))?.rows_affected() > 0 {
-        return Ok(false);
+    // Ours have a `key`, and most others a `rowid`; the rest goes at once.
+    let by = "SELECT name FROM pragma_table_info($1) WHERE name = 'key'
+              UNION ALL SELECT 'rowid' FROM pragma_table_list($1) WHERE wr = 0 LIMIT 1";
+    let by = sqlx::query_scalar::<_, String>(by).bind(&table);
+    let by = by.fetch_optional(&mut **tx).await.map_err(failed(DOING))?;
+    if let Some(by) = by {
+        let delete = format!(
+            "DELETE FROM \"{table}\" WHERE \"{by}\" IN (SELECT \"{by}\" FROM \"{table}\" LIMIT {AT_ONCE})"
+        );
+        let deleted = sqlx::query(AssertSqlSafe(delete)).execute(&mut **tx).await;
+        if deleted.map_err(failed(DOING))?.rows_affected() > 0 {
+            return Ok(false);
+        }
     }
     let drop = sqlx::query(AssertSqlSafe(format!("DROP TABLE \"{table}\"")));
     drop.execute(&mut **tx).await.map_err(failed(DOING))?;

@@ -7,6 +7,7 @@ mod committer;
 mod instances;
 pub(super) mod life;
 mod log;
+mod parked;
 #[cfg(test)]
 mod plans;
 mod projections;
@@ -18,6 +19,7 @@ mod segment;
 mod snapshots;
 mod streams;
 
+pub(super) use self::projections::{advance_in, prepare_in};
 pub use sqlx;
 pub use sqlx::SqliteConnection;
 
@@ -40,9 +42,9 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim, ReactionId,
-    ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
+    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -367,7 +369,7 @@ impl EventStore for SqliteStore {
     async fn prepare_stream(&self, stream: &StreamVersion) -> Result<ProjectionState> {
         const DOING: &str = "preparing an integration stream";
         let mut tx = self.write(DOING).await?;
-        let state = life::prepare(&mut tx, &stream.into(), "", 1).await?;
+        let state = life::prepare(&mut tx, &stream.into(), "", 1, &[]).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(state)
     }
@@ -396,6 +398,28 @@ impl EventStore for SqliteStore {
         let lineage = life::change(&mut tx, id, change, by).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(lineage)
+    }
+
+    async fn parked(
+        &self,
+        id: &ProjectionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ParkedKey>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::list(&mut reader, id, after, limit).await
+    }
+
+    async fn parked_events(
+        &self,
+        id: &ProjectionId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Position>> {
+        const DOING: &str = "reading parked keys";
+        let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
+        parked::events(&mut reader, id, key, limit).await
     }
 
     async fn life(&self, id: &ProjectionId) -> Result<Vec<LifeEntry>> {
@@ -460,6 +484,9 @@ impl EventStore for SqliteStore {
         let mut tx = self.write("writing a read model").await?;
         let advanced = life::advance(&mut tx, &advance).await?;
         if advanced == Advanced::Moved {
+            if !parked::write(&mut tx, &advance.projection, &written.parked).await? {
+                return Ok(Advanced::Fenced);
+            }
             projections::write_rows(&mut tx, table, written.rows).await?;
             reactions::add(&mut tx, &advance.projection, &written.reactions).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;

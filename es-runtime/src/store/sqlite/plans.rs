@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{
-    SqliteStore, committer, life, log, projections, read_rows, segment, snapshots, streams,
+    SqliteStore, committer, life, log, parked, projections, read_rows, segment, snapshots, streams,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -124,6 +124,9 @@ async fn every_read_goes_by_a_key() {
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,
+        parked::LIST,
+        parked::LIST_AFTER,
+        parked::EVENTS,
         &read_rows::select_keys(&TABLE),
         &read_rows::select_keys_at(&TABLE),
     ] {

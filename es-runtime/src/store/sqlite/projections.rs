@@ -4,14 +4,45 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, Transaction};
 
-use super::{failed, life, read_rows};
+use super::{failed, life, parked, read_rows};
 use crate::error::{Error, Result};
-use crate::store::life::same_columns;
+use crate::store::life::{same, same_columns};
 use crate::store::sql::{Dialect, create_index, create_table};
 use crate::store::unique::Changes;
-use crate::store::{ColumnDef, ColumnKind, ProjectionId, ProjectionState, RowChange, Table, Value};
+use crate::store::{
+    Advance, Advanced, ColumnDef, ColumnKind, ParkedChange, ProjectionId, ProjectionState,
+    RowChange, Table, Value,
+};
 
 type Tx = Transaction<'static, Sqlite>;
+
+/// Makes a projection known whose tables its own code makes; also whether nobody knew it.
+pub(in crate::store) async fn prepare_in(
+    tx: &mut Tx,
+    projection: &ProjectionId,
+    tables: &[&str],
+) -> Result<(ProjectionState, bool)> {
+    let declared = format!("by hand: {}", tables.join(", "));
+    let known = life::declared(tx, projection).await?;
+    if let Some(stored) = &known {
+        same(projection, stored, &declared)?;
+    }
+    let state = life::prepare(tx, projection, &declared, 1, tables).await?;
+    Ok((state, known.is_none()))
+}
+
+/// Moves a cursor in a transaction that goes on.
+pub(in crate::store) async fn advance_in(
+    tx: &mut Tx,
+    advance: &Advance,
+    changes: &[ParkedChange],
+) -> Result<Advanced> {
+    let advanced = life::advance(tx, advance).await?;
+    if advanced == Advanced::Moved && !parked::write(tx, &advance.projection, changes).await? {
+        return Ok(Advanced::Fenced);
+    }
+    Ok(advanced)
+}
 
 /// Makes the table and its indexes unless they are there.
 pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<ProjectionState> {
@@ -28,7 +59,7 @@ pub(super) async fn prepare_table(tx: &mut Tx, table: &Table) -> Result<Projecti
         let query = sqlx::query(AssertSqlSafe(create_index(table, index)));
         query.execute(&mut **tx).await.map_err(failed(DOING))?;
     }
-    life::prepare(tx, &projection, &table.fingerprint(), table.slices).await
+    life::prepare(tx, &projection, &table.fingerprint(), table.slices, &[]).await
 }
 
 pub(super) const DIALECT: Dialect = Dialect {

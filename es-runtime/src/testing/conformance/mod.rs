@@ -24,6 +24,7 @@ mod found;
 mod instances;
 mod log;
 mod order;
+mod parked;
 mod reactions;
 mod reading;
 mod rows;
@@ -123,6 +124,10 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reactions::they_wait_for_their_turn(subject.fresh().await).await?;
     reactions::they_are_ordered_over_versions(subject.fresh().await).await?;
     reactions::none_is_lost(subject.fresh().await, seed).await?;
+    parked::they_move_with_the_cursor(subject).await?;
+    parked::they_are_fenced(subject.fresh().await).await?;
+    parked::people_decide(subject.fresh().await).await?;
+    parked::they_hold_up_a_promotion(subject.fresh().await).await?;
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     log::a_transaction_ends_with_its_append(subject.fresh().await).await?;

@@ -1,8 +1,12 @@
 //! The bank as it was released next: owners are holders, amounts are in cents and say so, notes have
-//! lines, and the read model has another version.
+//! lines, and the read models have another version. With the argument `last`, it is the release
+//! after that, which knows the older version of the balances no more.
+
+use std::time::Duration;
 
 use es_rolling::{Release, run};
 use es_runtime::prelude::*;
+use es_runtime::{Error, Service};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "account", aggregate = Account)]
@@ -105,6 +109,81 @@ impl Release for Account {
     fn balance(&self) -> i64 {
         self.balance
     }
+
+    async fn read(
+        bank: &Service,
+        version: u32,
+        account: &str,
+        after: Position,
+        within: Duration,
+    ) -> Result<Option<es_rolling::Balance>, Error> {
+        if version == 1 {
+            let view = bank.view::<v1::Balance>().after(after).within(within);
+            let row = view.get(account).await?;
+            return Ok(row.map(|row| (row.amount, row.deposits)));
+        }
+        let view = bank.view::<Balance>().after(after).within(within);
+        let row = view.get(account).await?;
+        Ok(row.map(|row| (row.amount, row.deposits)))
+    }
+}
+
+mod v1 {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Projection)]
+    #[projection(name = "balances", version = 1)]
+    pub(super) struct Balance {
+        pub(super) amount: i64,
+        pub(super) deposits: i64,
+    }
+
+    impl Fold<AccountEvent> for Balance {
+        fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
+            let (sum, deposits) = row.map_or((0, 0), |row| (row.amount, row.deposits));
+            Some(match &event.data {
+                AccountEvent::Deposited { amount } => Self {
+                    amount: sum + amount.cents,
+                    deposits: deposits + 1,
+                },
+                _ => Self {
+                    amount: sum,
+                    deposits,
+                },
+            })
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Projection)]
+#[projection(name = "balances", version = 2)]
+struct Balance {
+    largest: i64,
+    deposits: i64,
+    amount: i64,
+}
+
+impl From<Balance> for v1::Balance {
+    fn from(new: Balance) -> Self {
+        Self {
+            amount: new.amount,
+            deposits: new.deposits,
+        }
+    }
+}
+
+impl Fold<AccountEvent> for Balance {
+    fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
+        let row = row.unwrap_or_default();
+        Some(match &event.data {
+            AccountEvent::Deposited { amount } => Self {
+                largest: row.largest.max(amount.cents),
+                deposits: row.deposits + 1,
+                amount: row.amount + amount.cents,
+            },
+            _ => row,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Projection)]
@@ -133,5 +212,18 @@ impl Fold<AccountEvent> for Activity {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    run::<Account>(|bank| bank.project::<AccountEvent, Activity>()).await
+    let last = std::env::args()
+        .nth(2)
+        .is_some_and(|release| release == "last");
+    run::<Account>(|bank| {
+        let bank = bank
+            .project::<AccountEvent, Activity>()
+            .project::<AccountEvent, Balance>();
+        if last {
+            return bank;
+        }
+        bank.project::<AccountEvent, v1::Balance>()
+            .compare::<v1::Balance, Balance>()
+    })
+    .await
 }

@@ -1,7 +1,10 @@
 //! The bank as it was released first.
 
+use std::time::Duration;
+
 use es_rolling::{Release, run};
 use es_runtime::prelude::*;
+use es_runtime::{Error, Service};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "account", aggregate = Account)]
@@ -69,6 +72,41 @@ impl Release for Account {
     fn balance(&self) -> i64 {
         self.balance
     }
+
+    async fn read(
+        bank: &Service,
+        _: u32,
+        account: &str,
+        after: Position,
+        within: Duration,
+    ) -> Result<Option<es_rolling::Balance>, Error> {
+        let view = bank.view::<Balance>().after(after).within(within);
+        let row = view.get(account).await?;
+        Ok(row.map(|row| (row.amount, row.deposits)))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Projection)]
+#[projection(name = "balances", version = 1)]
+struct Balance {
+    amount: i64,
+    deposits: i64,
+}
+
+impl Fold<AccountEvent> for Balance {
+    fn fold(row: Option<Self>, event: &Recorded<AccountEvent>) -> Option<Self> {
+        let (sum, deposits) = row.map_or((0, 0), |row| (row.amount, row.deposits));
+        Some(match event.data {
+            AccountEvent::Deposited { amount } => Self {
+                amount: sum + amount,
+                deposits: deposits + 1,
+            },
+            _ => Self {
+                amount: sum,
+                deposits,
+            },
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Projection)]
@@ -86,5 +124,9 @@ impl Fold<AccountEvent> for Activity {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    run::<Account>(|bank| bank.project::<AccountEvent, Activity>()).await
+    run::<Account>(|bank| {
+        bank.project::<AccountEvent, Activity>()
+            .project::<AccountEvent, Balance>()
+    })
+    .await
 }
