@@ -14,8 +14,8 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, StoredEventRef, slice_of};
 use crate::runtime::panic_text;
 use crate::store::{
-    Claimed, EventStore, LogQuery, ParkedChange, ParkedKey, ProjectionId, Row, StillParked, Value,
-    Written,
+    Claimed, EventStore, LogQuery, NewReaction, ParkedChange, ParkedKey, ProjectionId, Row,
+    StillParked, Value, Written,
 };
 
 /// More keys than this are not parked: what fails then is not about single keys.
@@ -149,10 +149,10 @@ pub(super) struct Carefully {
     pub(super) row: Option<Row>,
     /// Whether there was such an event.
     pub(super) changed: bool,
+    /// The reactions to the events up to there.
+    pub(super) reactions: Vec<NewReaction>,
     /// The event that failed, and why.
     pub(super) failed: Option<(Position, String)>,
-    /// The reactions to the events that did not fail.
-    pub(super) reactions: Reactions,
 }
 
 /// Values that the store refuses, by key.
@@ -214,8 +214,8 @@ pub(super) fn carefully<P: Projection>(
     let mut done = Carefully {
         row,
         changed: false,
+        reactions: Vec::new(),
         failed: None,
-        reactions: Reactions::default(),
     };
     let mut folded = match done.row.clone().map(P::from_row).transpose() {
         Ok(row) => row,
@@ -227,27 +227,27 @@ pub(super) fn carefully<P: Projection>(
     };
     for parts in events.chunk_by(|one, next| one.position() == next.position()) {
         let mut reactions = Reactions::default();
-        let fold = |row, reactions: &mut Reactions| {
-            let react = |row, event: &Arc<dyn Folding<P>>| event.react(key, row, reactions);
-            parts.iter().fold(row, react)
-        };
         let fold = || -> Result<(Option<P>, Option<Row>), OutOfRange> {
-            let folded = fold(folded.take(), &mut reactions);
+            let react = |row, event: &Arc<dyn Folding<P>>| event.react(key, row, &mut reactions);
+            let folded = parts.iter().fold(folded.take(), react);
             let row = folded.as_ref().map(P::to_row).transpose()?;
             Ok((folded, row))
         };
         let after = match catch_unwind(AssertUnwindSafe(fold)) {
             Ok(Ok((after, row))) => match row.as_ref().and_then(|row| is_refused(row, refused)) {
                 Some(reason) => Err(reason),
-                None => Ok((after, row)),
+                None => reactions
+                    .finish()
+                    .map(|new| (after, row, new))
+                    .map_err(|e| e.to_string()),
             },
             Ok(Err(misfit)) => Err(misfit.to_string()),
             Err(panic) => Err(panic_text(&*panic)),
         };
         match after {
-            Ok((after, row)) => {
+            Ok((after, row, mut reactions)) => {
                 (folded, done.row, done.changed) = (after, row, true);
-                done.reactions.append(reactions);
+                done.reactions.append(&mut reactions);
             }
             Err(reason) => {
                 done.failed = parts.first().map(|event| (event.position(), reason));

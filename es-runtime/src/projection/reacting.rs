@@ -81,12 +81,6 @@ impl Reactions {
         }
     }
 
-    /// Adds the reactions to later events, or to the same ones with another key.
-    pub(super) fn append(&mut self, other: Self) {
-        self.new.extend(other.new);
-        self.failed = self.failed.take().or(other.failed);
-    }
-
     /// All of them, in the order of the events.
     ///
     /// # Errors
@@ -94,11 +88,7 @@ impl Reactions {
     pub(super) fn finish(self) -> Result<Vec<NewReaction>> {
         match self.failed {
             Some(error) => Err(error),
-            None => {
-                let mut new = self.new;
-                new.sort_by_key(|new| (new.position, new.part));
-                Ok(new)
-            }
+            None => Ok(self.new),
         }
     }
 }

@@ -33,12 +33,12 @@ pub(crate) struct ReadModel<P> {
     /// The keys that this part folds.
     slices: Range<u16>,
     kept: Kept<P>,
-    parking: Parking,
     /// How the events are decoded whose reactions are to be enqueued, by family.
     reacting: BTreeMap<&'static str, Decode<P>>,
     turn: Turn,
     /// Rung when there are new reactions.
     bell: Arc<Notify>,
+    parking: Parking,
 }
 
 /// Without what it keeps in memory.
@@ -50,10 +50,10 @@ impl<P: Projection> Clone for ReadModel<P> {
             sources,
             slices: self.slices.clone(),
             kept: Kept::new(KEPT),
-            parking: Parking::default(),
             reacting: self.reacting.clone(),
             turn: Turn::default(),
             bell: self.bell.clone(),
+            parking: Parking::default(),
         }
     }
 }
@@ -78,10 +78,10 @@ impl<P: Projection> ReadModel<P> {
             sources: Vec::new(),
             slices: 0..SLICES,
             kept: Kept::new(KEPT),
-            parking: Parking::default(),
             reacting: BTreeMap::new(),
             turn: Turn::default(),
             bell: Arc::default(),
+            parking: Parking::default(),
         }
     }
 
@@ -144,7 +144,7 @@ impl<P: Projection> ReadModel<P> {
     fn decode<'e>(&self, stored: impl Iterator<Item = StoredEventRef<'e>>) -> Result<Decoded<P>> {
         let mut events = Vec::with_capacity(AT_ONCE);
         for event in stored {
-            self.decode_next(event, &mut events)?;
+            self.decode_in_turn(event, &mut events)?;
         }
         if self.slices != (0..SLICES) {
             for (keys, _) in &mut events {
@@ -161,7 +161,8 @@ impl<P: Projection> ReadModel<P> {
         advance: &Advance,
         page: &StoredEvents,
     ) -> Result<Option<Written>> {
-        let (mut written, mut reactions) = (Written::default(), Reactions::default());
+        let mut written = Written::default();
+        let mut reactions = Reactions::default();
         self.kept.begin(advance);
         let mut stored = page.iter();
         while stored.len() > 0 {
@@ -177,14 +178,12 @@ impl<P: Projection> ReadModel<P> {
             }
             for (keys, event) in events {
                 for key in keys {
+                    let own = event.reacts().then(|| key.clone());
                     let fold = || {
-                        if event.reacts() {
-                            let own = key.clone();
-                            let react = |row| event.react(&own, row, &mut reactions);
-                            self.kept.change(key, react);
-                        } else {
-                            self.kept.change(key, |row| event.fold(row));
-                        }
+                        self.kept.change(key, |row| match &own {
+                            Some(key) => event.react(key, row, &mut reactions),
+                            None => event.fold(row),
+                        });
                     };
                     // After a panic, nothing that is kept is believed.
                     if catch_unwind(AssertUnwindSafe(fold)).is_err() {
@@ -196,11 +195,10 @@ impl<P: Projection> ReadModel<P> {
                 yield_now().await;
             }
         }
-        let Ok(rows) = self.kept.changes() else {
+        let (Ok(rows), Ok(reactions)) = (self.kept.changes(), reactions.finish()) else {
             return Ok(None);
         };
-        written.rows = rows;
-        written.reactions = reactions.finish()?;
+        (written.rows, written.reactions) = (rows, reactions);
         Ok(Some(written))
     }
 
@@ -218,12 +216,12 @@ impl<P: Projection> ReadModel<P> {
         let rows: BTreeMap<_, _> = rows.await?.into_iter().collect();
         let mut refused = Refusals::default();
         loop {
-            let (mut written, mut reactions) = (Written::default(), Reactions::default());
+            let mut written = Written::default();
             written.parked.clone_from(&waiting);
             for (key, events) in &events {
                 let row = rows.get(key).cloned();
-                let done = carefully::<P>(key, row, events, refused.of(key));
-                reactions.append(done.reactions);
+                let mut done = carefully::<P>(key, row, events, refused.of(key));
+                written.reactions.append(&mut done.reactions);
                 if done.changed {
                     let (key, row) = (key.clone(), done.row);
                     written.rows.push(RowChange { key, row });
@@ -233,7 +231,6 @@ impl<P: Projection> ReadModel<P> {
                     self.parking.check(&advance.projection, &written.parked)?;
                 }
             }
-            written.reactions = reactions.finish()?;
             let done = self.write(store, advance, written.clone()).await;
             match done {
                 Err(error) if refused.add::<P>(&written, &error) => {}
@@ -259,7 +256,7 @@ impl<P: Projection> ReadModel<P> {
         let next = waiting.split_off(waiting.len().min(AT_ONCE));
         let mut events = Vec::with_capacity(waiting.len());
         let broken = read_at(store, &waiting, |event| {
-            self.decode_next(event, &mut events)
+            self.decode_in_turn(event, &mut events)
         })
         .await?;
         let mut events = by_key(events);
@@ -275,14 +272,12 @@ impl<P: Projection> ReadModel<P> {
                 None => next.first().map(|position| (*position, None)),
             };
             let left = left.map(|(position, reason)| StillParked { position, reason });
-            let mut written = Written {
-                reactions: done.reactions.finish()?,
-                ..Written::default()
-            };
+            let mut written = Written::default();
             if done.changed {
                 let (key, row) = (key.clone(), done.row);
                 written.rows.push(RowChange { key, row });
             }
+            written.reactions = done.reactions;
             let key = key.clone();
             written
                 .parked
@@ -302,8 +297,9 @@ impl<P: Projection> ReadModel<P> {
         advance: &Advance,
         written: Written,
     ) -> Result<Advanced> {
-        let parked = written.parked.clone();
+        self.turn.check(&advance.projection, &self.reacts())?;
         let reacts = !written.reactions.is_empty();
+        let parked = written.parked.clone();
         let advanced = store.advance_rows(advance.clone(), &P::TABLE, written);
         let advanced = advanced.await?;
         if advanced == Advanced::Moved {
@@ -315,8 +311,8 @@ impl<P: Projection> ReadModel<P> {
         Ok(advanced)
     }
 
-    /// As [`decode_one`](Self::decode_one), to be reacted to where that is this version's turn.
-    fn decode_next(&self, event: StoredEventRef<'_>, events: &mut Decoded<P>) -> Result<()> {
+    /// As [`decode_one`](Self::decode_one), with its reactions where they are this part's.
+    fn decode_in_turn(&self, event: StoredEventRef<'_>, events: &mut Decoded<P>) -> Result<()> {
         let reacting = self.reacting.get(event.aggregate());
         match reacting.filter(|_| self.turn.takes(P::VERSION, event.position)) {
             Some(decode) => decode(event, events),
@@ -397,7 +393,6 @@ impl<S: EventStore, P: Projection> Work<S> for ReadModel<P> {
         advance: Advance,
         page: &StoredEvents,
     ) -> Result<Advanced> {
-        self.turn.check(&advance.projection, &self.reacts())?;
         if let Some(written) = self.fold(store, &advance, page).await? {
             let advanced = self.write(store, &advance, written).await;
             match advanced {

@@ -658,8 +658,18 @@ fn rebuildable(id: &ProjectionId, lineage: &Lineage) -> Result<()> {
         (ProjectionKind::ReadModel, Some(Phase::Live)) => refuse(
             "it is live: people would read half of it. Roll back first, or make the next version",
         ),
+        _ if parked_reactions(id.version, lineage) > 0 => refuse(
+            "keys are parked whose events it has still to react to: try them again or give them up",
+        ),
         _ => Ok(()),
     }
+}
+
+/// Keys that are set aside, of a version that reacts.
+fn parked_reactions(version: u32, lineage: &Lineage) -> u64 {
+    let state = lineage.versions.get(&version);
+    let reacts = state.filter(|state| !state.reacts.is_empty());
+    reacts.map_or(0, |state| state.parked)
 }
 
 fn retirable(
@@ -684,6 +694,13 @@ fn retirable(
     }
     if forced.is_some() {
         return Ok(());
+    }
+    let parked = parked_reactions(id.version, lineage);
+    if parked > 0 {
+        return refuse(format!(
+            "{parked} of its keys are parked, to whose events it has still to react: try them \
+             again, give them up, or force it and say why"
+        ));
     }
     if let Some(owed) = lineage.owes(id.version) {
         return refuse(format!(
