@@ -1,5 +1,7 @@
 //! Keys of a projection that are set aside because an event failed, with the events behind it.
 
+#[cfg(feature = "runtime")]
+use crate::error::{Error, Kind};
 use crate::event::{Position, Timestamp};
 
 /// A key that is set aside: the event that failed, and those that wait behind it.
@@ -25,8 +27,8 @@ pub struct ParkedKey {
 #[cfg(feature = "runtime")]
 impl ParkedKey {
     /// Why the row is not what was asked for.
-    pub(crate) fn error(self, projection: &super::ProjectionId) -> crate::Error {
-        crate::Error::new(crate::error::Kind::Parked {
+    pub(crate) fn error(self, projection: &super::ProjectionId) -> Error {
+        Error::new(Kind::Parked {
             projection: projection.to_string(),
             key: self.key,
             position: self.position,
