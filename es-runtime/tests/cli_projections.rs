@@ -91,6 +91,7 @@ fn balances(version: u32) -> ProjectionId {
 /// The release with version 1, and then the one with both.
 async fn deployed(store: &Store) -> Service {
     let before = bank(store).start().await.unwrap();
+    before.caught_up().await.unwrap();
     for name in ["alice", "bob"] {
         before.execute::<Account>(name, open(name)).await.unwrap();
         before.execute::<Account>(name, deposit(100)).await.unwrap();

@@ -741,3 +741,6 @@ pub(crate) fn same(projection: &ProjectionId, stored: &str, declared: &str) -> R
         declared,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ documents! {
     GuideTesting: "../../../docs/guides/testing.md",
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
+    GuideBuilding: "../../../docs/guides/building.md",
     GuidePromoting: "../../../docs/guides/promoting.md",
     GuideReading: "../../../docs/guides/reading.md",
     GuideReadingViews: "../../../docs/guides/reading-views.md",
