@@ -31,6 +31,7 @@ documents! {
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
     GuideBuilding: "../../../docs/guides/building.md",
+    GuideReactions: "../../../docs/guides/reactions.md",
     GuidePromoting: "../../../docs/guides/promoting.md",
     GuideReading: "../../../docs/guides/reading.md",
     GuideReadingViews: "../../../docs/guides/reading-views.md",
