@@ -208,6 +208,12 @@ pub(crate) async fn run<S: EventStore, W: Work<S>>(
             }
         };
     }
+    // Also where nobody waits for the end: who starts next need not wait for the lease.
+    if driver.stop.is_asked()
+        && let Err(error) = driver.store.release(&driver.part.owner).await
+    {
+        tracing::warn!(projection = %id, %error, "others wait until the lease ends");
+    }
     Ok(())
 }
 

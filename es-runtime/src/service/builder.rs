@@ -125,7 +125,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             keep_commands: None,
             heartbeat: Heartbeat::default(),
-            lease: Duration::from_secs(5),
+            lease: Duration::from_secs(3),
             knows: Knowledge::new(),
             judges: Vec::new(),
             aggregates: HashMap::new(),
@@ -184,7 +184,7 @@ impl Builder {
         self
     }
 
-    /// How long another instance waits before it takes over the projections of one that died. Five
+    /// How long another instance waits before it takes over the projections of one that died. Three
     /// seconds unless something is said. It saves work alone: two that believe to be in charge
     /// never both write.
     pub fn lease(mut self, time: Duration) -> Self {

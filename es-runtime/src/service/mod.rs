@@ -348,7 +348,7 @@ impl Service {
     /// # Errors
     /// The reason of a projection or stream that had stopped before.
     pub async fn shutdown(&self) -> Result<()> {
-        let stopped = self.inner.workers.shutdown(&self.inner.store).await;
+        let stopped = self.inner.workers.shutdown().await;
         // Until here, what others write is what this instance can read.
         if let Some(presence) = &self.inner.presence {
             presence.end().await;

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{Health, Part, Status, Work, run};
 use crate::runtime::{Stop, panic_message};
-use crate::store::{EventStore, Lineage, Phase, ProjectionId, ProjectionState, Store};
+use crate::store::{Lineage, Phase, ProjectionId, ProjectionState, Store};
 
 /// How often a version that another process keeps up to date is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -193,7 +193,7 @@ impl Workers {
         Ok(())
     }
 
-    pub(super) async fn shutdown(&self, store: &Store) -> Result<()> {
+    pub(super) async fn shutdown(&self) -> Result<()> {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
@@ -203,11 +203,6 @@ impl Workers {
                     "a task of the service failed"
                 );
             }
-        }
-        if !self.projections.is_empty()
-            && let Err(error) = store.release(&self.owner).await
-        {
-            tracing::warn!(%error, "others wait until this instance's leases end");
         }
         let failed = |part: &watch::Sender<Status>| part.borrow().health != Health::Finished;
         let failed = self
