@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 40] = [
+const REJECTED: [(Fault, &str); 42] = [
     (
         Fault::ParkedApart,
         "keys are parked with the cursor that passes their events",
@@ -245,6 +245,14 @@ const REJECTED: [(Fault, &str); 40] = [
     (
         Fault::HastyFilter,
         "a filtered reader misses nothing that it asked for",
+    ),
+    (
+        Fault::AlwaysNewConsumers,
+        "a consumer is known by what it read last",
+    ),
+    (
+        Fault::HeedlessRetirement,
+        "no stream ends under its readers",
     ),
     (Fault::LostCorrelation, "what belongs together is found"),
     (Fault::CutShort, "what belongs together is found"),

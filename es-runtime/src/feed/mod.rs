@@ -132,11 +132,12 @@ struct Entry {
 impl Shared {
     async fn entry(&self, stream: &StreamVersion, status: Status) -> Result<Entry, Problem> {
         let state = self.feed.store.projection(&stream.into()).await?;
+        let status = status.with(state.as_ref());
         let phase = state.map_or(Phase::Building, |state| state.phase);
         let head = self.feed.store.published_head(stream).await?.position;
         let (status, deprecation, sunset) = match status {
             Status::Retired => ("retired", None, None),
-            Status::Deprecated { from, sunset } if phase == Phase::Live => {
+            Status::Deprecated { from, sunset } if phase.is_complete() => {
                 ("deprecated", Some(from), sunset)
             }
             _ => (phase.as_str(), None, None),
@@ -234,8 +235,8 @@ async fn events(
         .unwrap_or(LARGEST_PAGE)
         .min(LARGEST_PAGE);
     let wait = Duration::from_millis(number("wait", range.wait.as_deref(), 0)?);
-    let (page, head) = shared
-        .page(stream, after, limit, wait.min(LONGEST_WAIT))
+    let (page, head, status) = shared
+        .page(stream, status, after, limit, wait.min(LONGEST_WAIT))
         .await?;
 
     let next = page.last().map_or(after, |event| event.position);
@@ -283,19 +284,22 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 impl Shared {
-    /// The events after a position and the stream's head; waits if there are none yet.
+    /// The events after a position, the stream's head and what holds for it; waits if there are none
+    /// yet.
     async fn page(
         &self,
         stream: &StreamVersion,
+        declared: Status,
         after: Position,
         limit: usize,
         wait: Duration,
-    ) -> Result<(Vec<crate::store::PublishedEvent>, Position), Problem> {
+    ) -> Result<(Vec<crate::store::PublishedEvent>, Position, Status), Problem> {
         let store = &self.feed.store;
         let deadline = Instant::now() + wait;
         let mut stop = self.stop.clone();
         loop {
             let state = store.projection(&stream.into()).await?;
+            let status = declared.with(state.as_ref());
             match state.map_or(Phase::Building, |state| state.phase) {
                 Phase::Building => return Err(Problem::building(stream)),
                 // By a person, and not by the code.
@@ -312,7 +316,7 @@ impl Shared {
                 return Err(Problem::cursor_ahead(stream, after, head));
             }
             if !page.is_empty() || Instant::now() >= deadline || stop.is_asked() {
-                return Ok((page, head));
+                return Ok((page, head, status));
             }
             tokio::select! {
                 () = store.wait_for_published(stream, after) => {}

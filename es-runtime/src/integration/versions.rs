@@ -7,6 +7,8 @@ use super::{IntegrationEvent, IntegrationType, stream_of};
 use crate::aggregate::IntoEvents;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Timestamp, decode, encode};
+#[cfg(feature = "runtime")]
+use crate::store::{Phase, ProjectionState};
 
 /// Whether a version of a stream is to be had, as the newest enum declares it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,29 @@ pub enum Status {
     },
     /// It is neither published nor served; the feed names its successor.
     Retired,
+}
+
+#[cfg(feature = "runtime")]
+impl Status {
+    /// What holds for a version of which the code says `self` and the store `state`: it is
+    /// deprecated, and it is retired, as soon as either says so. It is deprecated since the earlier
+    /// of both, and may be gone when the command says that was given last, or else the code.
+    pub(crate) fn with(self, state: Option<&ProjectionState>) -> Self {
+        let Some(state) = state else { return self };
+        let since = state.since;
+        match (self, state.phase) {
+            (Self::Retired, _) | (_, Phase::Retired) => Self::Retired,
+            (Self::Live, Phase::Deprecated) => Self::Deprecated {
+                from: since,
+                sunset: state.sunset,
+            },
+            (Self::Deprecated { from, sunset }, Phase::Deprecated) => Self::Deprecated {
+                from: from.min(since),
+                sunset: state.sunset.or(sunset),
+            },
+            (declared, _) => declared,
+        }
+    }
 }
 
 /// An older version of a public stream, which can become the next one.
@@ -360,4 +385,67 @@ pub(crate) fn down(way: &[Cast], mut events: Vec<(usize, String)>) -> Result<Vec
         events = older;
     }
     Ok(events)
+}
+
+#[cfg(all(test, feature = "runtime"))]
+mod tests {
+    use super::*;
+    use crate::event::Position;
+    use crate::store::Lineage;
+    use crate::store::life::{Occasion, prepare};
+
+    #[test]
+    fn a_version_ends_as_soon_as_the_code_or_a_command_says_so() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let mut lineage = Lineage::default();
+        prepare(&mut lineage, 1, 1, &Occasion::new(at(50), Position::START));
+        let known = &lineage.versions[&1];
+        let state = |phase, sunset| ProjectionState {
+            phase,
+            sunset,
+            ..known.clone()
+        };
+        let deprecated = |from, sunset| Status::Deprecated {
+            from: at(from),
+            sunset,
+        };
+        let (late, later) = (Some(at(90)), Some(at(95)));
+        for (declared, known, holds) in [
+            (Status::Live, state(Phase::Live, None), Status::Live),
+            (
+                Status::Live,
+                state(Phase::Deprecated, late),
+                deprecated(50, late),
+            ),
+            (
+                deprecated(70, late),
+                state(Phase::Live, None),
+                deprecated(70, late),
+            ),
+            // Since the earlier of both, and until when was said last.
+            (
+                deprecated(70, late),
+                state(Phase::Deprecated, later),
+                deprecated(50, later),
+            ),
+            (
+                deprecated(20, late),
+                state(Phase::Deprecated, None),
+                deprecated(20, late),
+            ),
+            (
+                deprecated(20, late),
+                state(Phase::Retired, None),
+                Status::Retired,
+            ),
+            (Status::Retired, state(Phase::Live, None), Status::Retired),
+        ] {
+            assert_eq!(
+                declared.with(Some(&known)),
+                holds,
+                "{declared:?} and {known:?}"
+            );
+        }
+        assert_eq!(deprecated(20, late).with(None), deprecated(20, late));
+    }
 }

@@ -188,10 +188,7 @@ mod tests {
 
     fn claimed(owned: bool, cursor: u64, change: impl FnOnce(&mut ProjectionState)) -> Claimed {
         let mut lineage = Lineage::default();
-        let at = life::Occasion {
-            now: Timestamp::default(),
-            head: Position::START,
-        };
+        let at = life::Occasion::new(Timestamp::default(), Position::START);
         life::prepare(&mut lineage, 1, 1, &at);
         change(lineage.versions.get_mut(&1).unwrap());
         Claimed {

@@ -7,11 +7,12 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
-    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
-    Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
+    DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, Replay, Row, RowQuery, RowsAt, Schema,
+    Segment, Select, Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -393,6 +394,14 @@ impl EventStore for Store {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         to!(self.wait_for_published(stream, after).await)
+    }
+
+    async fn note_consumers(&self, readings: &[Reading]) -> Result<()> {
+        to!(self.note_consumers(readings).await)
+    }
+
+    async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
+        to!(self.consumers(stream).await)
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

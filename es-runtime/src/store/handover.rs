@@ -229,10 +229,7 @@ mod tests {
         }
 
         fn at(&self) -> Occasion {
-            Occasion {
-                now: Timestamp::default(),
-                head: Position::new(self.head),
-            }
+            Occasion::new(Timestamp::default(), Position::new(self.head))
         }
 
         fn grow(&mut self) {

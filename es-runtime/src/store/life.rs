@@ -14,7 +14,7 @@ use super::projection::{
     Change, Comparing, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
     ProjectionKind, ProjectionState, Sighting, SliceState,
 };
-use super::{ParkedKey, Table};
+use super::{ConsumerState, ParkedKey, Table, consumer};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, SLICES, Timestamp, span};
 
@@ -26,6 +26,19 @@ const NEAR: u64 = 1000;
 pub(crate) struct Occasion {
     pub now: Timestamp,
     pub head: Position,
+    /// Who reads what is changed, if it is an integration stream.
+    pub consumers: Vec<ConsumerState>,
+}
+
+impl Occasion {
+    pub(crate) fn new(now: Timestamp, head: Position) -> Self {
+        let consumers = Vec::new();
+        Self {
+            now,
+            head,
+            consumers,
+        }
+    }
 }
 
 /// What the store has to do beside keeping the states.
@@ -71,6 +84,7 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         tables: Vec::new(),
         comparing: None,
         not_compared: None,
+        sunset: None,
         run: None,
         read: None,
     };
@@ -133,14 +147,18 @@ pub(crate) fn change(
             };
             Ok(promote(&before, lineage, Phase::Shadow, at))
         }
-        Change::Deprecate => {
+        Change::Deprecate { sunset } => {
             if id.kind == ProjectionKind::ReadModel {
                 return refuse("deprecate", "promote another version instead".to_owned());
             }
             if state.phase == Phase::Building {
                 return refuse("deprecate", "it is still being built".to_owned());
             }
-            enter(id.version, lineage, Phase::Deprecated, at);
+            // Said again with another day: it is deprecated since the first time.
+            if state.phase != Phase::Deprecated {
+                enter(id.version, lineage, Phase::Deprecated, at);
+            }
+            note(id.version, lineage, |state| state.sunset = *sunset);
             Ok(Vec::new())
         }
         Change::Retire { quiet, forced } => {
@@ -290,6 +308,7 @@ pub(crate) fn told(
         lineage.owes(id.version)
     };
     let reason = || match (change, change.reason()) {
+        (Change::Deprecate { sunset: Some(at) }, _) => Some(format!("may be gone from {at} on")),
         (Change::Retire { .. }, Some(forced)) => Some(match given_up() {
             Some(owed) => format!("{forced} (given up: {owed})"),
             None => forced.to_owned(),
@@ -355,7 +374,7 @@ impl Change {
             Self::Complete => "complete",
             Self::Promote { .. } => "promote",
             Self::RollBack { .. } => "roll back",
-            Self::Deprecate => "deprecate",
+            Self::Deprecate { .. } => "deprecate",
             Self::Retire { .. } => "retire",
             Self::Rebuild { .. } => "rebuild",
             Self::RetryParked { .. } => "retry",
@@ -406,7 +425,7 @@ pub(crate) fn refused(id: &ProjectionId, what: &'static str, why: String) -> Err
     })
 }
 
-fn later(at: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.as_micros().saturating_add(micros))
 }
@@ -718,6 +737,11 @@ fn retirable(
              why, and they are given up",
             state.cursor
         ));
+    }
+    if id.kind == ProjectionKind::Stream {
+        // Who runs its code only feeds it: what counts is who reads.
+        let may_end = consumer::may_end(state, &at.consumers, quiet, at.now);
+        return may_end.or_else(refuse);
     }
     let seen = |sighting: &Option<Sighting>, did: &str| {
         let sighting = sighting.as_ref()?;

@@ -2,6 +2,7 @@
 //!
 //! It keeps every law in the plainest way; nothing survives the process.
 
+mod consumers;
 mod instances;
 mod life;
 mod parked;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::consumers::Consumers;
 use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
@@ -20,11 +22,12 @@ use super::tx::{Inner, Tx};
 use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
-    EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
-    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    ReactionClaim, ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
+    DueKey, EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery,
+    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
+    PublishedEvent, ReactionClaim, ReactionId, ReactionQueue, Reading, Row, RowQuery, RowsAt,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -51,6 +54,7 @@ struct State {
     reactions: Reactions,
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
+    consumers: Consumers,
     inboxes: HashMap<InboxId, StreamCursor>,
     instances: Instances,
 }
@@ -449,7 +453,8 @@ impl EventStore for MemoryStore {
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         let mut state = self.state();
         let head = state.head();
-        let (lineage, emptied) = state.lives.change(id, change, by, head)?;
+        let consumers = state.consumers.of(id);
+        let (lineage, emptied) = state.lives.change(id, change, by, head, consumers)?;
         for version in emptied {
             let id = ProjectionId {
                 version,
@@ -652,6 +657,15 @@ impl EventStore for MemoryStore {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         self.wake.for_stream(stream, after).await;
+    }
+
+    async fn note_consumers(&self, readings: &[Reading]) -> Result<()> {
+        self.state().consumers.note(readings);
+        Ok(())
+    }
+
+    async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
+        Ok(self.state().consumers.list(stream))
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -4,6 +4,7 @@
 //! embedded default; the conformance suite of `testing` holds both to it.
 
 mod append;
+mod consumer;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod group;
 #[cfg(feature = "runtime")]
@@ -49,6 +50,7 @@ mod wake;
 pub use append::{Append, Appended, NewEvent, Outcome};
 #[cfg(feature = "runtime")]
 pub(crate) use append::{Found, known_instances, plan};
+pub use consumer::{ConsumerState, Reading};
 #[cfg(feature = "runtime")]
 pub use handle::Store;
 pub use handover::Owed;
@@ -483,6 +485,19 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         stream: &StreamVersion,
         after: Position,
     ) -> impl Future<Output = ()> + Send;
+
+    /// Notes who read which integration streams, and from where: each consumer stands then where it
+    /// read last, also if it began anew.
+    ///
+    /// The law: a stream is not retired, unless somebody forces it, before all that were noted are
+    /// silent for as long as is asked for.
+    fn note_consumers(&self, readings: &[Reading]) -> impl Future<Output = Result<()>> + Send;
+
+    /// The consumers that were ever noted, of one stream or of all, by stream and name.
+    fn consumers(
+        &self,
+        stream: Option<&StreamVersion>,
+    ) -> impl Future<Output = Result<Vec<ConsumerState>>> + Send;
 
     /// How far the consumer has come.
     fn inbox(&self, inbox: &InboxId) -> impl Future<Output = Result<StreamCursor>> + Send;

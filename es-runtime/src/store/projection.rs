@@ -155,6 +155,8 @@ pub struct ProjectionState {
     pub comparing: Option<Comparing>,
     /// Why it could not be compared when that was tried last.
     pub not_compared: Option<Noted>,
+    /// From when on it may be gone, if it is deprecated and somebody said.
+    pub sunset: Option<Timestamp>,
     /// The last instance that ran its code.
     pub run: Option<Sighting>,
     /// The last instance that read it.
@@ -485,9 +487,13 @@ pub enum Change {
         reason: String,
     },
     /// Nobody new should read it. Of streams; a read model's version is deprecated by another's
-    /// promotion.
-    Deprecate,
-    /// It ends, if nobody ran or read it for `quiet`, or for a reason all the same.
+    /// promotion. Said again, it announces another day.
+    Deprecate {
+        /// From when on it may be gone.
+        sunset: Option<Timestamp>,
+    },
+    /// It ends, if nobody ran or read it for `quiet`, or for a reason all the same. A stream may
+    /// end while it is run, and not before its sunset.
     Retire {
         /// How long nobody must have been seen.
         quiet: Duration,
@@ -592,6 +598,8 @@ pub(crate) struct Record {
     pub comparing: Option<Comparing>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_compared: Option<Noted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sunset: Option<Timestamp>,
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -607,6 +615,7 @@ impl Record {
             reacted: state.reacted.clone(),
             comparing: state.comparing,
             not_compared: state.not_compared.clone(),
+            sunset: state.sunset,
         }
     }
 
@@ -628,6 +637,7 @@ impl Record {
             tables: self.tables,
             comparing: self.comparing,
             not_compared: self.not_compared,
+            sunset: self.sunset,
             run: None,
             read: None,
         }

@@ -11,11 +11,12 @@ use es_runtime::error::{Error, Result};
 use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
-    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
+    DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, Row, RowChange, RowQuery, RowsAt, Segment,
+    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
+    Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -38,6 +39,10 @@ pub(crate) enum Fault {
     TornByDrop,
     /// Says that a filtered reader has seen all of the log when its page was full.
     HastyFilter,
+    /// Takes a consumer that reads again for a new one.
+    AlwaysNewConsumers,
+    /// Retires a stream whoever reads it.
+    HeedlessRetirement,
     /// Forgets what a command belongs to.
     LostCorrelation,
     /// Says that a page of what belongs together is all of it.
@@ -637,8 +642,25 @@ impl EventStore for BrokenStore {
         Ok(taken)
     }
 
+    async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
+        let mut known = self.kept.consumers(stream).await?;
+        if self.fault == Fault::AlwaysNewConsumers {
+            known.iter_mut().for_each(|c| c.first_seen = c.last_seen);
+        }
+        Ok(known)
+    }
+
+    async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
+        let mut change = change.clone();
+        if let (Fault::HeedlessRetirement, Change::Retire { quiet, .. }) = (self.fault, &mut change)
+        {
+            *quiet = Duration::ZERO;
+        }
+        self.kept.change(id, &change, by).await
+    }
+
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        change life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
-        inbox begin register keep_alive deregister instances close);
+        note_consumers inbox begin register keep_alive deregister instances close);
 }

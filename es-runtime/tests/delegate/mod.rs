@@ -152,6 +152,12 @@ macro_rules! delegate {
     (@wait_for_published $to:ident) => {
         delegate!(@fn $to wait_for_published(stream: &StreamVersion, after: Position) -> ());
     };
+    (@note_consumers $to:ident) => {
+        delegate!(@fn $to note_consumers(readings: &[Reading]) -> Result<()>);
+    };
+    (@consumers $to:ident) => {
+        delegate!(@fn $to consumers(stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>>);
+    };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
     (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };

@@ -10,10 +10,8 @@ const QUIET: Duration = Duration::from_secs(600);
 const FRESH: Duration = Duration::from_secs(900);
 
 fn at(seconds: i64, head: u64) -> Occasion {
-    Occasion {
-        now: Timestamp::from_micros(seconds * 1_000_000),
-        head: Position::new(head),
-    }
+    let now = Timestamp::from_micros(seconds * 1_000_000);
+    Occasion::new(now, Position::new(head))
 }
 
 fn id(version: u32) -> ProjectionId {

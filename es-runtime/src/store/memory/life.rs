@@ -11,8 +11,8 @@ use crate::runtime::without;
 use crate::store::life::{self, Effect, Occasion};
 use crate::store::share::Shares;
 use crate::store::{
-    Advance, Advanced, Change, Claim, Claimed, DueReaction, LifeEntry, Lineage, Noted, Phase,
-    ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState, Table,
+    Advance, Advanced, Change, Claim, Claimed, ConsumerState, DueReaction, LifeEntry, Lineage,
+    Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState, Table,
 };
 
 /// The lives of all versions.
@@ -61,7 +61,7 @@ impl Lives {
         head: Position,
     ) -> Result<ProjectionState> {
         let lineage = self.lineages.entry(subject(id)).or_default();
-        let at = Occasion { now: now(), head };
+        let at = Occasion::new(now(), head);
         life::prepare(lineage, id.version, slices, &at);
         self.find(id).ok_or_else(|| unknown(id))
     }
@@ -137,10 +137,14 @@ impl Lives {
         change: &Change,
         by: &str,
         head: Position,
+        consumers: Vec<ConsumerState>,
     ) -> Result<(Lineage, Vec<u32>)> {
         let before = self.at_present(id).ok_or_else(|| unknown(id))?;
         let mut after = before.clone();
-        let at = Occasion { now: now(), head };
+        let at = Occasion {
+            consumers,
+            ..Occasion::new(now(), head)
+        };
         let effects = life::change(id, &mut after, change, &at)?;
         let mut told = life::told(id, &before, &after, change, by, &at);
         let mut emptied = Vec::new();

@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
-use super::{failed, log, parked, view};
+use super::{consumers, failed, log, parked, view};
 use crate::error::{Error, Kind, Result};
 use crate::event::Timestamp;
 use crate::store::life::{self, Effect, Occasion};
@@ -166,7 +166,7 @@ async fn occasion(tx: &mut Tx) -> Result<Occasion> {
     let now = sqlx::query_scalar("SELECT clock_timestamp()");
     let now: Moment = now.fetch_one(&mut **tx).await.map_err(failed(DOING))?;
     let head = log::head(tx).await?;
-    Ok(Occasion { now: now.0, head })
+    Ok(Occasion::new(now.0, head))
 }
 
 pub(super) fn unknown(projection: &ProjectionId) -> Error {
@@ -221,7 +221,10 @@ pub(super) async fn change(
     take_turns(tx).await?;
     let before = read(tx, projection, LOCKED_CURSORS).await?;
     let mut after = before.clone();
-    let at = occasion(tx).await?;
+    let at = Occasion {
+        consumers: consumers::of(tx, projection).await?,
+        ..occasion(tx).await?
+    };
     let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {

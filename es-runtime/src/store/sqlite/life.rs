@@ -4,7 +4,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::{failed, log, parked, position, signed, unsigned};
+use super::{consumers, failed, log, parked, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
@@ -152,7 +152,7 @@ fn add_slice(lineage: &mut Lineage, row: &SqliteRow, now: Timestamp) -> Result<(
 
 async fn occasion(tx: &mut Tx) -> Result<Occasion> {
     let head = log::head(&mut **tx).await?;
-    Ok(Occasion { now: now(), head })
+    Ok(Occasion::new(now(), head))
 }
 
 pub(super) fn unknown(projection: &ProjectionId) -> Error {
@@ -204,7 +204,10 @@ pub(super) async fn change(
 ) -> Result<Lineage> {
     let before = read(tx, projection).await?;
     let mut after = before.clone();
-    let at = occasion(tx).await?;
+    let at = Occasion {
+        consumers: consumers::of(tx, projection).await?,
+        ..occasion(tx).await?
+    };
     let mut given_up = None;
     for effect in life::change(projection, &mut after, change, &at)? {
         match effect {

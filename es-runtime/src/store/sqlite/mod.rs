@@ -5,6 +5,7 @@
 
 mod claim;
 mod committer;
+mod consumers;
 mod instances;
 pub(super) mod life;
 mod log;
@@ -41,11 +42,11 @@ use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
-    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
-    EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
+    DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, Row, RowQuery, RowsAt, Schema, Segment,
+    Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -618,6 +619,22 @@ impl EventStore for SqliteStore {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         self.wake.for_stream(stream, after).await;
+    }
+
+    async fn note_consumers(&self, readings: &[Reading]) -> Result<()> {
+        const DOING: &str = "noting who reads";
+        if readings.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(DOING).await?;
+        consumers::note(&mut tx, readings).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
+        const DOING: &str = "reading who reads";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        consumers::list(&mut connection, stream).await
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod consumers;
 mod cursors;
 mod dropped;
 mod found;
@@ -132,6 +133,8 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reactions::none_is_lost(subject.fresh().await, seed).await?;
     cursors::streams_are_dense(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
+    consumers::they_are_known_by_what_they_read(subject).await?;
+    consumers::no_stream_ends_under_them(subject.fresh().await).await?;
     log::a_transaction_ends_with_its_append(subject.fresh().await).await?;
     dropped::appends_are_whole(subject.fresh().await, seed).await?;
     dropped::rows_and_cursor_are_whole(subject.fresh().await, seed).await?;
