@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 39] = [
+const REJECTED: [(Fault, &str); 42] = [
     (
         Fault::ParkedApart,
         "keys are parked with the cursor that passes their events",
@@ -300,6 +300,12 @@ const REJECTED: [(Fault, &str); 39] = [
     (
         Fault::SharedReactions,
         "one worker has a key, and its reactions come in order",
+    ),
+    (Fault::RelayUnfenced, "one relay at a time moves its cursor"),
+    (Fault::RelayForAll, "one relay at a time moves its cursor"),
+    (
+        Fault::RelayUnnoticed,
+        "one relay at a time moves its cursor",
     ),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),

@@ -10,6 +10,7 @@ mod load;
 mod page_token;
 mod promote;
 mod reactions;
+mod relays;
 mod retention;
 mod selection;
 mod sightings;
@@ -39,6 +40,7 @@ use self::cache::Cache;
 use self::compare::Comparisons;
 use self::instances::{Instances, Presence};
 use self::load::Loader;
+use self::relays::Relays;
 use self::sightings::Reads;
 use self::snapshots::Snapshotter;
 use self::supervise::Workers;
@@ -46,7 +48,10 @@ use crate::aggregate::{Aggregate, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{Change, Comparison, EventStore, Outdated, ParkedKey, ProjectionId, Store};
+use crate::publish::RelayStatus;
+use crate::store::{
+    Change, Comparison, EventStore, Outdated, ParkedKey, ProjectionId, RelayId, Store,
+};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -105,6 +110,7 @@ struct Inner {
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
+    relays: Relays,
     #[cfg(feature = "feed")]
     feed: Option<std::net::SocketAddr>,
 }
@@ -318,6 +324,21 @@ impl Service {
     /// How every projection and stream of this service is doing.
     pub fn status(&self) -> Vec<(ProjectionId, Status)> {
         self.inner.workers.status()
+    }
+
+    /// How the relays of this service are doing: each stream version over each transport.
+    pub fn relays(&self) -> Vec<(RelayId, RelayStatus)> {
+        self.inner.relays.status()
+    }
+
+    /// Waits until every broker is known to have all that its streams have now.
+    ///
+    /// A broker that is away is waited for.
+    ///
+    /// # Errors
+    /// When a relay has stopped, with its reason.
+    pub async fn relayed(&self) -> Result<()> {
+        self.inner.relays.reached(&self.inner.store).await
     }
 
     /// Those projections and streams of this service that the contract does not describe: nobody

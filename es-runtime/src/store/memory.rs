@@ -6,6 +6,7 @@ mod instances;
 mod life;
 mod parked;
 mod reactions;
+mod relays;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
+use self::relays::Relays;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
@@ -23,8 +25,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    ReactionClaim, ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Segment, Select, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    ReactionClaim, ReactionId, ReactionQueue, RelayClaim, RelayId, RelayMove, RelayState, Row,
+    RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -49,6 +52,7 @@ struct State {
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
     reactions: Reactions,
+    relays: Relays,
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     inboxes: HashMap<InboxId, StreamCursor>,
@@ -498,6 +502,7 @@ impl EventStore for MemoryStore {
         let mut state = self.state();
         state.lives.release(owner);
         state.reactions.release(owner);
+        state.relays.release(owner);
         Ok(())
     }
 
@@ -651,6 +656,23 @@ impl EventStore for MemoryStore {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         self.wake.for_stream(stream, after).await;
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        Ok(self.state().relays.claim(claim))
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        Ok(self.state().relays.advance(step))
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        self.state().relays.note_failure(relay, epoch, reason);
+        Ok(())
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        Ok(self.state().relays.all())
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -13,6 +13,7 @@ mod plans;
 mod projections;
 mod reactions;
 pub(super) mod read_rows;
+mod relays;
 mod rows;
 mod schema;
 mod segment;
@@ -43,8 +44,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, DueKey,
     EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, ReactionClaim,
-    ReactionId, ReactionQueue, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    ReactionId, ReactionQueue, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
+    Schema, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -453,6 +455,7 @@ impl EventStore for SqliteStore {
         let mut tx = self.write(DOING).await?;
         life::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
+        relays::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -617,6 +620,33 @@ impl EventStore for SqliteStore {
 
     async fn wait_for_published(&self, stream: &StreamVersion, after: Position) {
         self.wake.for_stream(stream, after).await;
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        const DOING: &str = "claiming a relay";
+        let mut tx = self.write(DOING).await?;
+        let state = relays::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(state)
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        const DOING: &str = "moving a relay's cursor";
+        let mut tx = self.write(DOING).await?;
+        let advanced = relays::advance(&mut tx, step).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(advanced)
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        const DOING: &str = "noting why a relay stands still";
+        let mut tx = self.write(DOING).await?;
+        relays::note_failure(&mut tx, relay, epoch, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        relays::all(&self.readers).await
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{
-    SqliteStore, committer, life, log, parked, projections, read_rows, segment, snapshots, streams,
+    SqliteStore, committer, life, log, parked, projections, read_rows, relays, segment, snapshots,
+    streams,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -121,6 +122,7 @@ async fn every_read_goes_by_a_key() {
         streams::PAGE,
         streams::HEAD,
         streams::INBOX,
+        relays::ONE,
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,
