@@ -177,6 +177,7 @@ impl<S: EventStore, T: Transport + Clone> Driver<S, T> {
             return Ok(Step::Claim);
         }
         self.claimed = asked;
+        self.runner.opened(link.has());
         let (cursor, stream) = (self.runner.confirmed_to(), &route.stream);
         let head = self.relay.store.published_head(stream).await?.position;
         if cursor > head {

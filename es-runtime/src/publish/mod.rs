@@ -9,15 +9,21 @@
 
 mod driver;
 mod message;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
+mod redeliver;
 mod runner;
 
 pub(crate) use driver::Relay;
 pub use driver::RelayStatus;
 pub use message::{Message, Route};
+#[cfg(feature = "nats")]
+pub use nats::Nats;
 #[cfg(feature = "rabbitmq")]
 pub use rabbitmq::RabbitMq;
+pub use redeliver::redeliver;
 
 use std::future::Future;
 
@@ -45,8 +51,8 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Connects as the one relay of a stream version, and makes what the broker needs for it.
     ///
-    /// The law: while a link lives, nobody else gets one of the same route, and what a link sends
-    /// does not arrive once somebody else got one.
+    /// The law: two links of one route never mix. While one lives, nobody else gets one; or else
+    /// nothing of the older one arrives behind what the newer one has sent.
     ///
     /// # Errors
     /// [`Error::held`](crate::Error::held) while somebody else has it,
@@ -73,6 +79,12 @@ pub trait Transport: Send + Sync + 'static {
 /// Dropped, it ends, and somebody else may [`open`](Transport::open) one. What was not confirmed
 /// then may have arrived or not, but nothing of it without all that was sent before it.
 pub trait Link: Send + 'static {
+    /// The last event that the broker itself says that it has, if it says so: where it stands, sending
+    /// goes on.
+    fn has(&self) -> Option<Position> {
+        None
+    }
+
     /// Sends a message; the broker's answer comes later.
     ///
     /// # Errors

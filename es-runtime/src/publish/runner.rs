@@ -83,6 +83,13 @@ impl Runner {
         ours && phase.is_complete() && state.epoch == self.epoch
     }
 
+    /// The broker itself says what it has: that counts, whether it is more or less.
+    pub(super) fn opened(&mut self, has: Option<Position>) {
+        if let Some(has) = has {
+            (self.confirmed, self.sent) = (has, has);
+        }
+    }
+
     pub(super) fn in_flight(&self) -> u64 {
         self.sent.get().saturating_sub(self.confirmed.get())
     }
@@ -230,6 +237,26 @@ mod tests {
         assert!(!runner.is_still(true, &state(4, 5), Phase::Live));
         assert!(!runner.is_still(false, &state(3, 5), Phase::Live));
         assert!(!runner.is_still(true, &state(3, 5), Phase::Retired));
+    }
+
+    #[test]
+    fn a_broker_that_knows_what_it_has_is_believed() {
+        let mut runner = at(4);
+        runner.opened(None);
+        assert_eq!(runner.sent_to().get(), 4);
+        // It took more than it could confirm.
+        runner.opened(Some(Position::new(6)));
+        assert_eq!(runner.sent_to().get(), 6);
+        assert_eq!(places(runner.to_move()), Some((4, 6)));
+        // It lost what it had confirmed: that is sent again, and the cursor stays until then.
+        runner.opened(Some(Position::new(2)));
+        assert_eq!(
+            (runner.sent_to().get(), places(runner.to_move())),
+            (2, None)
+        );
+        runner.sent(Position::new(5));
+        runner.confirmed(Position::new(5));
+        assert_eq!(places(runner.to_move()), Some((4, 5)));
     }
 
     #[test]

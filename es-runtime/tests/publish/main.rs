@@ -6,8 +6,10 @@ mod domain;
 
 mod broken;
 mod laws;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "rabbitmq")]
 mod rabbit;
 mod relays;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
 mod torture;

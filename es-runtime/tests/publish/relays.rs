@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use es_runtime::event::Position;
 use es_runtime::projection::Health;
+use es_runtime::publish::{RelayStatus, Route, redeliver};
 use es_runtime::store::{Change, EventStore, StreamVersion};
 use es_runtime::testing::transports::{MemoryBroker, MemoryReader};
 use es_runtime::{Builder, Result, Service, Store};
@@ -179,8 +180,7 @@ async fn another_instance_goes_on() -> Result<()> {
     deposits(&one, 10).await?;
     // It sees how far the other one is.
     all(&other).await;
-    let elsewhere =
-        |(_, status): &(_, es_runtime::publish::RelayStatus)| status.health == Health::Elsewhere;
+    let elsewhere = |(_, status): &(_, RelayStatus)| status.health == Health::Elsewhere;
     assert!(other.relays().iter().all(elsewhere));
     one.shutdown().await?;
     deposits(&other, 10).await?;
@@ -252,6 +252,36 @@ async fn two_transports_have_cursors_of_their_own() -> Result<()> {
     other.broker.come_back();
     all(&bank).await;
     assert_eq!(places(&mut two), [1, 2, 3, 4, 5]);
+    bank.shutdown().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_events_are_sent_again_to_one_consumer() -> Result<()> {
+    let (store, broker) = (Store::connect("memory:").await?, MemoryBroker::new());
+    let mut reader = broker.reader("accounts.v2");
+    let mut mail = broker.queue("mail");
+    let bank = bank(&store).relay(broker.clone()).start().await?;
+    bank.execute::<Account>("alice", open("Alice")).await?;
+    deposits(&bank, 1999).await?;
+    all(&bank).await;
+    assert_eq!(places(&mut reader).len(), 2000);
+    let route = Route::new("bank", accounts(2));
+    let range = |from, to| Position::new(from)..=Position::new(to);
+    let some = [range(17, 17), range(3, 1502)];
+    let sent = redeliver(&store, &route, &some, &broker, "mail").await?;
+    assert_eq!(sent, 1501);
+    let expected: Vec<u64> = std::iter::once(17).chain(3..=1502).collect();
+    assert_eq!(places(&mut mail), expected);
+    assert!(places(&mut reader).is_empty());
+    // What is not there is known before anything is sent.
+    for wrong in [range(1, 2001), range(0, 4), range(2001, 2001)] {
+        let both = [range(1, 2), wrong];
+        let wrong = redeliver(&store, &route, &both, &broker, "mail").await;
+        assert_eq!(wrong.unwrap_err().code(), "ES0205");
+    }
+    assert!(places(&mut mail).is_empty());
+    let nowhere = redeliver(&store, &route, &some, &broker, "nobody").await;
+    assert_eq!(nowhere.unwrap_err().code(), "ES0204");
     bank.shutdown().await
 }
 

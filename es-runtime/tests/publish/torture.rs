@@ -71,7 +71,7 @@ fn account(input: usize) -> String {
 }
 
 fn command(instance: usize, input: usize) -> CommandId {
-    CommandId::of(&format!("input-{instance}:{input}"))
+    CommandId::of(format!("input-{instance}:{input}"))
 }
 
 /// An instance: works through its input from a line on, and says what is done.
