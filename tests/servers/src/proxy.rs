@@ -64,11 +64,7 @@ impl Drop for Proxy {
 }
 
 /// Copies both ways until one side ends.
-fn join(
-    client: &TcpStream,
-    server: &TcpStream,
-    open: &Mutex<Vec<TcpStream>>,
-) -> io::Result<()> {
+fn join(client: &TcpStream, server: &TcpStream, open: &Mutex<Vec<TcpStream>>) -> io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let streams = [client.try_clone()?, server.try_clone()?];
