@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 42] = [
+const REJECTED: [(Fault, &str); 43] = [
     (
         Fault::ParkedApart,
         "keys are parked with the cursor that passes their events",
@@ -307,6 +307,7 @@ const REJECTED: [(Fault, &str); 42] = [
         Fault::RelayUnnoticed,
         "one relay at a time moves its cursor",
     ),
+    (Fault::SharedParts, "the parts of a version are shared"),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),
     (Fault::SnapshotsGoBack, "a snapshot never goes back"),

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::cache::Cache;
 use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
+use super::looks::Looks;
 use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::relays::{Carrier, Fleet, Relays};
 use super::sightings::{Reads, Sightings};
@@ -576,6 +577,7 @@ impl Builder {
             read_models,
             workers,
             reads,
+            looks: Looks::default(),
             comparisons,
             instances,
             presence,

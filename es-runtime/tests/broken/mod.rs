@@ -99,6 +99,8 @@ pub(crate) enum Fault {
     RelayForAll,
     /// Takes who comes for the relay that there was.
     RelayUnnoticed,
+    /// Says to everybody who asks for a part of a version that it is theirs.
+    SharedParts,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -661,6 +663,12 @@ impl EventStore for BrokenStore {
         self.kept.advance_relay(&step).await
     }
 
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        let mut claimed = self.kept.claim(claim).await?;
+        claimed.owned |= self.fault == Fault::SharedParts;
+        Ok(claimed)
+    }
+
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
         let taken = self.kept.claim_reactions(claim).await?;
         if self.fault == Fault::SharedReactions {
@@ -670,7 +678,7 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        change life parked parked_events remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        change life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         note_relay_failure relays inbox begin register keep_alive deregister instances close);
 }

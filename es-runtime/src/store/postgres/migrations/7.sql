@@ -1,15 +1,11 @@
--- How far each stream version went out over each transport: behind what its broker confirmed.
-CREATE TABLE es.relay (
-  transport   text COLLATE "C" NOT NULL,
-  stream      text COLLATE "C" NOT NULL,
-  version     int              NOT NULL,
-  position    bigint           NOT NULL DEFAULT 0,
-  -- Higher each time that somebody else becomes the relay.
-  epoch       bigint           NOT NULL,
-  -- Who is the relay: saves work, and guards nothing.
-  owner       text,
-  owned_until timestamptz,
-  failure     text,
-  failed_at   timestamptz,
-  PRIMARY KEY (transport, stream, version)
+-- Who would work on a part of a divided version, so that the parts are shared. It saves work, and
+-- guards nothing. Times are the database's own.
+CREATE TABLE es.worker (
+  kind       text COLLATE "C" NOT NULL,
+  name       text COLLATE "C" NOT NULL,
+  version    int              NOT NULL,
+  slice_from int              NOT NULL,
+  who        text             NOT NULL,
+  until      timestamptz      NOT NULL,
+  PRIMARY KEY (kind, name, version, slice_from, who)
 );

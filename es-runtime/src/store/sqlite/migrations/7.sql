@@ -1,16 +1,11 @@
--- How far each stream version went out over each transport: behind what its broker confirmed. Times
--- are in microseconds.
-CREATE TABLE es_relay (
-  transport   TEXT    NOT NULL,
-  stream      TEXT    NOT NULL,
-  version     INTEGER NOT NULL,
-  position    INTEGER NOT NULL DEFAULT 0,
-  -- Higher each time that somebody else becomes the relay.
-  epoch       INTEGER NOT NULL,
-  -- Who is the relay: saves work, and guards nothing.
-  owner       TEXT,
-  owned_until INTEGER,
-  failure     TEXT,
-  failed_at   INTEGER,
-  PRIMARY KEY (transport, stream, version)
+-- Who would work on a part of a divided version, so that the parts are shared. It saves work, and
+-- guards nothing.
+CREATE TABLE es_worker (
+  kind       TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  version    INTEGER NOT NULL,
+  slice_from INTEGER NOT NULL,
+  who        TEXT    NOT NULL,
+  until      INTEGER NOT NULL,
+  PRIMARY KEY (kind, name, version, slice_from, who)
 ) STRICT, WITHOUT ROWID;
