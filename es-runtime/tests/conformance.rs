@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 42] = [
+const REJECTED: [(Fault, &str); 45] = [
     (
         Fault::ParkedApart,
         "keys are parked with the cursor that passes their events",
@@ -308,6 +308,12 @@ const REJECTED: [(Fault, &str); 42] = [
     (
         Fault::SharedReactions,
         "one worker has a key, and its reactions come in order",
+    ),
+    (Fault::RelayUnfenced, "one relay at a time moves its cursor"),
+    (Fault::RelayForAll, "one relay at a time moves its cursor"),
+    (
+        Fault::RelayUnnoticed,
+        "one relay at a time moves its cursor",
     ),
     (Fault::SharedParts, "the parts of a version are shared"),
     (Fault::Deaf, "waiting ends"),
