@@ -30,7 +30,7 @@ pub mod integration;
 pub mod schema;
 
 #[cfg(feature = "feed")]
-mod feed;
+pub mod feed;
 
 #[cfg(feature = "runtime")]
 pub mod consume;

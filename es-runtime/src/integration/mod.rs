@@ -9,6 +9,7 @@ mod stream;
 mod versions;
 
 pub use crate::store::StreamVersion;
+pub(crate) use envelope::type_of;
 pub use envelope::{CloudEvent, Received};
 #[cfg(feature = "runtime")]
 pub(crate) use mapper::{AggregateMapper, Mapper};

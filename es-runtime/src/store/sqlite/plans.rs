@@ -120,6 +120,7 @@ async fn every_read_goes_by_a_key() {
         segment::RUN,
         segment::FORGET,
         streams::PAGE,
+        streams::LONG,
         streams::HEAD,
         streams::INBOX,
         consumers::LIST,
