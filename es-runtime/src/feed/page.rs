@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_TYPE, VARY};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,9 +14,10 @@ use super::headers::{
 };
 use super::places::Place;
 use super::problem::Problem;
-use super::{Reader, Shared, path};
+use super::{Reader, Shared, packed, path};
 use crate::error::{Error, Kind, Result};
 use crate::integration::{CloudEvent, Status, StreamHash};
+use crate::runtime::without;
 use crate::store::{PublishedEvent, PublishedPage, StreamLife, StreamVersion};
 
 /// Raised whenever the same events are written in other bytes: what is known under an older tag is
@@ -53,19 +54,26 @@ pub(super) async fn answer(
     headers::keep(&mut headers, keep, shared.private());
     link(&mut headers, &asked.next(seen), "next");
     shared.deprecated(&mut headers, &asked.query.stream, life);
-    if tagged(&mut headers, &request.headers, &tag(&events)) {
+    let packed = !events.is_empty() && packed::is_wanted(&request.headers);
+    if tagged(&mut headers, &request.headers, &tag(&events, packed)) {
         headers.remove(CONTENT_TYPE);
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let body = batch(&shared.feed.service, &asked.query.stream, events)?;
+    let mut body = batch(&shared.feed.service, &asked.query.stream, events)?;
+    if packed {
+        body = packed::pack(body).await?;
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     Ok((headers, held(body, place)).into_response())
 }
 
-/// A tag of what the page holds: the hash of its last event covers all that came before it.
-fn tag(events: &[PublishedEvent]) -> String {
+/// A tag of what the page holds: the hash of its last event covers all that came before it. Packed it
+/// is in other bytes.
+fn tag(events: &[PublishedEvent], packed: bool) -> String {
     let hash = events.last().map(|event| event.hash).unwrap_or_default();
     let hash = StreamHash::from_bytes(hash).to_string();
-    format!("\"{FORMAT}-{}-{}\"", &hash[..32], events.len())
+    let packed = if packed { "-gzip" } else { "" };
+    format!("\"{FORMAT}-{}-{}{packed}\"", &hash[..32], events.len())
 }
 
 /// The events as a JSON array, written once.
@@ -108,12 +116,13 @@ pub(super) fn held(body: Vec<u8>, place: Place) -> Body {
 }
 
 pub(super) fn held_bytes(body: Vec<u8>, place: Place) -> Bytes {
-    struct Held(Vec<u8>, #[allow(dead_code)] Place);
+    struct Held(Vec<u8>, #[allow(dead_code)] Option<Place>);
     impl AsRef<[u8]> for Held {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
+    let place = Some(place).filter(|_| !without("a page takes its place until it is taken"));
     Bytes::from_owner(Held(body, place))
 }
 

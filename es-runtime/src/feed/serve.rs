@@ -24,7 +24,8 @@ use super::headers::FOREVER;
 /// ```
 #[derive(Debug)]
 pub struct Serve {
-    pub(crate) address: String,
+    /// Nothing for one without a port of its own.
+    pub(super) address: Option<String>,
     pub(super) limits: Limits,
     pub(super) guard: Option<Arc<dyn Guard>>,
     pub(super) documents: super::documents::Documents,
@@ -56,7 +57,7 @@ impl Serve {
     /// Listens on `address`; port 0 takes a free one.
     pub fn at(address: impl Into<String>) -> Self {
         Self {
-            address: address.into(),
+            address: Some(address.into()),
             limits: Limits {
                 connections: 4096,
                 waiting: 2048,
@@ -71,6 +72,15 @@ impl Serve {
             },
             guard: None,
             documents: super::documents::Documents::default(),
+        }
+    }
+
+    /// Opens no port: [`Service::feed`](crate::Service::feed) is mounted in a server of your own,
+    /// behind its layers.
+    pub fn mounted() -> Self {
+        Self {
+            address: None,
+            ..Self::at("")
         }
     }
 

@@ -534,9 +534,9 @@ impl Builder {
                     streams: streams.collect(),
                     serve,
                 };
-                let (address, tasks) = feed.listen(workers.stop()).await?;
-                tasks.into_iter().for_each(|task| workers.add(task));
-                Some(address)
+                let running = feed.start(workers.stop()).await?;
+                running.tasks.into_iter().for_each(|task| workers.add(task));
+                Some((running.mounted, running.address))
             }
             None => None,
         };

@@ -10,6 +10,9 @@ mod filled;
 mod filters;
 mod hostile;
 mod limits;
+mod mounted;
+#[cfg(feature = "gzip")]
+mod packed;
 mod paging;
 mod raw;
 mod readers;
@@ -32,6 +35,13 @@ async fn bank() -> Result<(Service, String)> {
 
 /// The same, served like this.
 async fn served(serve: Serve) -> Result<(Service, String)> {
+    let bank = started(serve).await?;
+    let address = bank.feed_address().unwrap();
+    Ok((bank, format!("http://{address}")))
+}
+
+/// The bank alone.
+async fn started(serve: Serve) -> Result<Service> {
     let bank = Service::builder("bank")
         .namespace("dk.example")
         .store(Store::connect("memory:").await?)
@@ -46,8 +56,7 @@ async fn served(serve: Serve) -> Result<(Service, String)> {
     bank.execute::<Account>("alice", deposit(5)).await?;
     bank.execute::<Account>("alice", deposit(6)).await?;
     bank.caught_up().await?;
-    let address = bank.feed_address().unwrap();
-    Ok((bank, format!("http://{address}")))
+    Ok(bank)
 }
 
 async fn get(url: &str) -> Response {
