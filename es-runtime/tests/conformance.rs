@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 43] = [
+const REJECTED: [(Fault, &str); 44] = [
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
     (
@@ -311,6 +311,7 @@ const REJECTED: [(Fault, &str); 43] = [
         Fault::SharedReactions,
         "one worker has a key, and its reactions come in order",
     ),
+    (Fault::SharedParts, "the parts of a version are shared"),
     (Fault::Deaf, "waiting ends"),
     (Fault::DeafToStreams, "waiting ends"),
     (Fault::SnapshotsGoBack, "a snapshot never goes back"),

@@ -98,7 +98,7 @@ pub(crate) async fn memory(
     report: &mut Report,
 ) {
     let mut line = format!("memory {name}:");
-    for events in [size.events / 10, size.events] {
+    for events in [size.events, 3 * size.events] {
         let url = log(server, events, accounts.min(events)).await;
         let mut child = Child::start(&format!("rebuild {url}"));
         child.tell(&events.to_string());

@@ -26,24 +26,22 @@ mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use account::Account;
 use cases::CASES;
 use es_runtime::Builder;
 use es_servers::Postgres;
 use growth::Commands;
-use support::cases::Wanted;
-use support::database::server;
 use support::measure::percentile;
 use support::page::Page;
 use support::report::Report;
+use support::start::{Bench, Scale};
 use support::{child, measure, memory, pace, report};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Size {
-    name: &'static str,
     rounds: usize,
     /// In whole seconds, as pgbench has them.
     round: Duration,
@@ -54,23 +52,20 @@ struct Size {
 }
 
 impl Size {
-    fn chosen() -> Result<Self, String> {
-        let mut size = match std::env::var("ES_BENCH_SIZE").as_deref() {
-            Ok("short") => Self {
-                name: "short",
+    fn of(scale: Scale) -> Result<Self, String> {
+        let mut size = match scale {
+            Scale::Short => Self {
                 rounds: 3,
                 round: Duration::from_secs(1),
                 events: 50_000,
                 growth: (20_000, 400_000),
             },
-            Ok("full") | Err(_) => Self {
-                name: "full",
+            Scale::Full => Self {
                 rounds: 5,
                 round: Duration::from_secs(3),
                 events: 1_000_000,
                 growth: (1_000_000, 20_000_000),
             },
-            Ok(other) => return Err(format!("ES_BENCH_SIZE is `short` or `full`, not `{other}`")),
         };
         if let Ok(growth) = std::env::var("ES_BENCH_GROWTH") {
             let sizes = growth
@@ -88,62 +83,27 @@ impl Size {
         }
         Ok(size)
     }
-}
 
-fn main() -> Result<(), String> {
-    if let Ok(job) = std::env::var(child::JOB) {
-        jobs::run(&job);
-        return Ok(());
-    }
-    // `cargo test --all-targets` starts it as well, and measures nothing.
-    if !std::env::args().any(|arg| arg == "--bench") {
-        return Ok(());
-    }
-    let size = Size::chosen()?;
-    let asked = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with("--"));
-    let asked: Vec<_> = asked.collect();
-    let too_long: &[_] = if size.name == "full" {
-        &[]
-    } else {
-        &["growth"]
-    };
-    let wanted = Wanted::of(CASES, &asked, too_long)?;
-    let complete = asked.is_empty() && size.name == "full";
-    let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(run(&wanted, size, write));
-    Ok(())
-}
-
-async fn run(wanted: &Wanted, size: Size, write: bool) {
-    let began = Instant::now();
-    let (server, mut admin) = server().await;
-    let mut report = Report::new(CASES);
-    for case in CASES.iter().filter(|case| wanted.has(case)) {
-        run_case(case.name, &server, size, &mut report).await;
-    }
-    println!("\n{}", report.table());
-    println!("{:.0} s in all", began.elapsed().as_secs_f64());
-    if write {
-        let Size {
-            rounds,
-            round,
-            events,
-            ..
-        } = size;
-        let seconds = round.as_secs();
-        let page = Page {
+    fn page(self) -> Page {
+        let Self { rounds, events, .. } = self;
+        let seconds = self.round.as_secs();
+        Page {
             file: "benchmarks.md",
             title: "Benchmarks",
             introduction: page::INTRODUCTION,
-            size: size.name,
-            measured: &format!("{rounds} rounds of {seconds} s, replays of {events} events"),
+            measured: format!("{rounds} rounds of {seconds} s, replays of {events} events"),
             repeat: page::REPEAT,
-        };
-        page.write(&report, &mut admin).await;
+        }
     }
+}
+
+fn main() -> Result<(), String> {
+    let bench = Bench {
+        cases: CASES,
+        too_long: &["growth"],
+        job: jobs::run,
+    };
+    bench.start(Size::of, Size::page, run_case)
 }
 
 async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {

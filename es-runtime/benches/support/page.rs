@@ -8,28 +8,27 @@ use es_runtime::postgres::PgConnection;
 
 use super::machine::{ask, facts};
 use super::report::Report;
+use super::start::Scale;
 
 /// What a page says beside the figures.
-pub(crate) struct Page<'a> {
+pub(crate) struct Page {
     /// The file in `docs`.
-    pub(crate) file: &'a str,
-    pub(crate) title: &'a str,
+    pub(crate) file: &'static str,
+    pub(crate) title: &'static str,
     /// What is compared with what.
-    pub(crate) introduction: &'a str,
-    /// The name of the size; the figures of any but `full` are noise.
-    pub(crate) size: &'a str,
+    pub(crate) introduction: &'static str,
     /// How much was measured, `5 rounds of 3 s`.
-    pub(crate) measured: &'a str,
+    pub(crate) measured: String,
     /// How to run it again.
-    pub(crate) repeat: &'a str,
+    pub(crate) repeat: &'static str,
 }
 
-impl Page<'_> {
+impl Page {
     /// Writes the file.
-    pub(crate) async fn write(&self, report: &Report, connection: &mut PgConnection) {
+    pub(crate) async fn write(&self, scale: Scale, report: &Report, connection: &mut PgConnection) {
         let date = ask(connection, "SELECT current_date::text").await;
         let facts = facts(connection).await;
-        let text = self.text(report, &date, &facts).expect("memory");
+        let text = self.text(scale, report, &date, &facts).expect("memory");
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
         fs::write(docs.join(self.file), text).expect("the page");
         println!("\nwrote docs/{}", self.file);
@@ -37,6 +36,7 @@ impl Page<'_> {
 
     fn text(
         &self,
+        scale: Scale,
         report: &Report,
         date: &str,
         facts: &[(String, String)],
@@ -44,17 +44,16 @@ impl Page<'_> {
         let Self {
             title,
             introduction,
-            size,
             measured,
             repeat,
             ..
         } = self;
         let mut page = String::new();
         writeln!(page, "# {title}\n\n{introduction}")?;
-        if *size != "full" {
+        if scale == Scale::Short {
             writeln!(
                 page,
-                "> **This was a {size} run.** It shows that everything runs; its figures are \
+                "> **This was a short run.** It shows that everything runs; its figures are \
                  noise.\n"
             )?;
         }

@@ -8,8 +8,9 @@ use crate::aggregate::{Evolve, IntoEvents, Loaded};
 use crate::error::Result;
 use crate::event::{Recorded, StoredEventRef, StreamId};
 
-/// States kept at hand; beyond it all are dropped and read again when needed.
-const STATES: usize = 10_000;
+/// States kept at hand, this many at least and twice as many at most; others are read again when
+/// needed.
+const STATES: usize = 100_000;
 
 /// Maps the events of one aggregate for one version of a stream.
 pub(crate) trait Mapper: Send {
@@ -28,8 +29,45 @@ pub(crate) trait Mapper: Send {
     fn publish(&mut self, event: StoredEventRef<'_>) -> Result<Vec<(usize, String)>>;
 }
 
+/// The states that were used last: when `young` is full, it becomes `old`, and what was old and is
+/// not used meanwhile goes.
+struct States<A> {
+    young: HashMap<StreamId, Loaded<A>>,
+    old: HashMap<StreamId, Loaded<A>>,
+}
+
+impl<A: Evolve> States<A> {
+    fn version(&self, stream: &str) -> u64 {
+        let state = self.young.get(stream).or_else(|| self.old.get(stream));
+        state.map_or(0, Loaded::version)
+    }
+
+    fn remove(&mut self, stream: &str) {
+        self.young.remove(stream);
+        self.old.remove(stream);
+    }
+
+    /// The state of a stream, of one without events if there is none at hand.
+    fn of(&mut self, stream: &str) -> Result<&mut Loaded<A>> {
+        if !self.young.contains_key(stream) {
+            let (stream, state) = match self.old.remove_entry(stream) {
+                Some(known) => known,
+                None => (stream.parse()?, Loaded::default()),
+            };
+            if self.young.len() >= STATES {
+                self.old = std::mem::take(&mut self.young);
+            }
+            return Ok(self.young.entry(stream).or_insert(state));
+        }
+        match self.young.get_mut(stream) {
+            Some(state) => Ok(state),
+            None => unreachable!("it is there"),
+        }
+    }
+}
+
 pub(crate) struct AggregateMapper<A: Evolve, I> {
-    states: HashMap<StreamId, Loaded<A>>,
+    states: States<A>,
     publish: fn(&Recorded<A::Event>, &A) -> Vec<I>,
     /// From `I` down to the version that is fed, step by step; none for `I` itself.
     way: Vec<Cast>,
@@ -40,7 +78,10 @@ impl<A: Evolve, I: Publish<A>> AggregateMapper<A, I> {
         let publish =
             |event: &Recorded<A::Event>, after: &A| I::publish(event, after).into_events();
         Self {
-            states: HashMap::new(),
+            states: States {
+                young: HashMap::new(),
+                old: HashMap::new(),
+            },
             publish,
             way,
         }
@@ -56,15 +97,7 @@ impl<A: Evolve, I> AggregateMapper<A, I> {
         mut show: impl FnMut(&Recorded<A::Event>, &A) -> Result<()>,
     ) -> Result<()> {
         let parts = Recorded::<A::Event>::decode(event)?;
-        if !self.states.contains_key(event.stream) {
-            if self.states.len() >= STATES {
-                self.states.clear();
-            }
-            self.states.insert(event.stream.parse()?, Loaded::default());
-        }
-        let Some(state) = self.states.get_mut(event.stream) else {
-            return Ok(());
-        };
+        let state = self.states.of(event.stream)?;
         debug_assert_eq!(state.version() + 1, event.version);
         state.count();
         for part in parts {
@@ -81,7 +114,7 @@ impl<A: Evolve, I: IntegrationEvent> Mapper for AggregateMapper<A, I> {
     }
 
     fn known_before(&mut self, event: StoredEventRef<'_>) -> u64 {
-        let version = self.states.get(event.stream).map_or(0, Loaded::version);
+        let version = self.states.version(event.stream);
         if version < event.version {
             return version;
         }

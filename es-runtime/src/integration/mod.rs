@@ -6,6 +6,8 @@ mod mapper;
 mod proof;
 #[cfg(feature = "runtime")]
 mod stream;
+#[cfg(feature = "runtime")]
+mod verify;
 mod versions;
 
 pub use crate::store::StreamVersion;
@@ -16,6 +18,8 @@ pub(crate) use mapper::{AggregateMapper, Mapper};
 pub use proof::{InvalidHex, Salt, StreamHash};
 #[cfg(feature = "runtime")]
 pub(crate) use stream::IntegrationStream;
+#[cfg(feature = "runtime")]
+pub use verify::{Breach, verify};
 pub(crate) use versions::Cast;
 #[cfg(feature = "testing")]
 pub(crate) use versions::Check;

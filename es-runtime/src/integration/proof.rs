@@ -47,6 +47,34 @@ impl StreamHash {
     }
 }
 
+/// Salts that nobody can guess, made without asking for randomness each time: whoever knows some of
+/// them knows none of the others.
+#[cfg(feature = "runtime")]
+pub(crate) struct Salts([u8; 32]);
+
+#[cfg(feature = "runtime")]
+impl Salts {
+    /// For some events; forgotten after them.
+    pub(crate) fn fresh() -> Self {
+        let random = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+        let mut secret = [0; 32];
+        for (half, random) in secret.chunks_exact_mut(16).zip(random) {
+            half.copy_from_slice(random.as_bytes());
+        }
+        Self(secret)
+    }
+
+    pub(crate) fn at(&self, position: Position) -> Salt {
+        let digest = Sha256::new()
+            .chain_update(self.0)
+            .chain_update(position.get().to_be_bytes())
+            .finalize();
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&digest[..16]);
+        Salt(salt)
+    }
+}
+
 fn length(text: &str) -> [u8; 8] {
     (text.len() as u64).to_be_bytes()
 }
@@ -122,6 +150,16 @@ mod tests {
         assert_ne!(hash, at(1, "opened", salt, "{ }"));
         assert_ne!(hash, hash.after(Position::new(1), "opened", salt, "{}"));
         assert_eq!(hash.to_string().parse(), Ok(hash));
+    }
+
+    #[cfg(feature = "runtime")]
+    #[test]
+    fn no_two_salts_are_the_same() {
+        let (one, other) = (Salts::fresh(), Salts::fresh());
+        let at = |salts: &Salts, n| salts.at(Position::new(n));
+        assert_eq!(at(&one, 1), at(&one, 1));
+        assert_ne!(at(&one, 1), at(&one, 2));
+        assert_ne!(at(&one, 1), at(&other, 1));
     }
 
     /// The chain is part of the contract: these bytes are for ever.

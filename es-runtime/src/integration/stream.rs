@@ -1,14 +1,16 @@
 //! The work of an integration stream: map, number, chain, and write with the cursor.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
 use super::{IntegrationType, Mapper, StreamHash};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Clock, LogIdentity, Metadata, Position, StoredEventRef, StoredEvents, at};
-use crate::integration::{Salt, envelope};
+use crate::event::{Clock, LogIdentity, Position, StoredEventRef, StoredEvents, at};
+use crate::integration::envelope;
+use crate::integration::proof::Salts;
 use crate::projection::Work;
 use crate::store::{
     Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, PublishedEvent,
@@ -54,7 +56,8 @@ impl IntegrationStream {
         page: &StoredEvents,
         mut head: StreamCursor,
     ) -> Result<Vec<PublishedEvent>> {
-        let mut made = Vec::new();
+        let mut made = Vec::with_capacity(page.len());
+        let (salts, recorded) = (Salts::fresh(), self.clock.now());
         for event in page.iter() {
             let mine = |mapper: &&mut Box<dyn Mapper>| mapper.aggregate() == event.aggregate();
             let Some(mapper) = self.mappers.iter_mut().find(mine) else {
@@ -63,10 +66,8 @@ impl IntegrationStream {
             remember(store, mapper.as_mut(), event).await?;
             for (variant, payload) in mapper.publish(event)? {
                 let event_type = &self.event_types[variant];
-                let (salt, position) = (
-                    Salt::from_bytes(*Uuid::new_v4().as_bytes()),
-                    head.position.next(),
-                );
+                let position = head.position.next();
+                let salt = salts.at(position);
                 let hash =
                     StreamHash::from_bytes(head.hash).after(position, event_type, salt, &payload);
                 head = StreamCursor {
@@ -81,7 +82,7 @@ impl IntegrationStream {
                     payload,
                     metadata: public_metadata(event, store.identity())?,
                     time: event.time,
-                    recorded: self.clock.now(),
+                    recorded,
                     salt: *salt.as_bytes(),
                     hash: head.hash,
                 });
@@ -118,20 +119,29 @@ async fn remember<S: EventStore>(
     Ok(())
 }
 
-/// What the world may know of who and why: no actor, no command.
+/// What the world may know of who and why, in the form of [`Metadata`](crate::event::Metadata): no
+/// actor, no command.
+#[derive(Default, Serialize, Deserialize)]
+struct Public<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    correlation: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    causation: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<Cow<'a, str>>,
+}
+
 fn public_metadata(event: StoredEventRef<'_>, log: LogIdentity) -> Result<Option<String>> {
     let undecodable = |error| Error::caused_by(Kind::Undecodable(at(event)), error);
-    let inner: Metadata = match event.metadata {
+    let inner: Public<'_> = match event.metadata {
         Some(json) => serde_json::from_str(json).map_err(undecodable)?,
-        None => Metadata::new(),
+        None => Public::default(),
     };
-    let public = Metadata {
-        correlation: inner
-            .correlation
-            .or_else(|| event.command_id.map(|id| id.to_string())),
-        causation: Some(log.event_id(event.position).to_string()),
+    let command = || event.command_id.map(|id| id.to_string().into());
+    let public = Public {
+        correlation: inner.correlation.or_else(command),
+        causation: Some(log.event_id(event.position).to_string().into()),
         traceparent: inner.traceparent,
-        ..Metadata::new()
     };
     serde_json::to_string(&public)
         .map(Some)

@@ -1,8 +1,8 @@
-//! What people do with a log from a command line: look after the versions of its projections, move
-//! it to another store, keep a copy.
+//! What people do with a log from a command line: look after the versions of its projections and of
+//! what it publishes, move it to another store, keep a copy.
 //!
 //! [`command`] is one line of a service's `main`, and gives its binary the commands
-//! `projections …`; the program `es` has the same, for any database. Behind the feature `cli`,
+//! `projections …` and `streams …`; the program `es` has the same, for any database. Behind the feature `cli`,
 //! `export` writes a log to a file of JSON Lines that everyone can read, and `import` brings it
 //! into another store; both go on where they were interrupted. The book describes the commands,
 //! and the file line by line.
@@ -27,12 +27,15 @@ assert_eq!(exported.position, imported.position);
 "#
 )]
 
+mod command;
+mod confirm;
 mod projections;
+mod streams;
 #[cfg(feature = "cli")]
 mod transfer;
 mod words;
 
-pub use projections::command;
+pub use command::command;
 #[cfg(feature = "cli")]
 pub use transfer::{Exported, Imported, Progress, export, import};
 #[cfg(feature = "cli")]

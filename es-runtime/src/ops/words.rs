@@ -21,6 +21,27 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Reads a day, `2027-01-31`, which begins at midnight in UTC, or a moment.
+///
+/// # Errors
+/// What to say instead.
+pub(super) fn day(text: &str) -> Result<Timestamp, &'static str> {
+    let midnight = format!("{text}T00:00:00Z");
+    let read = midnight.parse().or_else(|_| text.parse());
+    read.map_err(|_| "say a day, 2027-01-31, or a moment in UTC, 2027-01-31T12:00:00Z")
+}
+
+/// Reads what is kept for people to read later.
+///
+/// # Errors
+/// When it is empty.
+pub(super) fn sentence(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("say something: it is kept"),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// The time from one moment to a later one; none where two clocks disagree.
 pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
     let micros = to.as_micros().saturating_sub(from.as_micros());
@@ -38,6 +59,15 @@ pub(super) fn moment(at: Timestamp) -> String {
     let (day, time) = text.split_once('T').unwrap_or((&text, ""));
     let (time, _) = time.split_once('.').unwrap_or((time, ""));
     format!("{day} {time}Z")
+}
+
+/// The day of a moment, `2027-01-31`, with its time if that is not midnight.
+pub(super) fn date(at: Timestamp) -> String {
+    let text = moment(at);
+    match text.split_once(" 00:00:00Z") {
+        Some((day, _)) => day.to_owned(),
+        None => text,
+    }
 }
 
 /// A number in groups: `8,120`.
@@ -104,6 +134,13 @@ mod tests {
         assert_eq!(ago(early, late), "1 m 30 s ago");
         assert_eq!(ago(late, early), "0 s ago");
         assert_eq!(moment(late), "1970-01-01 00:01:30Z");
+        assert_eq!(date(late), "1970-01-01 00:01:30Z");
+        assert_eq!(day("1970-01-01T00:01:30Z"), Ok(late));
+        assert_eq!(day("1970-01-01"), Ok(early));
+        assert_eq!(date(early), "1970-01-01");
+        for wrong in ["", "tomorrow", "2027-02-30", "2027-01-31T12:00"] {
+            assert!(day(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Status {
     pub phase: Phase,
     /// The last position of the log that it reflects.
     pub cursor: Position,
+    /// The epoch in which it stands there.
+    pub(crate) epoch: u64,
     /// Whether it works.
     pub health: Health,
     /// How many keys are set aside, since an event failed: their rows stand still.
@@ -95,10 +97,11 @@ impl Status {
     }
 
     /// Nothing was done yet.
-    pub(crate) fn new(phase: Phase, cursor: Position) -> Self {
+    pub(crate) fn new(phase: Phase, cursor: Position, epoch: u64) -> Self {
         Self {
             phase,
             cursor,
+            epoch,
             health: Health::Working,
             parked: 0,
             progress: None,
@@ -309,7 +312,7 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
     async fn claim(&mut self) -> Result<Step> {
         let claim = Claim {
             projection: self.work.id(),
-            slice: self.part.slices.start,
+            slices: self.part.slices.clone(),
             owner: self.part.owner.clone(),
             lease: self.part.lease,
         };
@@ -329,10 +332,11 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
             None if claimed.owned => Health::Working,
             None => Health::Elsewhere,
         };
-        let phase = state.phase;
+        // Together: a cursor counts in its epoch alone.
+        let now = (state.phase, state.epoch, self.runner.cursor());
         self.status.send_if_modified(|status| {
-            let changed = status.phase != phase;
-            status.phase = phase;
+            let changed = (status.phase, status.epoch, status.cursor) != now;
+            (status.phase, status.epoch, status.cursor) = now;
             changed
         });
         self.show(health);
@@ -384,11 +388,16 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
     }
 
     fn show(&self, health: Health) {
-        let (cursor, parked) = (self.runner.cursor(), self.work.parked());
+        let (cursor, epoch) = (self.runner.cursor(), self.runner.epoch());
+        let parked = self.work.parked();
         self.status.send_if_modified(|status| {
             let before = (status.cursor, status.parked);
-            let news = before != (cursor, parked) || status.health != health;
-            (status.cursor, status.parked, status.health) = (cursor, parked, health);
+            // A cursor counts in its epoch alone, and somebody here may know of a later one.
+            if status.epoch == epoch {
+                status.cursor = cursor;
+            }
+            let news = before != (status.cursor, parked) || status.health != health;
+            (status.parked, status.health) = (parked, health);
             news
         });
     }
@@ -476,13 +485,13 @@ mod tests {
         if elsewhere {
             let claim = Claim {
                 projection: id,
-                slice: 0,
+                slices: 0..SLICES,
                 owner: "another".to_owned(),
                 lease: Duration::from_hours(1),
             };
             store.claim(&claim).await.unwrap();
         }
-        let status = watch::Sender::new(Status::new(state.phase, state.cursor));
+        let status = watch::Sender::new(Status::new(state.phase, state.cursor, state.epoch));
         let asked = watch::Sender::new(false);
         let stop = Stop::new(asked.subscribe());
         let running = tokio::spawn(run(store, work, part("this"), status, stop));

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::cache::Cache;
 use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
+use super::looks::Looks;
 use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::sightings::{Reads, Sightings};
 use super::snapshots::{Snapshots, Snapshotter};
@@ -552,6 +553,7 @@ impl Builder {
             read_models,
             workers,
             reads,
+            looks: Looks::default(),
             comparisons,
             instances,
             presence,

@@ -49,7 +49,11 @@ impl<'s, P: Projection> Current<'s, P> {
             let what = format!("the read model `{}`", P::TABLE);
             return Err(Error::new(Kind::Unregistered { what }));
         };
-        self.view.ready().await?;
-        read_model.current(self.view.store(), keys).await
+        let view = &self.view;
+        let current = || async {
+            let rows = read_model.current(view.store(), keys.clone()).await?;
+            Ok((rows, view.epoch().await?))
+        };
+        view.read(current).await
     }
 }

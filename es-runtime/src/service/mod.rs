@@ -7,6 +7,7 @@ mod current;
 mod execute;
 mod instances;
 mod load;
+mod looks;
 mod page_token;
 mod promote;
 mod reactions;
@@ -39,6 +40,7 @@ use self::cache::Cache;
 use self::compare::Comparisons;
 use self::instances::{Instances, Presence};
 use self::load::Loader;
+use self::looks::Looks;
 use self::sightings::Reads;
 use self::snapshots::Snapshotter;
 use self::supervise::Workers;
@@ -101,6 +103,7 @@ struct Inner {
     read_models: Typed,
     workers: Workers,
     reads: Arc<Reads>,
+    looks: Looks,
     comparisons: Comparisons,
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.

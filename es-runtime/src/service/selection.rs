@@ -33,8 +33,7 @@ impl<'s, P: Projection> Selection<'s, P> {
             Some(key) => query.after(key),
             None => query,
         };
-        self.view.ready().await?;
-        let rows = self.view.store().query_rows(&P::TABLE, &query).await?;
+        let rows = self.view.query(&query).await?;
         rows.into_iter().map(typed).collect()
     }
 
@@ -44,8 +43,13 @@ impl<'s, P: Projection> Selection<'s, P> {
     /// As [`page`](Self::page).
     pub async fn count(self) -> Result<u64> {
         let select = self.select?;
-        self.view.ready().await?;
-        self.view.store().count_rows(&P::TABLE, &select).await
+        let view = &self.view;
+        let store = view.store();
+        let count = || async {
+            let rows = store.count_rows(&P::TABLE, &select).await?;
+            Ok((rows, view.epoch().await?))
+        };
+        view.read(count).await
     }
 }
 
@@ -87,8 +91,7 @@ impl<'s, P: Projection> RowRange<'s, P> {
             // One more tells whether there are more.
             limit: limit.saturating_add(1),
         };
-        view.ready().await?;
-        let mut rows = view.store().query_rows(&P::TABLE, &query).await?;
+        let mut rows = view.query(&query).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);

@@ -12,10 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{Health, Part, Status, Work, run};
 use crate::runtime::{Stop, panic_message};
-use crate::store::{Lineage, Phase, ProjectionId, ProjectionState, Store};
-
-/// How often a version that another process keeps up to date is looked at.
-const POLL: Duration = Duration::from_millis(20);
+use crate::store::{Lineage, Phase, ProjectionId, Store};
 
 /// The tasks of a service.
 pub(super) struct Workers {
@@ -66,7 +63,7 @@ impl Workers {
         for slice in &state.slices {
             let Some(own) = work.take() else { break };
             work = own.another();
-            let status = watch::Sender::new(Status::new(state.phase, slice.cursor));
+            let status = watch::Sender::new(Status::new(state.phase, slice.cursor, state.epoch));
             parts.push(status.clone());
             let part = Part {
                 slices: slice.slices.clone(),
@@ -81,7 +78,7 @@ impl Workers {
         }
         if parts.is_empty() {
             tracing::warn!(projection = %id, "is retired: its code can be removed");
-            let mut status = Status::new(state.phase, state.cursor);
+            let mut status = Status::new(state.phase, state.cursor, state.epoch);
             status.health = Health::Finished;
             parts.push(watch::Sender::new(status));
         }
@@ -122,10 +119,19 @@ impl Workers {
         self.projections.keys().cloned().collect()
     }
 
-    /// Whether a projection of this process is known to be complete and to have come this far.
-    pub(super) fn reflects(&self, id: &ProjectionId, position: Position) -> bool {
-        let parts = self.projections.get(id);
-        parts.is_some_and(|parts| parts.iter().all(|part| part.borrow().reflects(position)))
+    /// The epoch in which a projection of this process is known to be complete and to have come
+    /// this far.
+    pub(super) fn reflects(&self, id: &ProjectionId, position: Position) -> Option<u64> {
+        let mut known = None;
+        for part in self.projections.get(id)? {
+            let part = part.borrow();
+            let same = known.is_none_or(|known| known == part.epoch);
+            if !same || !part.reflects(position) {
+                return None;
+            }
+            known = Some(part.epoch);
+        }
+        known
     }
 
     /// Whether none of its keys is known to be parked.
@@ -134,17 +140,15 @@ impl Workers {
         parts.map(|part| part.borrow().parked).sum::<u64>() == 0
     }
 
-    /// Returns when the projection may have moved on from `state`, or has stopped.
-    pub(super) async fn moved(&self, id: &ProjectionId, state: &ProjectionState) {
+    /// Returns when the projection is known to have moved on from `cursor` or to have stopped, and
+    /// after `pause`: another process may be the one that moves it, which shows in the store alone.
+    pub(super) async fn moved(&self, id: &ProjectionId, cursor: Position, pause: Duration) {
         let slowest = self.projections.get(id).into_iter().flatten();
         let Some(status) = slowest.min_by_key(|part| part.borrow().cursor) else {
-            return tokio::time::sleep(POLL).await;
+            return tokio::time::sleep(pause).await;
         };
-        let news = |status: &Status| {
-            status.has_ended() || status.cursor > state.cursor || status.phase != state.phase
-        };
-        // Another process may be the one that moves it: its cursor shows in the store alone.
-        tokio::time::timeout(POLL, status.subscribe().wait_for(news))
+        let news = |status: &Status| status.has_ended() || status.cursor > cursor;
+        tokio::time::timeout(pause, status.subscribe().wait_for(news))
             .await
             .ok();
     }
@@ -172,7 +176,15 @@ impl Workers {
                 ..id.clone()
             };
             for part in self.projections.get(&id).into_iter().flatten() {
-                part.send_modify(|status| status.phase = state.phase);
+                part.send_if_modified(|status| {
+                    let news = status.epoch < state.epoch;
+                    if news {
+                        (status.phase, status.epoch) = (state.phase, state.epoch);
+                        // It may have been begun anew.
+                        status.cursor = state.cursor;
+                    }
+                    news
+                });
             }
         }
     }

@@ -1,9 +1,12 @@
 //! Reading a version of a read model.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Service;
 use super::current::Current;
@@ -11,8 +14,16 @@ use super::selection::{RowRange, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::projection::{Index, Indexed, Ordered, OutOfRange, Projection, Unique};
+use crate::runtime::without;
 use crate::store::life::refused;
-use crate::store::{EventStore, ParkedKey, Phase, ProjectionId, Row, Select, Store, Value};
+use crate::store::{
+    EventStore, ParkedKey, Phase, ProjectionId, Row, RowQuery, RowsAt, Select, Store, Value,
+};
+
+/// How soon it is looked again whether a version that another process keeps up to date has moved
+/// on, and how often at the least.
+const SOON: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(20);
 
 /// One version of a read model, to read.
 ///
@@ -71,9 +82,12 @@ impl<'s, P: Projection> View<'s, P> {
         keys: impl IntoIterator<Item = K>,
     ) -> Result<BTreeMap<String, P>> {
         let keys: Vec<_> = keys.into_iter().map(Into::into).collect();
-        self.ready().await?;
-        self.none_parked(&keys).await?;
-        let rows = self.store().read_rows(&P::TABLE, keys).await?;
+        let rows = || async {
+            self.none_parked(&keys).await?;
+            let at = self.store().read_rows_at(&P::TABLE, keys.clone()).await?;
+            Ok((at.rows, at.epoch))
+        };
+        let rows = self.read(rows).await?;
         rows.into_iter().map(typed).collect()
     }
 
@@ -186,7 +200,7 @@ impl<'s, P: Projection> View<'s, P> {
         let id = ProjectionId::from(&P::TABLE);
         let workers = &self.service.inner.workers;
         // What is known here must be as far as what was asked for.
-        let none = workers.reflects(&id, self.after) && workers.none_parked(&id);
+        let none = workers.reflects(&id, self.after).is_some() && workers.none_parked(&id);
         if self.after == Position::START || none {
             return Ok(());
         }
@@ -199,24 +213,57 @@ impl<'s, P: Projection> View<'s, P> {
         }
     }
 
-    /// Waits until the version is complete and has come far enough.
-    pub(super) async fn ready(&self) -> Result<()> {
-        let store = self.store();
+    /// The rows that the query asks for.
+    pub(super) async fn query(&self, query: &RowQuery) -> Result<Vec<(String, Row)>> {
+        let rows = || async {
+            let rows = self.store().query_rows(&P::TABLE, query).await?;
+            Ok((rows, self.epoch().await?))
+        };
+        self.read(rows).await
+    }
+
+    /// The epoch of the version now.
+    pub(super) async fn epoch(&self) -> Result<u64> {
+        let at = self.store().read_rows_at(&P::TABLE, Vec::new()).await?;
+        Ok(at.epoch)
+    }
+
+    /// Reads rows of a version that is complete and has come far enough. What was read counts in
+    /// the epoch for which that is known: in another one, somebody may have begun it anew meanwhile.
+    pub(super) async fn read<T, F>(&self, read: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<(T, u64)>>,
+    {
+        let deadline = Instant::now() + self.within;
         let id = ProjectionId::from(&P::TABLE);
-        let workers = &self.service.inner.workers;
         self.service.inner.reads.add(&id);
-        if workers.reflects(&id, self.after) {
-            return Ok(());
-        }
-        let deadline = tokio::time::Instant::now() + self.within;
+        let mut known = self.service.inner.workers.reflects(&id, self.after);
         loop {
-            let Some(state) = store.projection(&id).await? else {
+            let epoch = match known.take() {
+                Some(epoch) => epoch,
+                None => self.ready(&id, deadline).await?,
+            };
+            match read().await {
+                Ok((read, then)) if then == epoch || without(RowsAt::SAME_EPOCH) => {
+                    return Ok(read);
+                }
+                Err(error) if self.epoch().await.ok() == Some(epoch) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until the version is complete and has come far enough, and answers its epoch.
+    async fn ready(&self, id: &ProjectionId, deadline: Instant) -> Result<u64> {
+        let (store, service) = (self.store(), &self.service.inner);
+        loop {
+            let Some(state) = store.projection(id).await? else {
                 let what = format!("the read model `{id}`");
                 return Err(Error::new(Kind::Unregistered { what }));
             };
             if state.phase == Phase::Retired {
                 let why = "it is retired, and its rows are gone; read a newer version".to_owned();
-                return Err(refused(&id, "read", why));
+                return Err(refused(id, "read", why));
             }
             if state.phase == Phase::Building && self.after == Position::START {
                 let (projection, cursor) = (id.to_string(), state.cursor);
@@ -227,20 +274,28 @@ impl<'s, P: Projection> View<'s, P> {
                     head,
                 }));
             }
-            if state.cursor >= self.after && state.phase.is_complete() {
-                return Ok(());
+            let enough = |cursor| cursor >= self.after && state.phase.is_complete();
+            let (mut cursor, mut pause) = (state.cursor, SOON);
+            while !enough(cursor) {
+                let moved = service.workers.moved(id, cursor, pause);
+                if tokio::time::timeout_at(deadline, moved).await.is_err() {
+                    return Err(Error::new(Kind::Deadline {
+                        projection: id.to_string(),
+                        wanted: self.after,
+                        cursor,
+                    }));
+                }
+                service.workers.working(id)?;
+                pause = (pause * 2).min(POLL);
+                match service.looks.look(store, &P::TABLE).await {
+                    Ok(look) if look.epoch == state.epoch => cursor = look.cursor,
+                    // Somebody changed something; or there is nothing any more, and it is asked why.
+                    _ => break,
+                }
             }
-            let moved = workers.moved(&id, &state);
-            if tokio::time::timeout_at(deadline, moved).await.is_err() {
-                let (projection, wanted) = (id.to_string(), self.after);
-                let cursor = state.cursor;
-                return Err(Error::new(Kind::Deadline {
-                    projection,
-                    wanted,
-                    cursor,
-                }));
+            if enough(cursor) {
+                return Ok(state.epoch);
             }
-            workers.working(&id)?;
         }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn may_end(
         return Err(format!(
             "{}, less than {} ago: have them move to another version, and retire it when they are \
              silent for so long",
-            who.join("; "),
+            who.join(", "),
             span(quiet)
         ));
     }
@@ -183,6 +183,6 @@ mod tests {
             why.contains("`c4` read it") && !why.contains("`c3`"),
             "{why}"
         );
-        assert!(why.contains("; 4 more, less than 1 h ago"), "{why}");
+        assert!(why.contains(", 4 more, less than 1 h ago"), "{why}");
     }
 }

@@ -457,7 +457,8 @@ fn building(state: &ProjectionState) -> String {
 }
 
 /// History is worked through: a stream is live, and so is the first version of a read model; any
-/// other waits beside the live one. Done twice, or before all parts have come that far, nothing.
+/// other waits beside the live one. Of several that are built for the first time, the lowest is the
+/// first. Done twice, or before all parts have come that far, nothing.
 fn complete(id: &ProjectionId, lineage: &mut Lineage, at: &Occasion) -> Vec<Effect> {
     let Some(state) = lineage.versions.get(&id.version) else {
         return Vec::new();
@@ -475,12 +476,21 @@ fn complete(id: &ProjectionId, lineage: &mut Lineage, at: &Occasion) -> Vec<Effe
             enter(id.version, lineage, Phase::Live, at);
             Vec::new()
         }
-        ProjectionKind::ReadModel if lineage.live().is_some() => {
+        ProjectionKind::ReadModel if lineage.live().is_some() || awaits_older(id, lineage) => {
             enter(id.version, lineage, Phase::Shadow, at);
             Vec::new()
         }
         ProjectionKind::ReadModel => promote(id, lineage, Phase::Shadow, at),
     }
+}
+
+/// Whether an older version is about to be the first that is live.
+fn awaits_older(id: &ProjectionId, lineage: &Lineage) -> bool {
+    let mut older = lineage.versions.range(..id.version);
+    older.any(|(_, state)| {
+        let stands = state.paused.is_some() || state.slices.iter().any(|s| s.failure.is_some());
+        state.phase == Phase::Building && !stands
+    })
 }
 
 /// Makes it the live version, whatever it was; the version that was live goes on as `old`.

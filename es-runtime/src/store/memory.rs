@@ -592,13 +592,14 @@ impl EventStore for MemoryStore {
     async fn read_rows_at(&self, table: &Table, keys: Vec<String>) -> Result<RowsAt> {
         let state = self.state();
         let found = state.lives.find(&table.into());
-        let slices = found.into_iter().flat_map(|found| found.slices);
-        let cursors: Vec<_> = slices.map(|part| (part.slices, part.cursor)).collect();
-        let rows = state.rows_of_keys(table, keys);
-        match cursors.is_empty() {
-            true => Err(not_prepared(table)),
-            false => Ok(RowsAt { rows, cursors }),
-        }
+        let found = found.filter(|found| !found.slices.is_empty());
+        let found = found.ok_or_else(|| not_prepared(table))?;
+        let slices = found.slices.into_iter();
+        Ok(RowsAt {
+            rows: state.rows_of_keys(table, keys),
+            cursors: slices.map(|part| (part.slices, part.cursor)).collect(),
+            epoch: found.epoch,
+        })
     }
 
     async fn query_rows(&self, table: &Table, query: &RowQuery) -> Result<Vec<(String, Row)>> {

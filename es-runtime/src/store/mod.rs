@@ -30,6 +30,8 @@ mod read;
 #[cfg(feature = "runtime")]
 mod replay;
 pub(crate) mod segment;
+#[cfg(feature = "runtime")]
+mod share;
 mod snapshot;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{NewReaction, ParkedChange, ParkedKey, Row, StreamVersion, Table};
+#[cfg(feature = "runtime")]
+use crate::event::SLICES;
 use crate::event::{Position, Timestamp};
 
 /// Names what a cursor belongs to: one version of a read model or of an integration stream.
@@ -323,12 +325,20 @@ impl Lineage {
 pub struct Claim {
     /// The version.
     pub projection: ProjectionId,
-    /// The part: its first slice.
-    pub slice: u16,
+    /// The part: its slices of keys.
+    pub slices: Range<u16>,
     /// Who.
     pub owner: String,
     /// For how long, unless it is claimed again.
     pub lease: Duration,
+}
+
+#[cfg(feature = "runtime")]
+impl Claim {
+    /// Whether there are other parts, which instances share.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.slices != (0..SLICES)
+    }
 }
 
 /// What a worker must know before it goes on.
@@ -441,7 +451,10 @@ impl Claimed {
         lineage: Lineage,
         parked: Vec<ParkedKey>,
     ) -> Self {
-        let slice = state.slices.iter().find(|s| s.slices.start == claim.slice);
+        let slice = state
+            .slices
+            .iter()
+            .find(|s| s.slices.start == claim.slices.start);
         Self {
             owned: slice.is_some_and(|slice| slice.owner.as_ref() == Some(&claim.owner)),
             cursor: slice.map_or(Position::START, |slice| slice.cursor),

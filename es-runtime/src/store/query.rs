@@ -60,15 +60,27 @@ pub struct RowsAt {
     pub rows: Vec<(String, Row)>,
     /// The last position of the log that the rows of each part reflect.
     pub cursors: Vec<(Range<u16>, Position)>,
+    /// The epoch of the version: another one than was known says that it may have been begun anew.
+    pub epoch: u64,
 }
 
 impl RowsAt {
+    /// The guard of every read of a view.
+    #[cfg(feature = "runtime")]
+    pub(crate) const SAME_EPOCH: &str = "rows are read in the epoch that is known";
+
     /// The last position of the log that the row of this key reflects, or that it has none.
     pub fn cursor(&self, key: &str) -> Position {
         let slice = slice_of(key);
         let mut cursors = self.cursors.iter();
         let part = cursors.find(|(slices, _)| slices.contains(&slice));
         part.map_or(Position::START, |(_, cursor)| *cursor)
+    }
+
+    /// The last position of the log that all rows reflect.
+    pub fn reflected(&self) -> Position {
+        let cursors = self.cursors.iter().map(|(_, cursor)| *cursor);
+        cursors.min().unwrap_or(Position::START)
     }
 }
 

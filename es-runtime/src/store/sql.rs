@@ -100,7 +100,7 @@ pub(crate) fn select(table: &Table) -> String {
 pub(crate) fn select_at(table: &Table, cursors: &str, among: &str) -> String {
     let columns = table.columns.iter().map(|c| format!(", t.\"{}\"", c.name));
     format!(
-        "SELECT t.\"key\"{}, c.slice_from, c.slice_to, c.position
+        "SELECT t.\"key\"{}, c.slice_from, c.slice_to, c.position, c.epoch
          FROM {cursors} c LEFT JOIN \"{}\" t ON t.\"key\" {among}
          WHERE c.kind = $1 AND c.name = $2 AND c.version = $3",
         columns.collect::<String>(),
@@ -327,21 +327,23 @@ where
     Vec<u8>: Cell<'r, R>,
 {
     let behind = table.columns.len() + 1;
-    let (mut found, mut cursors) = (BTreeMap::new(), BTreeMap::new());
+    let (mut found, mut cursors, mut epoch) = (BTreeMap::new(), BTreeMap::new(), 0);
     for row in rows {
         if row.try_get::<Option<String>, _>(0)?.is_some() {
             found.extend([row_of(table, row)?]);
         }
         let (from, to): (i32, i32) = (row.try_get(behind)?, row.try_get(behind + 1)?);
-        let position: i64 = row.try_get(behind + 2)?;
+        let (position, stored): (i64, i64) = (row.try_get(behind + 2)?, row.try_get(behind + 3)?);
         let misfit = |error| sqlx::Error::Decode(Box::new(error));
         let slices = from.try_into().map_err(misfit)?..to.try_into().map_err(misfit)?;
         let position = Position::new(position.try_into().map_err(misfit)?);
+        epoch = stored.try_into().map_err(misfit)?;
         cursors.insert(from, (slices, position));
     }
     Ok(RowsAt {
         rows: found.into_iter().collect(),
         cursors: cursors.into_values().collect(),
+        epoch,
     })
 }
 

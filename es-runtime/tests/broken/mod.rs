@@ -101,6 +101,8 @@ pub(crate) enum Fault {
     ForgottenReactions,
     /// Gives a key with reactions to everybody who asks.
     SharedReactions,
+    /// Says to everybody who asks for a part of a version that it is theirs.
+    SharedParts,
     /// Never tells of news in the log.
     Deaf,
     /// Never tells of news in an integration stream.
@@ -643,6 +645,12 @@ impl EventStore for BrokenStore {
         }
     }
 
+    async fn claim(&self, claim: &Claim) -> Result<Claimed> {
+        let mut claimed = self.kept.claim(claim).await?;
+        claimed.owned |= self.fault == Fault::SharedParts;
+        Ok(claimed)
+    }
+
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
         let taken = self.kept.claim_reactions(claim).await?;
         if self.fault == Fault::SharedReactions {
@@ -669,7 +677,7 @@ impl EventStore for BrokenStore {
     }
 
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
-        life parked parked_events remove_rows claim release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         note_consumers inbox begin register keep_alive deregister instances close);
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use es_runtime::Store;
 use es_runtime::error::Result;
-use es_runtime::event::Position;
+use es_runtime::event::{Position, Timestamp};
 use es_runtime::store::{
-    Advance, Change, EventStore, Lineage, Phase, ProjectionState, Row, RowChange, RowQuery, Select,
-    SliceState, Table, Value,
+    Advance, Change, EventStore, Lineage, Phase, ProjectionId, ProjectionKind, ProjectionState,
+    PublishedEvent, Row, RowChange, RowQuery, Select, SliceState, StreamVersion, Table, Value,
 };
 use fastrand::Rng;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -64,6 +64,11 @@ fn rebuild(version: u32) -> Step {
     Step::Change(version, Change::Rebuild { reason: why() })
 }
 
+fn deprecate(version: u32, sunset: Option<i64>) -> Step {
+    let sunset = sunset.map(Timestamp::from_micros);
+    Step::Change(version, Change::Deprecate { sunset })
+}
+
 fn pause(version: u32) -> Step {
     Step::Change(version, Change::Pause { reason: why() })
 }
@@ -72,8 +77,57 @@ fn resume(version: u32) -> Step {
     Step::Change(version, Change::Resume)
 }
 
-/// Every arrow: its last step, after those that lead to where it begins.
-fn arrows() -> Vec<(&'static str, Vec<Step>)> {
+/// An arrow in the life of a read model or a stream: its last step, after those that lead to where
+/// it begins.
+#[derive(Clone)]
+struct Arrow {
+    what: &'static str,
+    kind: ProjectionKind,
+    steps: Vec<Step>,
+}
+
+fn arrows() -> Vec<Arrow> {
+    let of = |kind| move |(what, steps)| Arrow { what, kind, steps };
+    let read_models = of_read_models()
+        .into_iter()
+        .map(of(ProjectionKind::ReadModel));
+    let streams = of_streams().into_iter().map(of(ProjectionKind::Stream));
+    read_models.chain(streams).collect()
+}
+
+fn of_streams() -> Vec<(&'static str, Vec<Step>)> {
+    let live = vec![Prepare(1), Work(1), complete(1)];
+    let deprecated = [live.clone(), vec![deprecate(1, None)]].concat();
+    let to = |before: &[Step], arrow: Step| [before, &[arrow]].concat();
+    vec![
+        ("a stream is built", vec![Prepare(1)]),
+        ("a stream is built beside it", to(&live, Prepare(2))),
+        ("a stream is live", live.clone()),
+        (
+            "the next is live, too",
+            [live.clone(), vec![Prepare(2), Work(2), complete(2)]].concat(),
+        ),
+        ("a stream is deprecated", deprecated.clone()),
+        (
+            "its day is announced",
+            to(&deprecated, deprecate(1, Some(7))),
+        ),
+        ("a deprecated stream is retired", to(&deprecated, retire(1))),
+        ("a live stream is retired", to(&live, retire(1))),
+        (
+            "a stream that is built begins anew",
+            vec![Prepare(1), Work(1), rebuild(1)],
+        ),
+        ("a stream stops", to(&live, Fail(1))),
+        ("a stream is paused", to(&deprecated, pause(1))),
+        (
+            "a stream goes on",
+            [live, vec![Fail(1), resume(1)]].concat(),
+        ),
+    ]
+}
+
+fn of_read_models() -> Vec<(&'static str, Vec<Step>)> {
     let live = vec![Prepare(1), Work(1), complete(1)];
     let shadow = [live.clone(), vec![Prepare(4), Work(4), complete(4)]].concat();
     let promoted = [shadow.clone(), vec![promote(4)]].concat();
@@ -118,11 +172,54 @@ fn named(name: &str, version: u32) -> Table {
     }
 }
 
-async fn take(store: &Store, name: &str, step: &Step) -> Result<()> {
+fn accounts(name: &str, version: u32) -> StreamVersion {
+    let stream = name.to_owned();
+    StreamVersion { stream, version }
+}
+
+fn id(kind: ProjectionKind, name: &str, version: u32) -> ProjectionId {
+    let name = name.to_owned();
+    ProjectionId {
+        kind,
+        name,
+        version,
+    }
+}
+
+fn published(position: u64) -> PublishedEvent {
+    let (position, time) = (Position::new(position), Timestamp::from_micros(7));
+    PublishedEvent {
+        position,
+        source: position,
+        event_type: "bank.opened.v1".to_owned(),
+        subject: "alice".to_owned(),
+        payload: "{}".to_owned(),
+        metadata: None,
+        time,
+        recorded: time,
+        salt: [1; 16],
+        hash: [u8::try_from(position.get()).unwrap(); 32],
+    }
+}
+
+async fn take(store: &Store, kind: ProjectionKind, name: &str, step: &Step) -> Result<()> {
     match step {
+        Prepare(version) if kind == ProjectionKind::Stream => store
+            .prepare_stream(&accounts(name, *version))
+            .await
+            .map(drop),
+        Work(version) if kind == ProjectionKind::Stream => {
+            let stream = accounts(name, *version);
+            let advance = Advance::new(&stream, Position::START, Position::new(5));
+            let events = vec![published(1), published(2)];
+            store
+                .advance_stream(advance, &stream, events)
+                .await
+                .map(drop)
+        }
         Prepare(version) => store.prepare_table(&named(name, *version)).await.map(drop),
         Step::Change(version, change) => {
-            let id = (&named(name, *version)).into();
+            let id = id(kind, name, *version);
             store.change(&id, change, "the test").await.map(drop)
         }
         Work(version) => {
@@ -141,7 +238,7 @@ async fn take(store: &Store, name: &str, step: &Step) -> Result<()> {
             Ok(())
         }
         Fail(version) => {
-            let id = (&named(name, *version)).into();
+            let id = id(kind, name, *version);
             let state = store.projection(&id).await?.unwrap();
             let stands = Advance::new(id, state.cursor, state.cursor).knowing(state.epoch);
             store.note_failure(&stands, "it cannot").await
@@ -149,7 +246,7 @@ async fn take(store: &Store, name: &str, step: &Step) -> Result<()> {
     }
 }
 
-/// What can be seen of a read model, without times.
+/// What can be seen of a read model or a stream, without times.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
     versions: Vec<(u32, Version)>,
@@ -165,18 +262,38 @@ struct Version {
     cursors: Vec<Position>,
     stands_still: Vec<String>,
     rows: Vec<(String, Row)>,
+    sunset: Option<Timestamp>,
 }
 
-async fn version(store: &Store, table: &Table, state: &ProjectionState) -> Version {
+/// Its rows, or its events.
+async fn rows(store: &Store, kind: ProjectionKind, name: &str, version: u32) -> Vec<(String, Row)> {
+    if kind == ProjectionKind::Stream {
+        let stream = accounts(name, version);
+        let events = store.read_published(&stream, Position::START, 1000).await;
+        let event = |event: PublishedEvent| {
+            let row = vec![Value::Bytes(event.hash.to_vec())];
+            (event.position.to_string(), row)
+        };
+        return events.unwrap().into_iter().map(event).collect();
+    }
     let all = RowQuery {
         select: Select::All,
         after: None,
         limit: 1000,
     };
-    let gone = state.phase == Phase::Retired;
+    store.query_rows(&named(name, version), &all).await.unwrap()
+}
+
+async fn version(
+    store: &Store,
+    kind: ProjectionKind,
+    name: &str,
+    (version, state): (u32, &ProjectionState),
+) -> Version {
+    let gone = state.phase == Phase::Retired && kind == ProjectionKind::ReadModel;
     let rows = match gone {
         true => Vec::new(),
-        false => store.query_rows(table, &all).await.unwrap(),
+        false => rows(store, kind, name, version).await,
     };
     let failures = state
         .slices
@@ -193,11 +310,12 @@ async fn version(store: &Store, table: &Table, state: &ProjectionState) -> Versi
             .collect(),
         stands_still: notes.map(|note| note.reason).collect(),
         rows,
+        sunset: state.sunset,
     }
 }
 
-async fn look(store: &Store, name: &str) -> Seen {
-    let id = (&named(name, 1)).into();
+async fn look(store: &Store, kind: ProjectionKind, name: &str) -> Seen {
+    let id = id(kind, name, 1);
     let Lineage {
         versions,
         handovers,
@@ -205,7 +323,7 @@ async fn look(store: &Store, name: &str) -> Seen {
     } = store.lineage(&id).await.unwrap();
     let mut seen = Vec::new();
     for (number, state) in versions {
-        let version = version(store, &named(name, number), &state).await;
+        let version = version(store, kind, name, (number, &state)).await;
         seen.push((number, version));
     }
     let told = store.life(&id).await.unwrap().into_iter();
@@ -215,35 +333,38 @@ async fn look(store: &Store, name: &str) -> Seen {
         told: told
             .map(|e| (e.projection.version, e.what, e.phase))
             .collect(),
-        view: view_of(store, name).await,
+        view: match kind {
+            ProjectionKind::ReadModel => view_of(store, name).await,
+            ProjectionKind::Stream => None,
+        },
     }
 }
 
 /// As it is once whoever died is gone, whose last words may still be under way.
-async fn settled(store: &Store, name: &str) -> Seen {
+async fn settled(store: &Store, kind: ProjectionKind, name: &str) -> Seen {
     loop {
-        let seen = look(store, name).await;
-        if look(store, name).await == seen {
+        let seen = look(store, kind, name).await;
+        if look(store, kind, name).await == seen {
             return seen;
         }
     }
 }
 
-/// A read model of its own where the arrow begins; answers the arrow's step.
-async fn begin(store: &Store, name: &str, arrow: &[Step]) -> Step {
-    let (last, before) = arrow.split_last().unwrap();
+/// A read model or stream of its own where the arrow begins; answers the arrow's step.
+async fn begin(store: &Store, name: &str, arrow: &Arrow) -> Step {
+    let (last, before) = arrow.steps.split_last().unwrap();
     for step in before {
-        take(store, name, step).await.unwrap();
+        take(store, arrow.kind, name, step).await.unwrap();
     }
     last.clone()
 }
 
 /// What is seen before the arrow, and behind it.
-async fn sides(store: &Store, name: &str, arrow: &[Step]) -> [Seen; 2] {
+async fn sides(store: &Store, name: &str, arrow: &Arrow) -> [Seen; 2] {
     let last = begin(store, name, arrow).await;
-    let before = look(store, name).await;
-    take(store, name, &last).await.unwrap();
-    let behind = look(store, name).await;
+    let before = look(store, arrow.kind, name).await;
+    take(store, arrow.kind, name, &last).await.unwrap();
+    let behind = look(store, arrow.kind, name).await;
     assert_ne!(before, behind, "an arrow that goes nowhere");
     [before, behind]
 }
@@ -266,14 +387,15 @@ async fn give_up(call: impl Future<Output = Result<()>>, polls: usize) -> bool {
 async fn dropped_on_the_way(place: Place) {
     let mut random = Rng::with_seed(seeds(1).next().unwrap());
     let (store, other) = (place.connect().await, place.connect().await);
-    for (number, (what, arrow)) in arrows().into_iter().enumerate() {
+    for (number, arrow) in arrows().into_iter().enumerate() {
+        let Arrow { what, kind, .. } = arrow.clone();
         let [before, behind] = sides(&store, &format!("a{number}"), &arrow).await;
         let (mut polls, mut drops) = (0, [0, 0]);
         loop {
             let name = format!("a{number}_{polls}");
             let last = begin(&store, &name, &arrow).await;
-            let done = give_up(take(&other, &name, &last), polls).await;
-            let seen = settled(&store, &name).await;
+            let done = give_up(take(&other, kind, &name, &last), polls).await;
+            let seen = settled(&store, kind, &name).await;
             let side = [&before, &behind]
                 .into_iter()
                 .position(|side| *side == seen);
@@ -314,10 +436,10 @@ async fn a_dropped_call_leaves_one_side_of_an_arrow_on_a_server() {
 #[ignore = "the other process of the tests below"]
 async fn the_process_that_is_killed() {
     let asked = |what| env::var(what).unwrap();
-    let (_, arrow) = arrows().swap_remove(asked("ES_ARROW").parse().unwrap());
+    let Arrow { kind, steps, .. } = arrows().swap_remove(asked("ES_ARROW").parse().unwrap());
     let store = Store::connect(&asked("ES_URL")).await.unwrap();
     println!("\nbefore");
-    take(&store, &asked("ES_NAME"), arrow.last().unwrap())
+    take(&store, kind, &asked("ES_NAME"), steps.last().unwrap())
         .await
         .unwrap();
     println!("\nbehind");
@@ -355,7 +477,8 @@ async fn killed(url: &str, arrow: usize, name: &str, word: &str, moment: Duratio
 async fn killed_on_the_way(place: Place, seed: u64) {
     let (url, mut random) = (place.url(), Rng::with_seed(seed));
     let store = place.connect().await;
-    for (number, (what, arrow)) in arrows().into_iter().enumerate() {
+    for (number, arrow) in arrows().into_iter().enumerate() {
+        let Arrow { what, kind, .. } = arrow.clone();
         let [before, behind] = sides(&store, &format!("a{number}"), &arrow).await;
         let moment = Duration::from_micros(random.u64(..30_000));
         let kills = [
@@ -367,7 +490,7 @@ async fn killed_on_the_way(place: Place, seed: u64) {
             let name = format!("a{number}_{kill}");
             begin(&store, &name, &arrow).await;
             killed(&url, number, &name, word, moment).await;
-            let seen = settled(&store, &name).await;
+            let seen = settled(&store, kind, &name).await;
             let is_behind = seen == behind;
             assert!(
                 is_behind || word == "before" && seen == before,

@@ -67,6 +67,12 @@ impl<const VERSION: u32> Projection for Trail<VERSION> {
     }
 }
 
+impl<const VERSION: u32> Trail<VERSION> {
+    pub(crate) fn columns(&self) -> (i64, i64) {
+        (self.0.events, self.0.digest)
+    }
+}
+
 /// The keys of an account's events: its own, and one that it shares with others.
 fn keys(account: &str) -> [String; 2] {
     let shared = account.bytes().last().unwrap_or_default() % 3;

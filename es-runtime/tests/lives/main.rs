@@ -8,6 +8,7 @@ mod check;
 mod fence;
 mod model;
 mod place;
+mod reads;
 mod share;
 #[path = "../until/mod.rs"]
 mod until;

@@ -1,7 +1,9 @@
 //! A version whose keys are divided: several instances build it together, and some of them die.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use es_runtime::Store;
 use es_runtime::store::{EventStore, Phase};
 use fastrand::Rng;
 
@@ -10,6 +12,7 @@ use crate::check::rows;
 use crate::model::{end, runtime};
 use crate::place::Place;
 use crate::seeds;
+use crate::until::until;
 
 /// Every fourth version is divided.
 const DIVIDED: u32 = 4;
@@ -88,4 +91,69 @@ fn a_divided_version_on_a_server() {
     for seed in seeds(1) {
         built_by_several_that_die(&Place::server(), seed);
     }
+}
+
+/// How many parts each instance has.
+async fn shared(store: &Store) -> BTreeMap<Option<String>, usize> {
+    let mut shared = BTreeMap::new();
+    for slice in rows(store, DIVIDED).await.slices {
+        *shared.entry(slice.owner).or_default() += 1;
+    }
+    shared
+}
+
+/// Who comes gets a share, and who goes leaves theirs to the others.
+async fn shared_evenly(place: &Place) {
+    let store = place.connect().await;
+    for n in 0..20 {
+        happens(&store, &format!("account {n}"), 5, false).await;
+    }
+    let start = || async {
+        let store = place.connect().await;
+        bank(&store, &[DIVIDED]).lease(LEASE).start().await.unwrap()
+    };
+    let parts = usize::from(slices(DIVIDED));
+    let mut running = vec![start().await];
+    let evenly = async |instances: usize| {
+        until("the parts are shared", async || {
+            let shared = shared(&store).await;
+            let fair = |parts_of: &usize| parts_of.abs_diff(parts / instances) <= 1;
+            let all = shared.len() == instances && !shared.contains_key(&None);
+            (all && shared.values().all(fair)).then_some(())
+        })
+        .await;
+    };
+    evenly(1).await;
+    running.push(start().await);
+    evenly(2).await;
+    running.push(start().await);
+    evenly(3).await;
+    happens(&store, "account 3", 5, false).await;
+    running.remove(0).shutdown().await.unwrap();
+    evenly(2).await;
+    happens(&store, "account 4", 5, false).await;
+    let head = store.head().await.unwrap();
+    for service in &running {
+        until("each row is there", async || {
+            let state = rows(&store, DIVIDED).await;
+            (state.cursor == head).then_some(())
+        })
+        .await;
+        service.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_share_the_parts_in_memory() {
+    shared_evenly(&Place::memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_share_the_parts_on_a_file() {
+    shared_evenly(&Place::file()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_share_the_parts_on_a_server() {
+    shared_evenly(&Place::server()).await;
 }

@@ -33,6 +33,7 @@ documents! {
     GuideBuilding: "../../../docs/guides/building.md",
     GuideReactions: "../../../docs/guides/reactions.md",
     GuidePromoting: "../../../docs/guides/promoting.md",
+    GuideRetiring: "../../../docs/guides/retiring.md",
     GuideReading: "../../../docs/guides/reading.md",
     GuideReadingViews: "../../../docs/guides/reading-views.md",
     GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
@@ -51,5 +52,6 @@ documents! {
     ReferenceFeed: "../../../docs/reference/feed.md",
     ReferenceMetadata: "../../../docs/reference/metadata.md",
     ReferenceProjectionsCli: "../../../docs/reference/projections-cli.md",
+    ReferenceStreamsCli: "../../../docs/reference/streams-cli.md",
     ReferenceSchemas: "../../../docs/reference/schemas.md",
 }

@@ -13,6 +13,7 @@ Looks after the log, the projections and the schemas of an es service.
 
 usage: es COMMAND URL [options]
        es projections COMMAND [NAME@VERSION] --store URL [options]
+       es streams COMMAND [NAME@VERSION] --store URL [options]
        es schema COMMAND [options]
 
   migrate URL              brings the tables up to date, as every service does when it starts
@@ -28,6 +29,9 @@ usage: es COMMAND URL [options]
   projections              looks after the versions of read models and integration streams: list,
                            show, diff, promote, rollback, retire, rebuild, pause, resume, parked, retry,
                            drop; `es projections --help` shows their options
+
+  streams                  looks after what is published and who reads it: list, show, tail, consumers,
+                           verify, deprecate, retire; `es streams --help` shows their options
 
   schema compat            tells whether readers break when a schema changes; exits with 1 if they do
     --old FILE             the released schema, of an event or a stream; again for each older

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use super::find::Named;
-use crate::ops::words::duration;
+use crate::ops::words::{duration, sentence};
 use crate::store::{Change, ProjectionKind};
 
 pub(super) const HELP: &str = "\
@@ -224,12 +224,5 @@ fn kind_of(text: &str) -> Result<ProjectionKind, &'static str> {
         "read-model" => Ok(ProjectionKind::ReadModel),
         "stream" => Ok(ProjectionKind::Stream),
         _ => Err("say read-model or stream"),
-    }
-}
-
-fn sentence(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("say something: it is kept"),
-        text => Ok(text.to_owned()),
     }
 }

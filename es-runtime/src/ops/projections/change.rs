@@ -1,27 +1,15 @@
 //! Changes a life: promote, roll back, retire, pause, resume.
 
-use std::env;
-use std::fs;
-use std::process;
-
 use super::args::Asked;
-use super::confirm::confirm;
 use super::find::{Found, find};
 use super::{Refusal, failed};
+use crate::ops::command;
+use crate::ops::confirm::confirm;
 use crate::store::{Change, EventStore, Lineage, Phase, ProjectionKind, Store};
 
-/// Who asks: `anna@mailhost:4711`, or as was said.
+/// Who asks.
 pub(super) fn by(asked: &Asked) -> String {
-    let var = |name: &&str| env::var(name).ok().filter(|value| !value.is_empty());
-    let user = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(var);
-    let told = || fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let host = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(var);
-    let said = || {
-        let user = user().unwrap_or("somebody".to_owned());
-        let host = host().or_else(told).unwrap_or("localhost".to_owned());
-        format!("{user}@{}:{}", host.trim(), process::id())
-    };
-    asked.by.clone().unwrap_or_else(said)
+    command::by(asked.by.as_ref())
 }
 
 /// Why it is done, of a command that needs a reason.

@@ -130,7 +130,7 @@ impl Reacts {
 
 /// Something that happened in a version's life.
 #[derive(Serialize)]
-pub(super) struct Entry<'a> {
+pub(in crate::ops) struct Entry<'a> {
     at: Timestamp,
     what: &'a str,
     phase: &'static str,
@@ -140,7 +140,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn of(entry: &'a LifeEntry) -> Self {
+    pub(in crate::ops) fn of(entry: &'a LifeEntry) -> Self {
         Self {
             at: entry.at,
             what: &entry.what,
@@ -154,13 +154,13 @@ impl<'a> Entry<'a> {
 
 /// How fast a version is being built, on the average since it was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Build {
+pub(in crate::ops) struct Build {
     events_per_second: u64,
     seconds_left: Option<u64>,
 }
 
 impl Build {
-    pub(super) fn of(state: &ProjectionState, now: &Now) -> Option<Self> {
+    pub(in crate::ops) fn of(state: &ProjectionState, now: &Now) -> Option<Self> {
         if state.phase != Phase::Building {
             return None;
         }
@@ -175,7 +175,7 @@ impl Build {
     }
 
     /// `2,000 events/s, 3 s left`.
-    pub(super) fn text(self) -> String {
+    pub(in crate::ops) fn text(self) -> String {
         let left = self.seconds_left.map(Duration::from_secs).map(span);
         let left = left.map_or("nobody knows how long".to_owned(), |left| {
             format!("about {left} left")
@@ -194,7 +194,7 @@ pub(super) fn kind(id: &ProjectionId) -> (&'static str, &'static str) {
 }
 
 /// The events that it has not reached; what is retired has nothing to reach.
-pub(super) fn lag(state: &ProjectionState, now: &Now) -> u64 {
+pub(in crate::ops) fn lag(state: &ProjectionState, now: &Now) -> u64 {
     match state.phase {
         Phase::Retired => 0,
         _ => now.head.get().saturating_sub(state.cursor.get()),
@@ -202,7 +202,7 @@ pub(super) fn lag(state: &ProjectionState, now: &Now) -> u64 {
 }
 
 /// The instances that work on it now.
-pub(super) fn owners(state: &ProjectionState) -> Vec<&str> {
+pub(in crate::ops) fn owners(state: &ProjectionState) -> Vec<&str> {
     let mut owners: Vec<_> = state
         .slices
         .iter()
@@ -214,7 +214,7 @@ pub(super) fn owners(state: &ProjectionState) -> Vec<&str> {
 }
 
 /// Why it stands still, if it does, and since when.
-pub(super) fn standstill(state: &ProjectionState) -> Option<&Noted> {
+pub(in crate::ops) fn standstill(state: &ProjectionState) -> Option<&Noted> {
     let failures = state
         .slices
         .iter()

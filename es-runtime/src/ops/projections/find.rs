@@ -5,16 +5,16 @@ use crate::store::{EventStore, Lineage, ProjectionId, ProjectionKind, Store};
 
 /// A projection as people name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) version: Option<u32>,
+pub(in crate::ops) struct Named {
+    pub(in crate::ops) name: String,
+    pub(in crate::ops) version: Option<u32>,
     /// Of which kind, if somebody said.
-    pub(super) kind: Option<ProjectionKind>,
+    pub(in crate::ops) kind: Option<ProjectionKind>,
 }
 
 impl Named {
     /// Reads `balances` or `balances@2`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::ops) fn parse(text: &str) -> Result<Self, String> {
         let (name, version) = match text.split_once('@') {
             None => (text, None),
             Some((name, version)) => {
@@ -39,23 +39,23 @@ impl Named {
 }
 
 /// All versions of what is named, and which of them is meant, if one was said.
-pub(super) struct Found {
+pub(in crate::ops) struct Found {
     /// The version that was said, or any other.
-    pub(super) id: ProjectionId,
-    pub(super) version: Option<u32>,
-    pub(super) lineage: Lineage,
+    pub(in crate::ops) id: ProjectionId,
+    pub(in crate::ops) version: Option<u32>,
+    pub(in crate::ops) lineage: Lineage,
 }
 
 impl Found {
     /// Its versions by name, those that are meant.
-    pub(super) fn ids(&self) -> impl Iterator<Item = ProjectionId> {
+    pub(in crate::ops) fn ids(&self) -> impl Iterator<Item = ProjectionId> {
         let meant = |version: &&u32| self.version.is_none_or(|one| one == **version);
         let versions = self.lineage.versions.keys().filter(meant);
         versions.map(|version| self.of(*version))
     }
 
     /// Another version of it.
-    pub(super) fn of(&self, version: u32) -> ProjectionId {
+    pub(in crate::ops) fn of(&self, version: u32) -> ProjectionId {
         ProjectionId {
             version,
             ..self.id.clone()
@@ -64,11 +64,12 @@ impl Found {
 }
 
 /// What the name means on this log.
-pub(super) async fn find(store: &Store, named: Option<&Named>) -> Result<Found, Refusal> {
+pub(in crate::ops) async fn find(store: &Store, named: Option<&Named>) -> Result<Found, Refusal> {
     let Some(named) = named else {
         return failed("say which projection");
     };
     let all = store.projections().await?.into_iter().map(|(id, _)| id);
+    let all = all.filter(|id| named.kind.is_none_or(|kind| id.kind == kind));
     let all: Vec<_> = all.collect();
     let meant: Vec<_> = all.iter().filter(|id| named.means(id)).collect();
     let wanted = |id: &&&ProjectionId| named.version.is_none_or(|version| version == id.version);

@@ -72,17 +72,6 @@ fn line(id: &ProjectionId, state: &ProjectionState, now: &Now) -> Vec<String> {
         Phase::Retired => ("-".to_owned(), "-".to_owned()),
         _ => (number(state.cursor.get()), number(lag(state, now))),
     };
-    let seen = |who: &Option<Sighting>| {
-        let seen = who.as_ref();
-        seen.map_or("-".to_owned(), |seen| {
-            format!("{}, {}", seen.who, ago(seen.at, now.time))
-        })
-    };
-    let runs = match owners(state).as_slice() {
-        [] => seen(&state.run),
-        [one] => (*one).to_owned(),
-        [one, others @ ..] => format!("{one} and {} more", others.len()),
-    };
     vec![
         id.to_string(),
         kind(id).1.to_owned(),
@@ -90,14 +79,30 @@ fn line(id: &ProjectionId, state: &ProjectionState, now: &Now) -> Vec<String> {
         ago(state.since, now.time),
         cursor,
         lag,
-        runs,
-        seen(&state.read),
+        runs(state, now),
+        seen(&state.read, now),
         compared(state),
         match state.parked {
             0 => "-".to_owned(),
             keys => counted(keys, "key", "keys"),
         },
     ]
+}
+
+fn seen(who: &Option<Sighting>, now: &Now) -> String {
+    let seen = who.as_ref();
+    seen.map_or("-".to_owned(), |seen| {
+        format!("{}, {}", seen.who, ago(seen.at, now.time))
+    })
+}
+
+/// Who works on it; where nobody does, who ran its code last.
+pub(in crate::ops) fn runs(state: &ProjectionState, now: &Now) -> String {
+    match owners(state).as_slice() {
+        [] => seen(&state.run, now),
+        [one] => (*one).to_owned(),
+        [one, others @ ..] => format!("{one} and {} more", others.len()),
+    }
 }
 
 /// What a person must know beside the table.

@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::args::Asked;
 use super::change::{by, reason};
-use super::confirm::confirm;
 use super::diff::{POLL, WAIT, nobody_runs};
 use super::find::find;
 use super::{Now, Refusal, failed};
 use crate::event::{Position, Timestamp};
+use crate::ops::confirm::confirm;
 use crate::ops::words::{ago, columns, counted, number, span};
 use crate::store::{Change, EventStore, ParkedKey, ProjectionId, Store};
 

@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep};
 
 use super::args::Asked;
 use super::change::{by, reason};
-use super::confirm::confirm;
 use super::diff::nobody_runs;
 use super::facts::standstill;
 use super::find::find;
 use super::{Now, Refusal, failed};
+use crate::ops::confirm::confirm;
 use crate::ops::words::{counted, span};
 use crate::store::{Change, EventStore, Phase, ProjectionId, Store};
 

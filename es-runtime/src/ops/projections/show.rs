@@ -116,18 +116,23 @@ fn text(
     } else if state.comparison_wanted {
         text.push_str("\na comparison was asked for, and is not there yet\n");
     }
-    if !life.is_empty() {
-        let entries: Vec<_> = life.iter().map(|entry| line(entry)).collect();
-        write!(text, "\nits life\n{}", columns(&entries, &[3])).ok();
-    }
-    text
+    text + &life_of(life)
 }
 
-fn pair(what: &str, is: &str) -> Vec<String> {
+/// What happened in its life, if anything did.
+pub(in crate::ops) fn life_of(life: &[&LifeEntry]) -> String {
+    if life.is_empty() {
+        return String::new();
+    }
+    let entries: Vec<_> = life.iter().map(|entry| line(entry)).collect();
+    format!("\nits life\n{}", columns(&entries, &[3]))
+}
+
+pub(in crate::ops) fn pair(what: &str, is: &str) -> Vec<String> {
     vec![what.to_owned(), is.to_owned()]
 }
 
-fn seen(sighting: &Option<Sighting>, now: &Now) -> String {
+pub(in crate::ops) fn seen(sighting: &Option<Sighting>, now: &Now) -> String {
     match sighting {
         Some(seen) => format!("{}, seen {}", seen.who, ago(seen.at, now.time)),
         None => "nobody".to_owned(),

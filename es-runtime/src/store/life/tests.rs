@@ -103,6 +103,31 @@ fn the_first_version_is_live_when_it_is_complete_and_the_next_waits() {
 }
 
 #[test]
+fn of_two_that_are_built_at_once_the_lower_is_the_first() {
+    let mut lineage = Lineage::default();
+    for version in 1..=2 {
+        prepare(&mut lineage, version, 1, &at(0, 0));
+    }
+    let complete = |lineage: &mut Lineage, version| {
+        change(&id(version), lineage, &Change::Complete, &at(1, 0)).unwrap();
+        (phase(lineage, 1), phase(lineage, 2))
+    };
+    // One that stands still is not waited for.
+    let mut stopped = lineage.clone();
+    let reason = "for a while".to_owned();
+    let pause = Change::Pause { reason };
+    change(&id(1), &mut stopped, &pause, &at(1, 0)).unwrap();
+    assert_eq!(complete(&mut stopped, 2), (Phase::Building, Phase::Live));
+    assert_eq!(complete(&mut lineage, 2), (Phase::Building, Phase::Shadow));
+    assert_eq!(complete(&mut lineage, 1), (Phase::Live, Phase::Shadow));
+    // And where it never comes, a person says so.
+    let mut waiting = two(0);
+    waiting.versions.remove(&1);
+    change(&id(2), &mut waiting, &promote(), &at(1, 0)).unwrap();
+    assert_eq!(phase(&waiting, 2), Phase::Live);
+}
+
+#[test]
 fn only_what_was_proven_is_promoted() {
     let mut lineage = two(5);
     let now = at(100, 5);

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::runtime::without;
 use crate::store::life::{self, Effect, Occasion};
+use crate::store::share::Shares;
 use crate::store::{
     Advance, Advanced, Change, Claim, Claimed, ConsumerState, DueReaction, LifeEntry, Lineage,
     Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState, Table,
@@ -21,6 +22,8 @@ pub(super) struct Lives {
     columns: BTreeMap<ProjectionId, String>,
     /// Until when a part belongs to its owner.
     leases: BTreeMap<(ProjectionId, u16), Instant>,
+    /// Until when somebody would work on a part.
+    workers: BTreeMap<(ProjectionId, u16), BTreeMap<String, Instant>>,
     told: Vec<LifeEntry>,
     pub(super) parked: Parked,
 }
@@ -188,15 +191,20 @@ impl Lives {
 
     pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claimed> {
         let id = &claim.projection;
-        let key = (id.clone(), claim.slice);
+        let key = (id.clone(), claim.slices.start);
         let now = Instant::now();
         let expired = self.leases.get(&key).is_none_or(|until| *until <= now);
+        let shares = claim.is_divided().then(|| self.shares(claim));
+        let may_take = shares.as_ref().is_none_or(|s| s.may_take(&claim.owner));
+        let gives_up = shares.as_ref().is_some_and(|s| s.gives_up(&claim.owner));
         let mut owned = false;
         let mut cursor = Position::START;
-        if let Some((slice, _)) = self.slice(id, claim.slice) {
-            owned = expired || slice.owner.as_ref() == Some(&claim.owner);
-            if owned {
-                slice.owner = Some(claim.owner.clone());
+        if let Some((slice, _)) = self.slice(id, claim.slices.start) {
+            let own = !expired && slice.owner.as_ref() == Some(&claim.owner);
+            let free = expired || slice.owner.is_none();
+            owned = own && !gives_up || free && may_take;
+            if owned || own {
+                slice.owner = owned.then(|| claim.owner.clone());
             }
             cursor = slice.cursor;
         }
@@ -212,7 +220,29 @@ impl Lives {
         })
     }
 
+    /// How the parts are shared now, among those who would work on this one.
+    fn shares(&mut self, claim: &Claim) -> Shares {
+        let (id, now) = (&claim.projection, Instant::now());
+        let key = (id.clone(), claim.slices.start);
+        let workers = self.workers.entry(key).or_default();
+        workers.insert(claim.owner.clone(), now + claim.lease);
+        workers.retain(|_, until| *until > now);
+        let workers: Vec<_> = workers.keys().cloned().collect();
+        let state = self.find(id);
+        let slices = state.iter().flat_map(|state| &state.slices);
+        let owners: Vec<_> = slices.map(|slice| slice.owner.as_deref()).collect();
+        let of = |who: Option<&str>| owners.iter().filter(|owner| **owner == who).count() as u64;
+        let shared = |who: String| (who.clone(), of(Some(&who)));
+        Shares {
+            parts: workers.into_iter().map(shared).collect(),
+            free: of(None),
+        }
+    }
+
     pub(super) fn release(&mut self, owner: &str) {
+        for workers in self.workers.values_mut() {
+            workers.remove(owner);
+        }
         for ((kind, name), lineage) in &mut self.lineages {
             for (version, state) in &mut lineage.versions {
                 for slice in &mut state.slices {

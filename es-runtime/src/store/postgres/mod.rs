@@ -3,6 +3,7 @@
 //! Several processes share the log: each call takes a lock in the database, which it holds until
 //! its own commit, so that the order of positions is the order of commits.
 
+mod claim;
 mod committer;
 mod consumers;
 mod failure;
@@ -388,7 +389,7 @@ impl EventStore for PostgresStore {
         const DOING: &str = "claiming a part of a projection";
         let mut tx = self.write(DOING).await?;
         let claiming = async {
-            let claimed = life::claim(&mut tx, claim).await?;
+            let claimed = claim::claim(&mut tx, claim).await?;
             tx.commit().await.map_err(failed(DOING))?;
             Ok(claimed)
         };
@@ -398,7 +399,7 @@ impl EventStore for PostgresStore {
     async fn release(&self, owner: &str) -> Result<()> {
         const DOING: &str = "giving projections back";
         let mut tx = self.write(DOING).await?;
-        life::release(&mut tx, owner).await?;
+        claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }

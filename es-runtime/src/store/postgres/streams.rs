@@ -5,7 +5,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, Row, Transaction};
 
 use super::failed;
-use super::types::{Moment, limit as rows_limit, number, position, signed};
+use super::types::{Json, Moment, limit as rows_limit, number, position, signed};
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::store::sql::stream_life;
@@ -17,8 +17,8 @@ use crate::store::{
 const INSERT: &str = "
     INSERT INTO es.published (stream, version, position, source, type, subject, payload, metadata,
                               occurred_at, recorded_at, salt, hash)
-    SELECT $1, $2, e.p, e.s, e.t, e.u, e.d::json, e.m::json, e.o, e.r, e.x, e.h
-    FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    SELECT $1, $2, e.p, e.s, e.t, e.u, e.d, e.m, e.o, e.r, e.x, e.h
+    FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::json[], $8::json[],
                 $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[])
          e(p, s, t, u, d, m, o, r, x, h)";
 
@@ -49,8 +49,8 @@ pub(super) async fn write(
         .bind(sources)
         .bind(column(events, |e| e.event_type.as_str()))
         .bind(column(events, |e| e.subject.as_str()))
-        .bind(column(events, |e| e.payload.as_str()))
-        .bind(column(events, |e| e.metadata.as_deref()))
+        .bind(column(events, |e| Json(&e.payload)))
+        .bind(column(events, |e| e.metadata.as_deref().map(Json)))
         .bind(column(events, |e| Moment(e.time)))
         .bind(column(events, |e| Moment(e.recorded)))
         .bind(column(events, |e| &e.salt[..]))

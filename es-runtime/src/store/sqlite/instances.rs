@@ -100,7 +100,7 @@ fn instance(row: &SqliteRow) -> Result<Instance> {
     })
 }
 
-fn micros(time: Duration) -> i64 {
+pub(super) fn micros(time: Duration) -> i64 {
     // Far beyond any clock, and still a sum that fits.
     i64::try_from(time.as_micros())
         .unwrap_or(i64::MAX)

@@ -11,17 +11,17 @@ use crate::store::life::{self, Effect, Occasion};
 use crate::store::projection::Record;
 use crate::store::sql::{kind, kind_of, move_cursor};
 use crate::store::{
-    Advance, Advanced, Change, Claim, Claimed, Handover, LifeEntry, Lineage, Noted, Phase,
-    ProjectionId, ProjectionKind, ProjectionState, Sighting, SliceState,
+    Advance, Advanced, Change, Handover, LifeEntry, Lineage, Noted, Phase, ProjectionId,
+    ProjectionKind, ProjectionState, Sighting, SliceState,
 };
 
 type Tx = Transaction<'static, Sqlite>;
 
-const DOING: &str = "reading the projections";
-const WRITING: &str = "writing a projection's state";
+pub(super) const DOING: &str = "reading the projections";
+pub(super) const WRITING: &str = "writing a projection's state";
 
 /// A statement that names a projection: kind, name and version come first.
-fn about<'q>(
+pub(super) fn about<'q>(
     statement: &'static str,
     projection: &'q ProjectionId,
 ) -> Query<'q, Sqlite, SqliteArguments> {
@@ -38,11 +38,11 @@ fn named<'q>(
 }
 
 /// The machine's clock, which all processes on the file have in common.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-fn get<'r, T>(row: &'r SqliteRow, column: usize) -> Result<T>
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
 {
@@ -399,36 +399,6 @@ pub(super) async fn all(
         }
     }
     Ok(all)
-}
-
-const CLAIM: &str = "
-    UPDATE es_cursor SET owner = $5, owned_until = $6 + $7
-    WHERE kind = $1 AND name = $2 AND version = $3 AND slice_from = $4
-      AND (owner IS NULL OR owned_until <= $6 OR owner = $5 AND owned_until < $6 + $7 / 2)";
-
-pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
-    let id = &claim.projection;
-    let take = about(CLAIM, id)
-        .bind(i64::from(claim.slice))
-        .bind(&claim.owner)
-        .bind(now().as_micros())
-        .bind(i64::try_from(claim.lease.as_micros()).unwrap_or(i64::MAX));
-    take.execute(&mut **tx).await.map_err(failed(WRITING))?;
-    let lineage = read(tx, id).await?;
-    let state = lineage.versions.get(&id.version);
-    let state = state.ok_or_else(|| unknown(id))?;
-    let parked = match state.parked {
-        0 => Vec::new(),
-        _ => parked::list(tx, id, None, usize::MAX).await?,
-    };
-    Ok(Claimed::of(state, claim, lineage.clone(), parked))
-}
-
-pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
-    let release = "UPDATE es_cursor SET owner = NULL, owned_until = NULL WHERE owner = $1";
-    let released = sqlx::query(release).bind(owner).execute(&mut **tx).await;
-    released.map_err(failed(WRITING))?;
-    Ok(())
 }
 
 pub(super) async fn note_failure(tx: &mut Tx, stands: &Advance, reason: &str) -> Result<()> {

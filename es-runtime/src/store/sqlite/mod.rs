@@ -3,6 +3,7 @@
 //! Several processes may share one file: every write is a transaction that begins with the lock
 //! (`BEGIN IMMEDIATE`) and looks at the log again, so nothing is believed that was read before.
 
+mod claim;
 mod committer;
 mod consumers;
 mod instances;
@@ -445,7 +446,7 @@ impl EventStore for SqliteStore {
     async fn claim(&self, claim: &Claim) -> Result<Claimed> {
         const DOING: &str = "claiming a part of a projection";
         let mut tx = self.write(DOING).await?;
-        let claimed = life::claim(&mut tx, claim).await?;
+        let claimed = claim::claim(&mut tx, claim).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(claimed)
     }
@@ -453,7 +454,7 @@ impl EventStore for SqliteStore {
     async fn release(&self, owner: &str) -> Result<()> {
         const DOING: &str = "giving projections back";
         let mut tx = self.write(DOING).await?;
-        life::release(&mut tx, owner).await?;
+        claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }

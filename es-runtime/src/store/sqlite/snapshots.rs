@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
-use super::log::{CHUNK, add, select};
+use super::log::{CHUNK, add, events};
 use super::{failed, limit as rows_limit, signed, unsigned};
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Result};
@@ -16,8 +16,8 @@ const DOING: &str = "reading a snapshot";
 /// The snapshot, and the events from its last one on: one statement, so that both are of one
 /// moment.
 pub(super) const READ: &str = concat!(
-    "SELECT s.version, s.state, s.at, s.seal, (",
-    select!("WHERE stream = ?1 AND version >= coalesce(s.version, 1) ORDER BY version LIMIT ?3"),
+    "SELECT s.version, s.state, s.at, s.seal, (SELECT group_concat(event, '') FROM ",
+    events!("WHERE stream = ?1 AND version >= coalesce(s.version, 1) ORDER BY version LIMIT ?3"),
     ") FROM (SELECT 1) LEFT JOIN es_snapshot s ON s.stream = ?1 AND s.fingerprint = ?2"
 );
 

@@ -1,6 +1,7 @@
 //! Integration streams, and the inboxes of consumers.
 
 use futures_util::TryStreamExt;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
@@ -29,30 +30,36 @@ pub(super) async fn write(
     if events.is_empty() {
         return Ok(());
     }
-    let row = |event: &PublishedEvent| {
-        json!([
-            event.position,
-            event.source,
-            event.event_type,
-            event.subject,
-            event.payload,
-            event.metadata,
-            event.time.as_micros(),
-            event.recorded.as_micros(),
-            hex::encode(event.salt),
-            hex::encode(event.hash),
-        ])
-    };
-    let rows: Vec<_> = events.iter().map(row).collect();
+    const DOING: &str = "writing integration events";
+    let rows: Vec<_> = events.iter().map(row_of).collect();
+    let rows = serde_json::to_string(&rows).map_err(|error| Error::database(DOING, error))?;
     let query = sqlx::query(INSERT)
         .bind(&stream.stream)
         .bind(stream.version);
-    let query = query.bind(json!(rows).to_string());
-    query
-        .execute(&mut **tx)
-        .await
-        .map_err(failed("writing integration events"))?;
+    let query = query.bind(rows);
+    query.execute(&mut **tx).await.map_err(failed(DOING))?;
     Ok(())
+}
+
+/// The columns of an event, as [`INSERT`] takes them.
+fn row_of(event: &PublishedEvent) -> impl Serialize {
+    let PublishedEvent {
+        position,
+        source,
+        event_type,
+        subject,
+        payload,
+        metadata,
+        time,
+        recorded,
+        salt,
+        hash,
+    } = event;
+    let (time, recorded) = (time.as_micros(), recorded.as_micros());
+    let (salt, hash) = (hex::encode(salt), hex::encode(hash));
+    (
+        position, source, event_type, subject, payload, metadata, time, recorded, salt, hash,
+    )
 }
 
 pub(super) const PAGE: &str = "

@@ -51,7 +51,7 @@ pub(super) async fn they_are_known_by_what_they_read<S: Subject>(subject: &S) ->
         ..reading("mail", 1, 2)
     };
     loop {
-        store.note_consumers(&[again.clone()]).await?;
+        store.note_consumers(std::slice::from_ref(&again)).await?;
         let known = store.consumers(Some(&accounts(1))).await?;
         if known.first().is_some_and(|mail| mail.last_seen > began[0]) {
             break;

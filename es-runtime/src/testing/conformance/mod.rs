@@ -26,6 +26,7 @@ mod instances;
 mod log;
 mod order;
 mod parked;
+mod parts;
 mod published;
 mod reactions;
 mod reading;
@@ -126,6 +127,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     parked::they_are_fenced(subject.fresh().await).await?;
     parked::people_decide(subject.fresh().await).await?;
     parked::they_hold_up_a_promotion(subject.fresh().await).await?;
+    parts::they_are_shared(subject.fresh().await).await?;
     reactions::they_move_with_the_cursor(subject).await?;
     reactions::they_wait_for_their_turn(subject.fresh().await).await?;
     reactions::they_are_ordered_over_versions(subject.fresh().await).await?;

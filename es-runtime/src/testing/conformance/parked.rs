@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rows::{advance, bare, change, table};
 use super::{Check, Subject, law};
 use crate::error::Result;
-use crate::event::Position;
+use crate::event::{Position, SLICES};
 use crate::store::{
     Advance, Advanced, Change, Claim, EventStore, ParkedChange, ParkedKey, ProjectionId,
     StillParked, Table, Written,
@@ -100,7 +100,7 @@ pub(super) async fn they_move_with_the_cursor<S: Subject>(subject: &S) -> Check 
     law!(LAW, told == expected, "{a:?} is known of it");
     let claim = Claim {
         projection: id.clone(),
-        slice: 0,
+        slices: 0..SLICES,
         owner: "suite".to_owned(),
         lease: Duration::from_secs(1),
     };

@@ -4,11 +4,11 @@ use fastrand::Rng;
 use tokio::task::yield_now;
 
 use super::{Check, Subject, law};
-use crate::error::Error;
+use crate::error::Result;
 use crate::event::Position;
 use crate::store::{
-    Advance, Advanced, ColumnDef, ColumnKind, EventStore, ProjectionId, Row, RowChange, RowQuery,
-    Table, Value,
+    Advance, Advanced, Change, ColumnDef, ColumnKind, EventStore, ProjectionId, Row, RowChange,
+    RowQuery, Table, Value,
 };
 
 const fn column(name: &'static str, kind: ColumnKind) -> ColumnDef {
@@ -262,7 +262,19 @@ pub(super) async fn one_moment_is_shown<S: EventStore>(store: S) -> Check {
     Ok(())
 }
 
-/// Rows and their cursor are read as they are at one moment.
+/// Moves the cursor on, so often, and both rows with it.
+async fn write_rows<S: EventStore>(store: &S, table: &Table, epoch: u64, moves: u64) -> Result<()> {
+    for at in 0..moves {
+        let row = Some(bare(i64::try_from(at).unwrap_or_default() + 1));
+        let changes = vec![change("a", row.clone()), change("b", row)];
+        let advance = advance(table, at, at + 1).knowing(epoch);
+        store.advance_rows(advance, table, changes.into()).await?;
+        yield_now().await;
+    }
+    Ok(())
+}
+
+/// Rows and their cursor are read as they are at one moment, also where it is begun anew.
 pub(super) async fn rows_come_with_their_cursor<S: EventStore>(store: S, seed: u64) -> Check {
     const LAW: &str = "rows come with the cursor that they reflect";
     const MOVES: u64 = 60;
@@ -274,19 +286,18 @@ pub(super) async fn rows_come_with_their_cursor<S: EventStore>(store: S, seed: u
         "nobody prepared it, and {nobody:?} was the answer"
     );
     store.prepare_table(&table).await?;
+    let mut before = store.read_rows_at(&table, Vec::new()).await?;
+    let first = before.epoch;
     let mut random = Rng::with_seed(seed);
     let writer = {
         let store = store.clone();
         async move {
-            for at in 0..MOVES {
-                let row = Some(bare(i64::try_from(at).unwrap_or_default() + 1));
-                let changes = vec![change("a", row.clone()), change("b", row)];
-                store
-                    .advance_rows(advance(&table, at, at + 1), &table, changes.into())
-                    .await?;
-                yield_now().await;
-            }
-            Ok::<_, Error>(())
+            write_rows(&store, &table, 0, MOVES).await?;
+            let again = Change::Rebuild {
+                reason: "the suite says so".to_owned(),
+            };
+            let lineage = store.change(&(&table).into(), &again, "suite").await?;
+            write_rows(&store, &table, lineage.versions[&1].epoch, MOVES).await
         }
     };
     let writer = tokio::spawn(writer);
@@ -299,9 +310,16 @@ pub(super) async fn rows_come_with_their_cursor<S: EventStore>(store: S, seed: u
         let expected = ["a", "b"].map(|key| (key.to_owned(), bare(amount)));
         let expected = if amount == 0 { &[][..] } else { &expected };
         law!(LAW, rows == expected, "at {cursor}: {rows:?}");
-        if cursor.get() == MOVES {
+        let anew = found.epoch > before.epoch;
+        law!(
+            LAW,
+            anew || found.epoch == before.epoch && found.cursor("a") >= before.cursor("a"),
+            "after {before:?} came {found:?}"
+        );
+        if cursor.get() == MOVES && found.epoch > first {
             break;
         }
+        before = found;
         for _ in 0..random.u8(..3) {
             yield_now().await;
         }

@@ -1,14 +1,11 @@
--- Who reads the integration streams, as the readers show it by reading. Times are the database's own.
-CREATE TABLE es.consumer (
-  stream     text COLLATE "C" NOT NULL,
+-- Who would work on a part of a divided version, so that the parts are shared. It saves work, and
+-- guards nothing. Times are the database's own.
+CREATE TABLE es.worker (
+  kind       text COLLATE "C" NOT NULL,
+  name       text COLLATE "C" NOT NULL,
   version    int              NOT NULL,
-  consumer   text COLLATE "C" NOT NULL,
-  -- The last position that it has, and the running hash there, if it said so.
-  position   bigint           NOT NULL,
-  hash       bytea,
-  via        text             NOT NULL,
-  first_seen timestamptz      NOT NULL,
-  last_seen  timestamptz      NOT NULL,
-  PRIMARY KEY (stream, version, consumer)
--- Rows change once a second: their next state finds room beside them.
-) WITH (fillfactor = 50);
+  slice_from int              NOT NULL,
+  who        text             NOT NULL,
+  until      timestamptz      NOT NULL,
+  PRIMARY KEY (kind, name, version, slice_from, who)
+);

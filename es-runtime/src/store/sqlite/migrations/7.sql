@@ -1,13 +1,11 @@
--- Who reads the integration streams, as the readers show it by reading. Times are in microseconds.
-CREATE TABLE es_consumer (
-  stream     TEXT    NOT NULL,
+-- Who would work on a part of a divided version, so that the parts are shared. It saves work, and
+-- guards nothing.
+CREATE TABLE es_worker (
+  kind       TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
   version    INTEGER NOT NULL,
-  consumer   TEXT    NOT NULL,
-  -- The last position that it has, and the running hash there, if it said so.
-  position   INTEGER NOT NULL,
-  hash       BLOB,
-  via        TEXT    NOT NULL,
-  first_seen INTEGER NOT NULL,
-  last_seen  INTEGER NOT NULL,
-  PRIMARY KEY (stream, version, consumer)
+  slice_from INTEGER NOT NULL,
+  who        TEXT    NOT NULL,
+  until      INTEGER NOT NULL,
+  PRIMARY KEY (kind, name, version, slice_from, who)
 ) STRICT, WITHOUT ROWID;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Refusal, failed};
+use super::command::{Refusal, failed};
 
 /// Goes on if somebody said `--yes`, or types the name now; without a terminal there is nobody to
 /// ask.

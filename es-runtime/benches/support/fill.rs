@@ -6,7 +6,7 @@ use es_runtime::event::{CommandId, StreamId};
 use es_runtime::postgres::PgConnection;
 use fastrand::Rng;
 
-use crate::database::{copy, execute};
+use super::database::{copy, execute};
 
 const COPY: &str = "
     COPY es.event (position, stream, version, slice, type, schema_version, min_reader, command_id,

@@ -1,0 +1,86 @@
+//! From the command line to the page: what all benchmarks do in the same way.
+
+use std::time::Instant;
+
+use es_servers::Postgres;
+use tokio::runtime::Runtime;
+
+use super::cases::{Case, Wanted};
+use super::page::Page;
+use super::report::Report;
+use super::{child, database};
+
+/// How much is measured, in a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// Enough to see that everything runs; the figures are noise.
+    Short,
+    /// What the documentation shows.
+    Full,
+}
+
+impl Scale {
+    fn chosen() -> Result<Self, String> {
+        match std::env::var("ES_BENCH_SIZE").as_deref() {
+            Ok("short") => Ok(Self::Short),
+            Ok("full") | Err(_) => Ok(Self::Full),
+            Ok(other) => Err(format!("ES_BENCH_SIZE is `short` or `full`, not `{other}`")),
+        }
+    }
+}
+
+/// A benchmark, beside what it measures.
+pub(crate) struct Bench {
+    pub(crate) cases: &'static [Case],
+    /// Cases that a short run has no time for.
+    pub(crate) too_long: &'static [&'static str],
+    /// What a process beside this one does.
+    pub(crate) job: fn(&str),
+}
+
+impl Bench {
+    /// Measures what was asked for, case by case, and writes the page where it is to be written.
+    pub(crate) fn start<S: Copy>(
+        &self,
+        size: fn(Scale) -> Result<S, String>,
+        page: fn(S) -> Page,
+        run_case: impl AsyncFn(&'static str, &Postgres, S, &mut Report),
+    ) -> Result<(), String> {
+        if let Ok(job) = std::env::var(child::JOB) {
+            (self.job)(&job);
+            return Ok(());
+        }
+        // `cargo test --all-targets` starts it as well, and measures nothing.
+        if !std::env::args().any(|arg| arg == "--bench") {
+            return Ok(());
+        }
+        let scale = Scale::chosen()?;
+        let size = size(scale)?;
+        let asked = std::env::args()
+            .skip(1)
+            .filter(|arg| !arg.starts_with("--"));
+        let asked: Vec<_> = asked.collect();
+        let too_long = match scale {
+            Scale::Short => self.too_long,
+            Scale::Full => &[],
+        };
+        let wanted = Wanted::of(self.cases, &asked, too_long)?;
+        let complete = asked.is_empty() && scale == Scale::Full;
+        let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let began = Instant::now();
+            let (server, mut admin) = database::server().await;
+            let mut report = Report::new(self.cases);
+            for case in self.cases.iter().filter(|case| wanted.has(case)) {
+                run_case(case.name, &server, size, &mut report).await;
+            }
+            println!("\n{}", report.table());
+            println!("{:.0} s in all", began.elapsed().as_secs_f64());
+            if write {
+                page(size).write(scale, &report, &mut admin).await;
+            }
+        });
+        Ok(())
+    }
+}
