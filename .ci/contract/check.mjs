@@ -50,13 +50,51 @@ async function some(path, types) {
   }
 }
 
+// A reader of server-sent events, until it has so many.
+async function sent(path, after, count) {
+  const headers = { accept: "text/event-stream", "last-event-id": after };
+  const stop = new AbortController();
+  const answer = await fetch(`${feed}${path}`, { headers, signal: stop.signal });
+  must(answer.ok, `${answer.url} answers ${answer.status}`);
+  const events = [];
+  let text = "";
+  for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const blocks = text.split("\n\n");
+    text = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split("\n").find((line) => line.startsWith("data: "));
+      if (data) events.push(JSON.parse(data.slice(6)));
+    }
+    if (events.length >= count) break;
+  }
+  stop.abort();
+  return events.slice(0, count);
+}
+
+// What the feed says of itself is what was exported.
+const told = await (await fetch(`${feed}/asyncapi.json`)).json();
+must(JSON.stringify(told) === JSON.stringify(asyncapi), "the feed serves another asyncapi.json");
+const catalogue = await (await fetch(`${feed}/streams`)).json();
+
 // Each version of a stream becomes TypeScript, in which its real events are written down.
 for (const [key, channel] of Object.entries(asyncapi.channels)) {
   const folder = `${channel["x-es-stream"]}/v${channel["x-es-version"]}`;
-  const schema = await json(`${folder}/stream.json`);
+  const exported = await json(`${folder}/stream.json`);
+  const entry = catalogue.find((entry) => entry.events === channel["x-es-feed"]);
+  const served = await fetch(`${feed}${entry.schema}`);
+  must(served.headers.get("cache-control").includes("immutable"), `${entry.schema} may change`);
+  const schema = await served.json();
+  must(JSON.stringify(schema) === JSON.stringify(exported), `${entry.schema} is not ${folder}/stream.json`);
   const events = await some(channel["x-es-feed"], Object.keys(channel.messages).length);
   const seen = new Set(events.map((event) => event.type));
   must(seen.size === Object.keys(channel.messages).length, `${key}: the feed told of ${[...seen]} alone`);
+
+  // As they are sent, from the fifth on, they are the same.
+  const page = await (await fetch(`${feed}${channel["x-es-feed"]}?after=5&limit=20`)).json();
+  const streamed = await sent(channel["x-es-feed"], page[0].id.replace(/\d+$/, "5"), page.length);
+  must(JSON.stringify(streamed) === JSON.stringify(page), `${key}: sent events are not those of the page`);
+  events.push(...streamed);
 
   const generated = await compile(schema, schema.title, { unreachableDefinitions: true });
   const known = events.map((event) => `  ${JSON.stringify(event)},`).join("\n");

@@ -33,7 +33,7 @@ pub mod schema;
 pub mod publish;
 
 #[cfg(feature = "feed")]
-mod feed;
+pub mod feed;
 
 #[cfg(feature = "runtime")]
 pub mod consume;

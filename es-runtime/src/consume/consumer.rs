@@ -63,13 +63,14 @@ impl Consumer {
     }
 
     /// The stream to read, named by its event type, and where.
-    pub fn stream<E: IntegrationEvent>(self, source: impl Source) -> Consumer<E, impl Source> {
+    pub fn stream<E: IntegrationEvent>(self, mut source: impl Source) -> Consumer<E, impl Source> {
         let Self {
             name,
             inbox,
             skip_unknown,
             ..
         } = self;
+        source.introduce(&name);
         Consumer {
             name,
             inbox,

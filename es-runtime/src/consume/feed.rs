@@ -1,5 +1,6 @@
 //! The HTTP client of another service's feed.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -14,12 +15,19 @@ use crate::store::StreamVersion;
 
 /// How long an answer may take beyond what the server was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest answer that is taken, in bytes. A feed's pages are about a megabyte, with one event
+/// of any size.
+const LONGEST: usize = 64 << 20;
+/// The longest name that a feed takes.
+const LONGEST_NAME: usize = 128;
 
 /// A service's feed over HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Feed {
     base: String,
     client: Client,
+    /// Sent with every request.
+    headers: Vec<(String, String)>,
     /// Whether it was told that the stream is deprecated.
     warned: bool,
 }
@@ -38,8 +46,16 @@ impl Feed {
         Self {
             base,
             client: Client::new(),
+            headers: Vec::new(),
             warned: false,
         }
+    }
+
+    /// Sends this header with every request: `authorization`, where the feed wants to know who reads.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
     }
 
     /// Says once, in the log, that the stream is to be left.
@@ -71,10 +87,24 @@ impl Feed {
         })
     }
 
+    /// The answer's body, if it is not too long to be one.
+    async fn body(&self, mut response: Response, stream: &StreamVersion) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
+            if body.len() + chunk.len() > LONGEST {
+                let why = format!("the answer is longer than {LONGEST} bytes");
+                let stream = stream.to_string();
+                return Err(Error::new(Kind::BadEnvelope { stream, why }));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
     /// What a refusal means: some heal with time, the others need somebody to look.
     async fn refused(&self, response: Response, stream: &StreamVersion, cursor: Position) -> Error {
         let status = response.status();
-        let body = response.bytes().await.unwrap_or_default();
+        let body = self.body(response, stream).await.unwrap_or_default();
         let problem = serde_json::from_slice::<Problem>(&body);
         if let (
             StatusCode::CONFLICT,
@@ -104,7 +134,28 @@ impl Feed {
     }
 }
 
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Feed")
+            .field("base", &self.base)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Source for Feed {
+    /// The feed hears the name in a header, with `-` for what it does not take.
+    fn introduce(&mut self, consumer: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+        let name = consumer.chars().map(|c| if plain(c) { c } else { '-' });
+        let name: String = name.take(LONGEST_NAME).collect();
+        if !name.is_empty() {
+            self.headers.push(("es-consumer".to_owned(), name));
+        }
+    }
+
     async fn read(
         &mut self,
         stream: &StreamVersion,
@@ -121,13 +172,16 @@ impl Source for Feed {
             "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
             self.base
         );
-        let request = self.client.get(url).timeout(wait + PATIENCE);
+        let mut request = self.client.get(url).timeout(wait + PATIENCE);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
         let response = request.send().await.map_err(|error| self.failed(error))?;
         if !response.status().is_success() {
             return Err(self.refused(response, stream, after).await);
         }
         self.warn(response.headers(), stream);
-        let body = response.bytes().await.map_err(|error| self.failed(error))?;
+        let body = self.body(response, stream).await?;
         let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
             let why = "the answer is no batch of CloudEvents".to_owned();
             Error::caused_by(

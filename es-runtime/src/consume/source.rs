@@ -11,6 +11,12 @@ use crate::store::StreamVersion;
 /// It may answer less than there is, twice, or in the wrong order: the consumer notices. What it
 /// must not do is answer for another stream.
 pub trait Source: Send + 'static {
+    /// Hears the consumer's name once, before the first read: a source that can tells it to the
+    /// publisher, who then knows whom a retirement would leave behind.
+    fn introduce(&mut self, consumer: &str) {
+        let _ = consumer;
+    }
+
     /// The events after a position, at most `limit`; waits up to `wait` if there are none yet.
     ///
     /// # Errors

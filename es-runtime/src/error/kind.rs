@@ -133,6 +133,10 @@ pub(crate) enum Kind {
     Listen {
         address: String,
     },
+    Undescribed {
+        stream: String,
+        event: String,
+    },
     Feed {
         url: String,
         why: String,
@@ -315,6 +319,7 @@ impl Kind {
             Self::Locked { .. } => "ES0193",
             Self::Duplicate { .. } => "ES0126",
             Self::Listen { .. } => "ES0127",
+            Self::Undescribed { .. } => "ES0220",
             Self::Feed { .. } => "ES0130",
             Self::CursorAhead { .. } => "ES0131",
             Self::UnfilledHole { .. } => "ES0132",
@@ -486,6 +491,10 @@ impl fmt::Display for Kind {
                     "cannot listen on `{address}`: choose a free address, or port 0"
                 )
             }
+            Self::Undescribed { stream, event } => write!(
+                f,
+                "the feed's contract does not describe `{event}` of `{stream}`: give `Serve::contract` the contract of this service, with its namespace"
+            ),
             Self::Feed { url, why } => {
                 write!(f, "the feed `{url}` did not answer as it should: {why}")
             }

@@ -1,328 +1,286 @@
-//! The feed: the integration streams over HTTP, in pages of CloudEvents.
+//! The feed: the integration streams over HTTP, in pages of CloudEvents and as server-sent events.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /streams` | every stream version with its head |
 //! | `GET /streams/{stream}/v{version}` | one of them |
-//! | `GET /streams/{stream}/v{version}/events?after=&limit=&wait=` | the events after a position; `wait` milliseconds if there are none yet; `[]` means: nothing new |
+//! | `GET /streams/{stream}/v{version}/events` | the events after a position, of some types or of one subject; `[]` means: nothing new |
+//! | the same with `Accept: text/event-stream` | the events, and all that come after them |
+//! | `GET /schemas/{type}/{revision}.json`, `GET /asyncapi.json` | what the events look like |
 //!
-//! A deprecated version says so in headers, and a retired one is gone (410) with its successor's
-//! address. Errors are problem details (RFC 9457). The feed is the truth: whoever missed something asks
-//! here, from any position, as often as they like.
+//! [`Serve`] says how it is served, and [`Authorize`] to whom. The feed is the truth: whoever missed
+//! something asks here, from any position, as often as they like.
 
+mod access;
+mod asked;
+mod catalogue;
+mod documents;
+mod headers;
+mod mounted;
+mod packed;
+mod page;
+mod patient;
+mod places;
 mod problem;
+mod read;
+mod readers;
+mod sent;
+mod serve;
+mod server;
+mod tail;
+
+pub use access::{Access, Authorize};
+pub use axum::http::request::Parts;
+pub use mounted::{Body, Mounted};
+pub use serve::Serve;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
+use self::asked::{Form, form};
+use self::places::Places;
 use self::problem::Problem;
+use self::readers::{Readers, name_of};
+use self::serve::{LONGEST_HEADERS, LONGEST_URI};
+use self::tail::Tails;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Position, Timestamp};
-use crate::integration::{CloudEvent, Status};
-use crate::runtime::Stop;
-use crate::store::{EventStore, Phase, Store, StreamVersion};
+use crate::integration::Status;
+use crate::runtime::{Stop, without};
+use crate::store::{Store, StreamVersion};
 
-/// The header that tells a stream's last position.
-pub(crate) const STREAM_HEAD: HeaderName = HeaderName::from_static("stream-head");
-
-/// Since when a stream version is deprecated (RFC 9745), and when it may be gone (RFC 8594).
-pub(crate) const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
-pub(crate) const SUNSET: HeaderName = HeaderName::from_static("sunset");
-
-/// Events in a page unless the client wants fewer or more, and the most that it gets.
-const PAGE: usize = 100;
-const LARGEST_PAGE: usize = 1000;
-/// The longest that a client may wait for news.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A stream version as the code declares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) status: Status,
+    /// The public types of its events; none of one that is retired.
+    pub(crate) types: Vec<String>,
+}
 
 /// The HTTP server of one service.
 pub(crate) struct Feed {
-    service: String,
-    store: Store,
-    streams: BTreeMap<StreamVersion, Status>,
+    pub(crate) service: String,
+    /// This instance, as others see it at its work.
+    pub(crate) who: String,
+    pub(crate) store: Store,
+    pub(crate) streams: BTreeMap<StreamVersion, Served>,
+    pub(crate) serve: Serve,
 }
 
+/// What all requests share.
 struct Shared {
     feed: Feed,
+    places: Arc<Places>,
+    tails: Tails,
+    readers: Readers,
     stop: Stop,
 }
 
-type Server = State<Arc<Shared>>;
+/// Who asks, once they may.
+struct Reader {
+    name: Option<String>,
+}
 
 impl Feed {
-    pub(crate) fn new(
-        service: String,
-        store: Store,
-        streams: BTreeMap<StreamVersion, Status>,
-    ) -> Self {
-        Self {
-            service,
-            store,
-            streams,
-        }
-    }
-
-    /// Listens on `address` and serves until `stop` says so; long polls end then.
-    pub(crate) async fn listen(
-        self,
-        address: String,
-        mut stop: Stop,
-    ) -> Result<(SocketAddr, JoinHandle<()>)> {
-        let taken = |error| {
-            Error::caused_by(
-                Kind::Listen {
-                    address: address.clone(),
-                },
-                error,
-            )
+    /// Serves until `stop` says so; long polls and sent events end then.
+    pub(crate) async fn start(mut self, stop: Stop) -> Result<Running> {
+        self.serve.documents.describe(&self.streams)?;
+        let listener = match &self.serve.address {
+            Some(address) => Some(listen(address).await?),
+            None => None,
         };
-        let listener = TcpListener::bind(&address).await.map_err(taken)?;
-        let local = listener.local_addr().map_err(taken)?;
+        let limits = self.serve.limits;
+        let streams: Vec<_> = self.streams.keys().cloned().collect();
         let shared = Arc::new(Shared {
+            places: Arc::new(Places::new(limits)),
+            tails: Tails::new(streams.iter().cloned()),
+            readers: Readers::default(),
             feed: self,
             stop: stop.clone(),
         });
-        let router = Router::new()
-            .route("/streams", get(streams))
-            .route("/streams/{stream}/{version}", get(stream))
-            .route("/streams/{stream}/{version}/events", get(events))
-            .fallback(|| async { Problem::not_found("there is nothing at this address") })
-            .with_state(shared);
-        let task = tokio::spawn(async move {
-            let server = axum::serve(listener, router);
-            let stopped = async move { stop.asked().await };
-            if let Err(error) = server.with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the feed failed");
-            }
+        let mut tasks = Vec::new();
+        for stream in streams {
+            let (shared, stop) = (shared.clone(), stop.clone());
+            tasks.push(tokio::spawn(async move {
+                let Shared { tails, feed, .. } = &*shared;
+                tails.look_after(&stream, &feed.store, stop).await;
+            }));
+        }
+        let router = router(shared.clone());
+        let (mounted, mut address) = (Mounted(router.clone()), None);
+        let server = listener.map(|(listener, local)| {
+            address = Some(local);
+            server::run(listener, router, limits, stop.clone())
         });
-        Ok((local, task))
+        tasks.push(tokio::spawn(async move {
+            let serving = async {
+                if let Some(server) = server {
+                    server.await;
+                }
+            };
+            tokio::join!(serving, readers::run(&shared, stop));
+            // What the last requests told.
+            shared
+                .readers
+                .tell(&shared.feed.store, &shared.feed.who)
+                .await;
+        }));
+        Ok(Running {
+            address,
+            mounted,
+            tasks,
+        })
     }
 }
 
-/// What the catalogue tells of a stream version.
-#[derive(Serialize)]
-struct Entry {
-    stream: String,
-    version: u32,
-    status: &'static str,
-    first: u64,
-    head: Position,
-    events: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deprecation: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sunset: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    successor: Option<String>,
+/// A feed that is served.
+pub(crate) struct Running {
+    /// Where it listens, if it has a port of its own.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) mounted: Mounted,
+    pub(crate) tasks: Vec<JoinHandle<()>>,
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
+    let taken = |error| {
+        let address = address.to_owned();
+        Error::caused_by(Kind::Listen { address }, error)
+    };
+    let listener = TcpListener::bind(address).await.map_err(taken)?;
+    let local = listener.local_addr().map_err(taken)?;
+    Ok((listener, local))
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/streams", get(catalogue::all))
+        .route("/streams/{stream}/{version}", get(catalogue::one))
+        .route("/streams/{stream}/{version}/events", get(events))
+        .route("/schemas/{type}/{revision}", get(documents::schema))
+        .route("/asyncapi.json", get(documents::asyncapi))
+        .fallback(|| async {
+            Problem::not_found("there is nothing at this address: /streams has the streams")
+        })
+        .method_not_allowed_fallback(|| async { Problem::method() })
+        .layer(from_fn(bounded))
+        .with_state(shared)
+}
+
+/// Refuses what is too long before anybody looks at it.
+async fn bounded(request: Request, next: Next) -> Response {
+    let headers = request.headers().iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers > LONGEST_HEADERS {
+        return Problem::long_headers(LONGEST_HEADERS).into_response();
+    }
+    let uri = request
+        .uri()
+        .path_and_query()
+        .map_or("", |uri| uri.as_str());
+    if uri.len() > LONGEST_URI {
+        return Problem::long_uri(LONGEST_URI).into_response();
+    }
+    next.run(request).await
+}
+
+type Names = std::result::Result<Path<(String, String)>, PathRejection>;
+
+/// The two names in a path, which percent-encoding may have made unreadable.
+fn names(path: Names) -> Result<(String, String), Problem> {
+    let unreadable = |_| Problem::not_found("there is nothing at this address: it is not UTF-8");
+    path.map(|Path(names)| names).map_err(unreadable)
+}
+
+async fn events(
+    State(shared): State<Arc<Shared>>,
+    path: Names,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (stream, version) = names(path)?;
+    let (stream, served) = shared.find(&stream, &version)?;
+    let (request, _) = request.into_parts();
+    let reader = shared.admit(&request, stream).await?;
+    if served.status == Status::Retired {
+        return Err(shared.retired(stream));
+    }
+    let form = form(&request.headers)?;
+    let question = asked::question(&request, stream, served, &shared.feed.serve, form)?;
+    shared
+        .readers
+        .note(reader.name.as_deref(), stream, question.query.after);
+    match form {
+        Form::Sent => sent::answer(shared.clone(), reader, question).await,
+        Form::Batch(content_type) => {
+            page::answer(&shared, &reader, question, &request, content_type).await
+        }
+    }
 }
 
 impl Shared {
-    async fn entry(&self, stream: &StreamVersion, status: Status) -> Result<Entry, Problem> {
-        let state = self.feed.store.projection(&stream.into()).await?;
-        let status = status.with(state.as_ref());
-        let phase = state.map_or(Phase::Building, |state| state.phase);
-        let head = self.feed.store.published_head(stream).await?.position;
-        let (status, deprecation, sunset) = match status {
-            Status::Retired => ("retired", None, None),
-            Status::Deprecated { from, sunset } if phase.is_complete() => {
-                ("deprecated", Some(from), sunset)
-            }
-            _ => (phase.as_str(), None, None),
-        };
-        Ok(Entry {
-            events: format!("{}/events", path(stream)),
-            successor: self.successor(stream).map(path),
-            stream: stream.stream.clone(),
-            version: stream.version,
-            status,
-            first: 1,
-            head,
-            deprecation,
-            sunset,
-        })
-    }
-
     /// The stream version that a path names.
-    fn find(&self, stream: &str, version: &str) -> Result<(&StreamVersion, Status), Problem> {
-        let named = |(known, _): &(&StreamVersion, &Status)| {
+    fn find(&self, stream: &str, version: &str) -> Result<(&StreamVersion, &Served), Problem> {
+        let named = |(known, _): &(&StreamVersion, &Served)| {
             known.stream == stream && version == format!("v{}", known.version)
         };
-        let unknown =
-            || Problem::not_found(format!("there is no stream `{stream}` {version} here"));
-        let (stream, status) = self.feed.streams.iter().find(named).ok_or_else(unknown)?;
-        Ok((stream, *status))
+        let found = self.feed.streams.iter().find(named);
+        found.ok_or_else(|| Problem::unknown_stream(stream, version))
+    }
+
+    /// Who asks, if they may read the stream.
+    async fn admit(&self, request: &Parts, stream: &StreamVersion) -> Result<Reader, Problem> {
+        let said = name_of(request)?;
+        let access = match &self.feed.serve.guard {
+            Some(guard) if !without("nothing is told before it is allowed") => {
+                guard.ask(request, stream).await
+            }
+            _ => Access::allowed(),
+        };
+        match access {
+            Access::Allowed { reader } => {
+                let name = reader.or(said);
+                Ok(Reader { name })
+            }
+            Access::Unauthenticated { challenge } => Err(Problem::unauthenticated(&challenge)),
+            Access::Forbidden => Err(Problem::forbidden(&format!("`{stream}`"))),
+        }
+    }
+
+    /// Whether answers are for those alone who asked.
+    fn private(&self) -> bool {
+        self.feed.serve.guard.is_some()
     }
 
     /// The newest version of a stream, for readers of an older one.
     fn successor(&self, stream: &StreamVersion) -> Option<&StreamVersion> {
-        let newer = |(known, status): &(&StreamVersion, &Status)| {
-            let live = **status != Status::Retired;
+        let newer = |(known, served): &(&StreamVersion, &Served)| {
+            let live = served.status != Status::Retired;
             live && known.stream == stream.stream && known.version > stream.version
         };
         let (newest, _) = self.feed.streams.iter().rfind(newer)?;
         Some(newest)
+    }
+
+    fn retired(&self, stream: &StreamVersion) -> Problem {
+        let successor = self.successor(stream);
+        Problem::retired(
+            stream,
+            successor.map(|newest| format!("{}/events", path(newest))),
+        )
     }
 }
 
 /// Where a stream version is.
 fn path(StreamVersion { stream, version }: &StreamVersion) -> String {
     format!("/streams/{stream}/v{version}")
-}
-
-async fn streams(State(shared): Server) -> Result<Json<Vec<Entry>>, Problem> {
-    let mut entries = Vec::new();
-    for (stream, status) in &shared.feed.streams {
-        entries.push(shared.entry(stream, *status).await?);
-    }
-    Ok(Json(entries))
-}
-
-async fn stream(
-    State(shared): Server,
-    Path((stream, version)): Path<(String, String)>,
-) -> Result<Json<Entry>, Problem> {
-    let (stream, status) = shared.find(&stream, &version)?;
-    shared.entry(stream, status).await.map(Json)
-}
-
-/// Where to read from. Texts, so that a wrong one is answered as a problem.
-#[derive(Deserialize)]
-struct Range {
-    #[serde(alias = "lastEventId")]
-    after: Option<String>,
-    limit: Option<String>,
-    #[serde(alias = "timeout")]
-    wait: Option<String>,
-}
-
-fn number(name: &str, text: Option<&str>, default: u64) -> Result<u64, Problem> {
-    let wrong = |text| Problem::bad_request(format!("`{name}` is a whole number, not `{text}`"));
-    text.map_or(Ok(default), |text| text.parse().map_err(|_| wrong(text)))
-}
-
-async fn events(
-    State(shared): Server,
-    Path((name, version)): Path<(String, String)>,
-    Query(range): Query<Range>,
-) -> Result<Response, Problem> {
-    let (stream, status) = shared.find(&name, &version)?;
-    let successor = shared
-        .successor(stream)
-        .map(|newest| format!("{}/events", path(newest)));
-    if status == Status::Retired {
-        return Err(Problem::retired(stream, successor));
-    }
-    // The last event's id, `accounts.v2-17`, is a cursor too.
-    let after = range.after.as_deref();
-    let prefix = format!("{name}.{version}-");
-    let after = after.map(|after| after.strip_prefix(&prefix).unwrap_or(after));
-    let after = Position::new(number("after", after, 0)?);
-    let limit = number("limit", range.limit.as_deref(), PAGE as u64)?.max(1);
-    let limit = usize::try_from(limit)
-        .unwrap_or(LARGEST_PAGE)
-        .min(LARGEST_PAGE);
-    let wait = Duration::from_millis(number("wait", range.wait.as_deref(), 0)?);
-    let (page, head, status) = shared
-        .page(stream, status, after, limit, wait.min(LONGEST_WAIT))
-        .await?;
-
-    let next = page.last().map_or(after, |event| event.position);
-    let full = page.len() == limit;
-    let events = page
-        .into_iter()
-        .map(|event| CloudEvent::new(&shared.feed.service, stream, event));
-    let events = events.collect::<Result<Vec<_>>>()?;
-    let mut response = Json(events).into_response();
-    let headers = response.headers_mut();
-    let batch = HeaderValue::from_static("application/cloudevents-batch+json");
-    headers.insert(CONTENT_TYPE, batch);
-    headers.insert(STREAM_HEAD, head.get().into());
-    // A full page never changes; anything else may be longer a moment later.
-    let cache = if full {
-        "max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    let next = format!("/streams/{name}/{version}/events?after={next}&limit={limit}");
-    link(headers, &next, "next");
-    if let Status::Deprecated { from, sunset } = status {
-        let deprecation = format!("@{}", from.as_micros() / 1_000_000);
-        put(headers, DEPRECATION, &deprecation);
-        if let Some(sunset) = sunset {
-            put(headers, SUNSET, &sunset.http_date());
-        }
-        if let Some(successor) = successor {
-            link(headers, &successor, "successor-version");
-        }
-    }
-    Ok(response)
-}
-
-fn link(headers: &mut HeaderMap, target: &str, relation: &str) {
-    put(headers, LINK, &format!("<{target}>; rel=\"{relation}\""));
-}
-
-/// Adds a header; what cannot be one is left out.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.append(name, value);
-    }
-}
-
-impl Shared {
-    /// The events after a position, the stream's head and what holds for it; waits if there are none
-    /// yet.
-    async fn page(
-        &self,
-        stream: &StreamVersion,
-        declared: Status,
-        after: Position,
-        limit: usize,
-        wait: Duration,
-    ) -> Result<(Vec<crate::store::PublishedEvent>, Position, Status), Problem> {
-        let store = &self.feed.store;
-        let deadline = Instant::now() + wait;
-        let mut stop = self.stop.clone();
-        loop {
-            let state = store.projection(&stream.into()).await?;
-            let status = declared.with(state.as_ref());
-            match state.map_or(Phase::Building, |state| state.phase) {
-                Phase::Building => return Err(Problem::building(stream)),
-                // By a person, and not by the code.
-                Phase::Retired => {
-                    let successor = self.successor(stream);
-                    let successor = successor.map(|newest| format!("{}/events", path(newest)));
-                    return Err(Problem::retired(stream, successor));
-                }
-                Phase::Shadow | Phase::Live | Phase::Deprecated => {}
-            }
-            let page = store.read_published(stream, after, limit).await?;
-            let head = store.published_head(stream).await?.position;
-            if after > head {
-                return Err(Problem::cursor_ahead(stream, after, head));
-            }
-            if !page.is_empty() || Instant::now() >= deadline || stop.is_asked() {
-                return Ok((page, head, status));
-            }
-            tokio::select! {
-                () = store.wait_for_published(stream, after) => {}
-                () = tokio::time::sleep_until(deadline) => {}
-                () = stop.asked() => {}
-            }
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod verify;
 mod versions;
 
 pub use crate::store::StreamVersion;
+pub(crate) use envelope::type_of;
 pub use envelope::{CloudEvent, Received};
 #[cfg(feature = "runtime")]
 pub(crate) use mapper::{AggregateMapper, Mapper};

@@ -8,7 +8,7 @@ use crate::aggregate::IntoEvents;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Timestamp, decode, encode};
 #[cfg(feature = "runtime")]
-use crate::store::{Phase, ProjectionState};
+use crate::store::{Phase, StreamLife};
 
 /// Whether a version of a stream is to be had, as the newest enum declares it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,21 +30,25 @@ pub enum Status {
 
 #[cfg(feature = "runtime")]
 impl Status {
-    /// What holds for a version of which the code says `self` and the store `state`: it is
+    /// What holds for a version of which the code says `self` and the store the rest: it is
     /// deprecated, and it is retired, as soon as either says so. It is deprecated since the earlier
     /// of both, and may be gone when the command says that was given last, or else the code.
-    pub(crate) fn with(self, state: Option<&ProjectionState>) -> Self {
-        let Some(state) = state else { return self };
-        let since = state.since;
-        match (self, state.phase) {
+    pub(crate) fn with<L: Into<StreamLife>>(self, life: Option<L>) -> Self {
+        let Some(life) = life else { return self };
+        let StreamLife {
+            phase,
+            since,
+            sunset: said,
+        } = life.into();
+        match (self, phase) {
             (Self::Retired, _) | (_, Phase::Retired) => Self::Retired,
             (Self::Live, Phase::Deprecated) => Self::Deprecated {
                 from: since,
-                sunset: state.sunset,
+                sunset: said,
             },
             (Self::Deprecated { from, sunset }, Phase::Deprecated) => Self::Deprecated {
                 from: from.min(since),
-                sunset: state.sunset.or(sunset),
+                sunset: said.or(sunset),
             },
             (declared, _) => declared,
         }
@@ -391,8 +395,8 @@ pub(crate) fn down(way: &[Cast], mut events: Vec<(usize, String)>) -> Result<Vec
 mod tests {
     use super::*;
     use crate::event::Position;
-    use crate::store::Lineage;
     use crate::store::life::{Occasion, prepare};
+    use crate::store::{Lineage, ProjectionState};
 
     #[test]
     fn a_version_ends_as_soon_as_the_code_or_a_command_says_so() {
@@ -446,6 +450,9 @@ mod tests {
                 "{declared:?} and {known:?}"
             );
         }
-        assert_eq!(deprecated(20, late).with(None), deprecated(20, late));
+        assert_eq!(
+            deprecated(20, late).with(None::<StreamLife>),
+            deprecated(20, late)
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::error::Result;
 ///
 /// # Errors
 /// When no example of an event can be made.
-pub(super) fn documents(contract: &Contract) -> Result<Texts> {
+pub(crate) fn documents(contract: &Contract) -> Result<Texts> {
     let mut texts = Texts::new();
     texts.insert("asyncapi.json".to_owned(), pretty(&asyncapi(contract)?));
     texts.insert("catalogue.md".to_owned(), catalogue(contract));
@@ -29,7 +29,7 @@ pub(super) fn documents(contract: &Contract) -> Result<Texts> {
 }
 
 /// The schemas of the events as they are now.
-pub(super) fn events(contract: &Contract) -> Texts {
+pub(crate) fn events(contract: &Contract) -> Texts {
     let mut texts = Texts::new();
     for stream in contract.streams.values() {
         for event in &stream.events {

@@ -51,6 +51,8 @@ pub use contract::Contract;
 pub(crate) use contract::described;
 #[cfg(feature = "testing")]
 pub(crate) use contract::payload_schemas;
+#[cfg(feature = "feed")]
+pub(crate) use export::{documents, events};
 pub use report::{Finding, Report, Severity};
 pub use sampler::Sampler;
 pub use schemars::{self, JsonSchema};

@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Event, SystemClock};
 use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
-    StreamVersion, version_of,
+    StreamVersion, type_of, version_of,
 };
 use crate::projection::{
     Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
@@ -61,7 +61,7 @@ pub struct Builder {
     retired: BTreeSet<StreamVersion>,
     carriers: Vec<Box<dyn Carrier>>,
     #[cfg(feature = "feed")]
-    serve: Option<String>,
+    serve: Option<crate::feed::Serve>,
     mistake: Option<Error>,
 }
 
@@ -427,10 +427,11 @@ impl Builder {
         self
     }
 
-    /// Serves the integration streams over HTTP; port 0 takes a free one.
+    /// Serves the integration streams over HTTP, at an address, where port 0 takes a free one, or as
+    /// [`Serve`](crate::feed::Serve) says.
     #[cfg(feature = "feed")]
-    pub fn serve(mut self, address: impl Into<String>) -> Self {
-        self.serve = Some(address.into());
+    pub fn serve(mut self, serve: impl Into<crate::feed::Serve>) -> Self {
+        self.serve = Some(serve.into());
         self
     }
 
@@ -505,10 +506,12 @@ impl Builder {
         let mut streams: BTreeMap<_, _> = self
             .retired
             .into_iter()
-            .map(|stream| (stream, Status::Retired))
+            .map(|stream| (stream, (Status::Retired, Vec::new())))
             .collect();
         for (stream, draft) in self.streams {
-            streams.insert(stream.clone(), draft.status);
+            let named = |event| type_of(namespace, event, stream.version);
+            let types: Vec<_> = draft.types.iter().map(named).collect();
+            streams.insert(stream.clone(), (draft.status, types));
             if draft.status == Status::Retired {
                 continue;
             }
@@ -557,11 +560,21 @@ impl Builder {
         };
         #[cfg(feature = "feed")]
         let feed = match self.serve {
-            Some(address) => {
-                let feed = crate::feed::Feed::new(self.name.clone(), store.clone(), streams);
-                let (address, task) = feed.listen(address, workers.stop()).await?;
-                workers.add(task);
-                Some(address)
+            Some(serve) => {
+                let streams = streams.into_iter().map(|(stream, (status, types))| {
+                    let served = crate::feed::Served { status, types };
+                    (stream, served)
+                });
+                let feed = crate::feed::Feed {
+                    service: self.name.clone(),
+                    who: workers.owner().to_owned(),
+                    store: store.clone(),
+                    streams: streams.collect(),
+                    serve,
+                };
+                let running = feed.start(workers.stop()).await?;
+                running.tasks.into_iter().for_each(|task| workers.add(task));
+                Some((running.mounted, running.address))
             }
             None => None,
         };

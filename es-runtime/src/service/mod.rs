@@ -115,7 +115,7 @@ struct Inner {
     presence: Option<Presence>,
     relays: Relays,
     #[cfg(feature = "feed")]
-    feed: Option<std::net::SocketAddr>,
+    feed: Option<(crate::feed::Mounted, Option<std::net::SocketAddr>)>,
 }
 
 /// One value for each of some aggregates, whose type is the key.
@@ -355,7 +355,14 @@ impl Service {
     /// Where the feed listens, if the service serves one.
     #[cfg(feature = "feed")]
     pub fn feed_address(&self) -> Option<std::net::SocketAddr> {
-        self.inner.feed
+        self.inner.feed.as_ref()?.1
+    }
+
+    /// The feed, if the service serves one, for a server of your own: with a port of its own, or
+    /// without ([`Serve::mounted`](crate::feed::Serve::mounted)).
+    #[cfg(feature = "feed")]
+    pub fn feed(&self) -> Option<crate::feed::Mounted> {
+        Some(self.inner.feed.as_ref()?.0.clone())
     }
 
     /// Waits until every projection and stream has seen all that is in the log now.

@@ -10,9 +10,10 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
-    Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still, StoreHealth,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select,
+    Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -386,6 +387,10 @@ impl EventStore for Store {
         limit: usize,
     ) -> Result<Vec<PublishedEvent>> {
         to!(self.read_published(stream, after, limit).await)
+    }
+
+    async fn query_published(&self, query: &PublishedQuery) -> Result<PublishedPage> {
+        to!(self.query_published(query).await)
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {

@@ -26,10 +26,11 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
-    RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    NewInstance, Outcome, Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId,
+    ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
+    ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -647,6 +648,27 @@ impl EventStore for MemoryStore {
         let events = state.published.get(stream).map_or(&[][..], Vec::as_slice);
         let rest = events.iter().skip(index(after.get()));
         Ok(rest.take(limit).cloned().collect())
+    }
+
+    async fn query_published(&self, query: &PublishedQuery) -> Result<PublishedPage> {
+        let state = self.state();
+        let all = state.published.get(&query.stream);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        let window = query.last().min(Position::new(all.len() as u64));
+        let window = all.get(index(query.after.get())..index(window.get()));
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for event in window.into_iter().flatten().filter(|e| query.wants(e)) {
+            if events.len() == query.limit || bytes >= PUBLISHED_BYTES {
+                break;
+            }
+            bytes += event.bytes();
+            events.push(event.clone());
+        }
+        let head = Position::new(all.len() as u64);
+        let life = state.lives.find(&(&query.stream).into());
+        let life = life.as_ref().map(Into::into);
+        let cut = bytes >= PUBLISHED_BYTES;
+        Ok(PublishedPage::of(query, events, cut, head, life))
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {

@@ -66,7 +66,9 @@ pub use projection::{
     LifeEntry, Lineage, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState, RowChange,
     Sighting, SliceState, Written,
 };
-pub use published::{PublishedEvent, StreamVersion};
+#[cfg(feature = "runtime")]
+pub(crate) use published::{PUBLISHED_BYTES, PUBLISHED_WINDOW};
+pub use published::{PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
 pub use reaction::{
     DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
@@ -473,6 +475,14 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<PublishedEvent>>> + Send;
+
+    /// Events of an integration stream after a position, in order, with the stream's head and its
+    /// phase, all as they were at one moment. There may be fewer than were asked for: a page ends at
+    /// about a megabyte, too, and a filtered one looks through a part of the stream at once.
+    fn query_published(
+        &self,
+        query: &PublishedQuery,
+    ) -> impl Future<Output = Result<PublishedPage>> + Send;
 
     /// The position and the hash of the last event of an integration stream.
     fn published_head(

@@ -9,10 +9,11 @@ use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    Advance, ColumnKind, IndexDef, ProjectionId, ProjectionKind, RelayMove, Row, RowPlace,
-    RowQuery, RowsAt, Select, Table, Value,
+    Advance, ColumnKind, IndexDef, Phase, ProjectionId, ProjectionKind, RelayMove, Row, RowPlace,
+    RowQuery, RowsAt, Select, StreamLife, Table, Value,
 };
-use crate::event::Position;
+use crate::error::{Error, Result};
+use crate::event::{Position, Timestamp};
 use crate::runtime::without;
 
 /// How a database spells what the others spell otherwise.
@@ -432,4 +433,24 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
                 | sqlx::Error::TypeNotFound { .. }
         ),
     }
+}
+
+/// What readers know of a stream's life, as it is kept.
+pub(crate) fn stream_life(
+    phase: &str,
+    since: Timestamp,
+    sunset: Option<&str>,
+) -> Result<StreamLife> {
+    let broken = || {
+        Error::database(
+            "reading a stream's life",
+            format!("`{phase}` until {sunset:?}"),
+        )
+    };
+    let sunset = sunset.map(|sunset| sunset.parse().map_err(|_| broken()));
+    Ok(StreamLife {
+        phase: Phase::parse(phase).ok_or_else(broken)?,
+        since,
+        sunset: sunset.transpose()?,
+    })
 }

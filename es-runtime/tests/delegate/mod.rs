@@ -146,6 +146,9 @@ macro_rules! delegate {
         delegate!(@fn $to read_published(stream: &StreamVersion, after: Position, limit: usize)
             -> Result<Vec<PublishedEvent>>);
     };
+    (@query_published $to:ident) => {
+        delegate!(@fn $to query_published(query: &PublishedQuery) -> Result<PublishedPage>);
+    };
     (@published_head $to:ident) => {
         delegate!(@fn $to published_head(stream: &StreamVersion) -> Result<StreamCursor>);
     };

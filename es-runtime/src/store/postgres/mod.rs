@@ -50,9 +50,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
-    Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -576,6 +576,12 @@ impl EventStore for PostgresStore {
         read!(self, "reading integration events", |db| {
             streams::page(db, stream, after, limit)
         })
+    }
+
+    async fn query_published(&self, query: &PublishedQuery) -> Result<PublishedPage> {
+        read!(self, "reading integration events", |db| streams::query(
+            db, query
+        ))
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {

@@ -1,5 +1,6 @@
 //! Integration streams, and the inboxes of consumers.
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, Row, Transaction};
 
@@ -7,7 +8,11 @@ use super::failed;
 use super::types::{Json, Moment, limit as rows_limit, number, position, signed};
 use crate::error::{Error, Result};
 use crate::event::Position;
-use crate::store::{Advanced, InboxId, PublishedEvent, StreamCursor, StreamVersion};
+use crate::store::sql::stream_life;
+use crate::store::{
+    Advanced, InboxId, PUBLISHED_BYTES, PublishedEvent, PublishedPage, PublishedQuery,
+    StreamCursor, StreamLife, StreamVersion,
+};
 
 const INSERT: &str = "
     INSERT INTO es.published (stream, version, position, source, type, subject, payload, metadata,
@@ -82,25 +87,95 @@ pub(super) async fn page(
         .fetch_all(connection)
         .await
         .map_err(failed("reading integration events"))?;
-    rows.iter().map(event_of).collect()
+    rows.iter().map(|row| event_of(row, 0)).collect()
 }
 
-fn event_of(row: &PgRow) -> Result<PublishedEvent> {
+/// One page with what is known of the stream at the same moment: one search in one index. What is
+/// known comes with every event, or alone.
+pub(super) const QUERY: &str = "
+    SELECT m.head, p.phase, p.since, p.record ->> 'sunset', e.*
+    FROM (SELECT coalesce((SELECT max(position) FROM es.published
+                           WHERE stream = $1 AND version = $2), 0) AS head) m
+    LEFT JOIN es.projection p ON p.kind = 'stream' AND p.name = $1 AND p.version = $2
+    LEFT JOIN LATERAL
+      (SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at, salt,
+              hash
+       FROM es.published
+       WHERE stream = $1 AND version = $2 AND position > $3 AND position <= $4
+         AND ($6::text[] IS NULL OR type = ANY ($6))
+         AND ($7::text IS NULL OR subject = $7)
+       ORDER BY position LIMIT $5) e ON true
+    ORDER BY e.position";
+
+pub(super) async fn query(
+    connection: &mut PgConnection,
+    query: &PublishedQuery,
+) -> Result<PublishedPage> {
+    const DOING: &str = "reading integration events";
+    let (after, last) = (query.after.get(), query.last().get());
+    let version: i32 = signed("version", query.stream.version)?;
+    let mut rows = sqlx::query(QUERY)
+        .bind(&query.stream.stream)
+        .bind(version)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::try_from(last).unwrap_or(i64::MAX))
+        .bind(rows_limit(query.limit))
+        .bind(query.types.as_deref())
+        .bind(query.subject.as_deref())
+        .fetch(connection);
+    let (mut events, mut bytes) = (Vec::with_capacity(query.limit.min(1000)), 0);
+    let (mut head, mut life) = (Position::START, None);
+    while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
+        if events.is_empty() {
+            head = position(row.try_get(0).map_err(failed(DOING))?)?;
+            life = life_of(&row)?;
+        }
+        if row
+            .try_get::<Option<i64>, _>(4)
+            .map_err(failed(DOING))?
+            .is_none()
+        {
+            break;
+        }
+        let event = event_of(&row, 4)?;
+        bytes += event.bytes();
+        events.push(event);
+        if bytes >= PUBLISHED_BYTES {
+            break;
+        }
+    }
+    let cut = bytes >= PUBLISHED_BYTES;
+    Ok(PublishedPage::of(query, events, cut, head, life))
+}
+
+fn life_of(row: &PgRow) -> Result<Option<StreamLife>> {
+    const DOING: &str = "reading a stream's life";
+    let phase: Option<String> = row.try_get(1).map_err(failed(DOING))?;
+    let since: Option<Moment> = row.try_get(2).map_err(failed(DOING))?;
+    let sunset: Option<String> = row.try_get(3).map_err(failed(DOING))?;
+    let known = phase.zip(since.map(|since| since.0));
+    known
+        .map(|(phase, since)| stream_life(&phase, since, sunset.as_deref()))
+        .transpose()
+}
+
+/// The event whose columns begin at `at`.
+fn event_of(row: &PgRow, at: usize) -> Result<PublishedEvent> {
     const DOING: &str = "reading an integration event";
-    let moment = |column| row.try_get::<Moment, _>(column).map_err(failed(DOING));
-    let text = |column| row.try_get::<String, _>(column).map_err(failed(DOING));
+    let moment = |column| row.try_get::<Moment, _>(at + column).map_err(failed(DOING));
+    let text = |column| row.try_get::<String, _>(at + column).map_err(failed(DOING));
     Ok(PublishedEvent {
-        position: position(row.try_get(0).map_err(failed(DOING))?)?,
-        source: position(row.try_get(1).map_err(failed(DOING))?)?,
+        position: position(row.try_get(at).map_err(failed(DOING))?)?,
+        source: position(row.try_get(at + 1).map_err(failed(DOING))?)?,
         event_type: text(2)?,
         subject: text(3)?,
         // `json` is its own text.
-        payload: row.try_get_unchecked(4).map_err(failed(DOING))?,
-        metadata: row.try_get_unchecked(5).map_err(failed(DOING))?,
+        payload: row.try_get_unchecked(at + 4).map_err(failed(DOING))?,
+        metadata: row.try_get_unchecked(at + 5).map_err(failed(DOING))?,
         time: moment(6)?.0,
         recorded: moment(7)?.0,
-        salt: bytes(row, 8)?,
-        hash: bytes(row, 9)?,
+        salt: bytes(row, at + 8)?,
+        hash: bytes(row, at + 9)?,
     })
 }
 

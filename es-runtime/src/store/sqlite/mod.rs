@@ -46,9 +46,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
-    Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -614,6 +614,10 @@ impl EventStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<PublishedEvent>> {
         streams::page(&self.readers, stream, after, limit).await
+    }
+
+    async fn query_published(&self, query: &PublishedQuery) -> Result<PublishedPage> {
+        streams::query(&self.readers, query).await
     }
 
     async fn published_head(&self, stream: &StreamVersion) -> Result<StreamCursor> {

@@ -120,6 +120,7 @@ async fn every_read_goes_by_a_key() {
         segment::RUN,
         segment::FORGET,
         streams::PAGE,
+        streams::LONG,
         streams::HEAD,
         streams::INBOX,
         consumers::LIST,
@@ -155,6 +156,9 @@ async fn every_read_goes_by_a_key() {
     // All that the inner one finds is wanted.
     let tail = slow_steps(&store, snapshots::READ).await;
     assert_eq!(tail, ["SCAN CONSTANT ROW"]);
+    // One page is searched for, and becomes one row; what is asked for comes as JSON.
+    let page = slow_steps(&store, streams::QUERY).await;
+    assert_eq!(page, ["SCAN CONSTANT ROW", "SCAN m"]);
     // The batch, not the log, is put in order.
     let batch = slow_steps(&store, committer::LOOK_UP).await;
     assert_eq!(batch, ["USE TEMP B-TREE FOR ORDER BY"]);

@@ -144,7 +144,7 @@ pub(super) async fn versions_live_side_by_side<S: EventStore>(store: S) -> Check
     Ok(())
 }
 
-fn published(position: u64) -> PublishedEvent {
+pub(super) fn published(position: u64) -> PublishedEvent {
     PublishedEvent {
         position: Position::new(position),
         source: Position::new(position * 2),

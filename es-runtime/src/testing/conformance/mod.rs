@@ -27,6 +27,7 @@ mod log;
 mod order;
 mod parked;
 mod parts;
+mod published;
 mod reactions;
 mod reading;
 mod relays;
@@ -133,6 +134,8 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reactions::they_are_ordered_over_versions(subject.fresh().await).await?;
     reactions::none_is_lost(subject.fresh().await, seed).await?;
     cursors::streams_are_dense(subject).await?;
+    published::pages_tell_what_they_saw(subject.fresh().await, seed).await?;
+    published::pages_are_bounded(subject.fresh().await).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     consumers::they_are_known_by_what_they_read(subject).await?;
     consumers::no_stream_ends_under_them(subject.fresh().await).await?;

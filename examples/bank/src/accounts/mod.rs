@@ -8,6 +8,7 @@ mod money;
 mod transfer;
 
 pub use domain::{Account, AccountCommand, AccountError, AccountEvent, Payment};
+use es_runtime::feed::Serve;
 use es_runtime::{Builder, Result, Service, Store};
 pub use money::{Currency, Money, NotACurrency, NotMoney};
 pub use transfer::transfer;
@@ -32,7 +33,7 @@ pub fn service(store: Store, listen: &str, balances: Versions) -> Builder {
         .aggregate::<Import>()
         .project::<AccountEvent, Cash>()
         .publish::<Account, contract::Accounts>()
-        .serve(listen);
+        .serve(feed(listen));
     if balances.has_v1() {
         bank = bank.project::<AccountEvent, v1::Balance>();
     }
@@ -43,6 +44,14 @@ pub fn service(store: Store, listen: &str, balances: Versions) -> Builder {
         bank = bank.compare::<v1::Balance, v2::Balance>();
     }
     bank
+}
+
+/// Where the streams are read, and, with the feature `schema`, what they look like.
+fn feed(listen: &str) -> Serve {
+    let serve = Serve::at(listen);
+    #[cfg(feature = "schema")]
+    let serve = serve.contract(contract());
+    serve
 }
 
 /// What the service says of itself: the same as [`service`] tells its builder.

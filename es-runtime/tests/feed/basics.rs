@@ -1,50 +1,17 @@
 //! The feed over real HTTP, asked by a plain client and by our consumer.
-#![cfg(all(feature = "feed", feature = "client", feature = "sqlite"))]
-
-mod domain;
 
 use std::time::Instant;
 
-use domain::{Account, AccountEvent, deposit, open, v1, v2};
 use es_runtime::consume::{Consumer, Feed, Handler, HandlerError};
 use es_runtime::event::Position;
 use es_runtime::integration::{CloudEvent, Received, StreamHash};
 use es_runtime::store::{EventStore, InboxId, StreamCursor, StreamVersion, Tx};
 use es_runtime::{Result, Service, Store};
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
 
-/// A bank with three events on each version of its stream, and its address.
-async fn bank() -> Result<(Service, String)> {
-    let bank = Service::builder("bank")
-        .namespace("dk.example")
-        .store(Store::connect("memory:").await?)
-        .aggregate::<Account>()
-        .project::<AccountEvent, v1::Balance>()
-        .publish::<Account, v1::Accounts>()
-        .publish::<Account, v2::Accounts>()
-        .serve("127.0.0.1:0")
-        .start()
-        .await?;
-    bank.execute::<Account>("alice", open("Alice")).await?;
-    bank.execute::<Account>("alice", deposit(5)).await?;
-    bank.execute::<Account>("alice", deposit(6)).await?;
-    bank.caught_up().await?;
-    let address = bank.feed_address().unwrap();
-    Ok((bank, format!("http://{address}")))
-}
-
-async fn get(url: &str) -> Response {
-    reqwest::get(url).await.unwrap()
-}
-
-async fn json(response: Response) -> Value {
-    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
-}
-
-fn header<'r>(response: &'r Response, name: &str) -> &'r str {
-    response.headers()[name].to_str().unwrap()
-}
+use crate::domain::{Account, deposit, v1, v2};
+use crate::{bank, get, header, json};
 
 #[tokio::test]
 async fn the_catalogue_tells_every_version_and_its_head() -> Result<()> {
@@ -237,7 +204,7 @@ async fn a_long_poll_answers_when_something_happens() -> Result<()> {
 }
 
 /// Keeps nothing: these tests look at the cursor.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl<E: Sync> Handler<E> for Nothing {
     async fn handle(&mut self, _: &Received<E>, _: &mut Tx) -> Result<(), HandlerError> {
