@@ -18,5 +18,6 @@ ES_BENCH_SIZE=short cargo bench -p es-runtime --all-features --bench publish
 ```
 
 It needs PostgreSQL's server binaries (`apt-get install postgresql`) and RabbitMQ's (`apt-get install
---no-install-recommends rabbitmq-server`), and starts servers of its own in temporary folders. `ES_BENCH_WRITE=1` writes this page after any run.
+--no-install-recommends rabbitmq-server`), and starts servers of its own in temporary folders.
+`ES_BENCH_WRITE=1` writes this page after any run.
 ";

@@ -132,9 +132,19 @@ async fn a_broker_that_is_away_holds_up_no_command_and_gets_all() -> Result<()> 
     let noted = store.relays().await?[0].failure.clone().unwrap();
     assert_eq!(noted.reason, reason);
 
+    // As long as it is so.
+    for _ in 0..100 {
+        sleep(Duration::from_millis(777)).await;
+        let (_, status) = &bank.relays()[0];
+        assert!(
+            matches!(status.health, Health::Retrying { .. }),
+            "{status:?}"
+        );
+    }
     broker.come_back();
     all(&bank).await;
     assert_eq!(places(&mut reader), (1..=10).collect::<Vec<_>>());
+    assert_eq!(bank.relays()[0].1.health, Health::Working);
     assert_eq!(store.relays().await?[0].failure, None);
     bank.shutdown().await
 }
