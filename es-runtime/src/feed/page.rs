@@ -15,7 +15,7 @@ use super::headers::{
 use super::places::Place;
 use super::problem::Problem;
 use super::{Reader, Shared, packed, path};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::integration::{CloudEvent, Status, StreamHash};
 use crate::runtime::without;
 use crate::store::{PublishedEvent, PublishedPage, StreamLife, StreamVersion};
@@ -59,7 +59,7 @@ pub(super) async fn answer(
         headers.remove(CONTENT_TYPE);
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let mut body = batch(&shared.feed.service, &asked.query.stream, events)?;
+    let mut body = batch(&shared.feed.service, &asked.query.stream, &events)?;
     if packed {
         body = packed::pack(body).await?;
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -77,7 +77,7 @@ fn tag(events: &[PublishedEvent], packed: bool) -> String {
 }
 
 /// The events as a JSON array, written once.
-fn batch(service: &str, stream: &StreamVersion, events: Vec<PublishedEvent>) -> Result<Vec<u8>> {
+fn batch(service: &str, stream: &StreamVersion, events: &[PublishedEvent]) -> Result<Vec<u8>> {
     let payloads: usize = events
         .iter()
         .map(|event| event.payload.len() + ENVELOPE)
@@ -88,26 +88,10 @@ fn batch(service: &str, stream: &StreamVersion, events: Vec<PublishedEvent>) -> 
         if body.len() > 1 {
             body.push(b',');
         }
-        write(&mut body, service, stream, event)?;
+        CloudEvent::write(&mut body, service, stream, event)?;
     }
     body.push(b']');
     Ok(body)
-}
-
-/// Writes one event as it travels.
-pub(super) fn write(
-    body: &mut Vec<u8>,
-    service: &str,
-    stream: &StreamVersion,
-    event: PublishedEvent,
-) -> Result<()> {
-    let event = CloudEvent::new(service, stream, event)?;
-    let why = || format!("`{}` cannot be written", event.id);
-    let broken = |error| {
-        let (stream, why) = (stream.to_string(), why());
-        Error::caused_by(Kind::BadEnvelope { stream, why }, error)
-    };
-    serde_json::to_writer(body, &event).map_err(broken)
 }
 
 /// A body that takes its room until the last byte of it was handed to the network.

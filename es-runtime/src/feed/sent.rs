@@ -12,12 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::asked::Question;
 use super::headers::no_store;
-use super::page::{held_bytes, write};
+use super::page::held_bytes;
 use super::places::{Place, Seat};
 use super::problem::Problem;
 use super::{Reader, Shared};
 use crate::error::Result;
 use crate::event::Position;
+use crate::integration::CloudEvent;
 use crate::store::PublishedPage;
 
 /// Events that are read at once: a slow reader holds no more.
@@ -119,7 +120,7 @@ impl Sent {
             body.extend_from_slice(id(last).as_bytes());
             body.extend_from_slice(b"data: ");
             let start = body.len();
-            let written = write(&mut body, &self.shared.feed.service, stream, event);
+            let written = CloudEvent::write(&mut body, &self.shared.feed.service, stream, &event);
             written.map_err(|error| {
                 tracing::error!(%error, "the feed cannot send an event");
                 std::io::Error::other(error)
