@@ -29,6 +29,9 @@ pub mod integration;
 #[cfg(feature = "schema")]
 pub mod schema;
 
+#[cfg(feature = "runtime")]
+pub mod publish;
+
 #[cfg(feature = "feed")]
 pub mod feed;
 

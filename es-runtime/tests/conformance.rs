@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 44] = [
+const REJECTED: [(Fault, &str); 47] = [
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
     (
@@ -310,6 +310,12 @@ const REJECTED: [(Fault, &str); 44] = [
     (
         Fault::SharedReactions,
         "one worker has a key, and its reactions come in order",
+    ),
+    (Fault::RelayUnfenced, "one relay at a time moves its cursor"),
+    (Fault::RelayForAll, "one relay at a time moves its cursor"),
+    (
+        Fault::RelayUnnoticed,
+        "one relay at a time moves its cursor",
     ),
     (Fault::SharedParts, "the parts of a version are shared"),
     (Fault::Deaf, "waiting ends"),

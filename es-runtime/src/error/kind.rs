@@ -261,6 +261,28 @@ pub(crate) enum Kind {
         head: Position,
         most: usize,
     },
+    Broker {
+        doing: Cow<'static, str>,
+    },
+    Held {
+        route: String,
+    },
+    Untransportable {
+        what: String,
+    },
+    BadBrokerUrl {
+        /// What one looks like.
+        url: String,
+        why: String,
+    },
+    NoSuchPlace {
+        to: String,
+    },
+    Unpublished {
+        stream: String,
+        position: Position,
+        head: Position,
+    },
     BadPageToken {
         why: String,
     },
@@ -325,6 +347,12 @@ impl Kind {
             Self::PastDatabase { .. } => "ES0176",
             Self::HeldBack { .. } => "ES0177",
             Self::OtherInstances => "ES0178",
+            Self::Broker { .. } => "ES0200",
+            Self::Held { .. } => "ES0201",
+            Self::Untransportable { .. } => "ES0202",
+            Self::BadBrokerUrl { .. } => "ES0203",
+            Self::NoSuchPlace { .. } => "ES0204",
+            Self::Unpublished { .. } => "ES0205",
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",
@@ -648,6 +676,31 @@ impl fmt::Display for Kind {
             } => write!(
                 f,
                 "`{projection}` is at position {cursor} of {head}, more than {most} of its events behind: too far to fold them for one read; read the row as it is, or wait with `.after(…)`"
+            ),
+            Self::Broker { doing } => write!(f, "the message broker failed while {doing}"),
+            Self::Held { route } => write!(
+                f,
+                "another relay sends `{route}` to the broker: this one waits until that one ends"
+            ),
+            Self::Untransportable { what } => write!(
+                f,
+                "`{what}` cannot be a name at the broker: choose a shorter one"
+            ),
+            Self::BadBrokerUrl { url, why } => write!(
+                f,
+                "the broker's URL is not understood ({why}): write it as `{url}`"
+            ),
+            Self::NoSuchPlace { to } => write!(
+                f,
+                "the broker has no queue `{to}`, so nothing was redelivered to it: look at its name, or make it first"
+            ),
+            Self::Unpublished {
+                stream,
+                position,
+                head,
+            } => write!(
+                f,
+                "`{stream}` ends at position {head} and has no event at {position}: nothing was redelivered; choose positions from 1 to {head}"
             ),
             Self::BadPageToken { why } => write!(
                 f,

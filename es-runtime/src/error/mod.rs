@@ -51,6 +51,27 @@ impl Error {
         )
     }
 
+    /// A failure of a message broker, for those who write transports: `doing` says what was tried. It
+    /// is [transient](Self::is_transient).
+    pub fn broker(
+        doing: impl Into<Cow<'static, str>>,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let doing = doing.into();
+        Self::caused_by(Kind::Broker { doing }, cause)
+    }
+
+    /// Another relay sends this route to the broker, for those who write transports.
+    pub fn held(route: impl Into<String>) -> Self {
+        let route = route.into();
+        Self::new(Kind::Held { route })
+    }
+
+    /// Another relay sends what this one wants to send. It is [transient](Self::is_transient), too.
+    pub fn is_held(&self) -> bool {
+        matches!(self.kind(), Kind::Held { .. })
+    }
+
     /// The same error for another caller; of the cause, its text.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn copy(&self) -> Self {
@@ -110,6 +131,8 @@ impl Error {
             self.kind(),
             Kind::Database { .. }
                 | Kind::Feed { .. }
+                | Kind::Broker { .. }
+                | Kind::Held { .. }
                 | Kind::Overloaded { .. }
                 | Kind::NoPrimary { .. }
                 | Kind::Unapplied { .. }

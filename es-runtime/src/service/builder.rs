@@ -15,6 +15,7 @@ use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
 use super::looks::Looks;
 use super::reactions::{Executor, Reactor, Reactors, Retry};
+use super::relays::{Carrier, Fleet, Relays};
 use super::sightings::{Reads, Sightings};
 use super::snapshots::{Snapshots, Snapshotter};
 use super::supervise::Workers;
@@ -31,6 +32,7 @@ use crate::integration::{
 use crate::projection::{
     Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
 };
+use crate::publish::Transport;
 use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
@@ -57,6 +59,7 @@ pub struct Builder {
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
     owed: Vec<(StreamVersion, &'static str)>,
     retired: BTreeSet<StreamVersion>,
+    carriers: Vec<Box<dyn Carrier>>,
     #[cfg(feature = "feed")]
     serve: Option<crate::feed::Serve>,
     mistake: Option<Error>,
@@ -140,6 +143,7 @@ impl Builder {
             streams: BTreeMap::new(),
             owed: Vec::new(),
             retired: BTreeSet::new(),
+            carriers: Vec::new(),
             #[cfg(feature = "feed")]
             serve: None,
             mistake: None,
@@ -405,6 +409,24 @@ impl Builder {
         draft.mappers.push(Box::new(mapper));
     }
 
+    /// Sends every stream version to a message broker, from its first event on: those that are live or
+    /// deprecated. One of the instances does it for each, and another one goes on if that dies.
+    ///
+    /// The law: what goes out was committed, each event at least once and in the order of its stream,
+    /// and no command waits for it.
+    pub fn relay(mut self, transport: impl Transport + Clone) -> Self {
+        let name = Transport::name(&transport);
+        if self.carriers.iter().any(|carrier| carrier.name() == name) {
+            let what = format!("the transport `{name}`");
+            self.duplicate(what);
+        } else if let Err(mistake) = Transport::check(&transport) {
+            self.mistake.get_or_insert(mistake);
+        } else {
+            self.carriers.push(Box::new(transport));
+        }
+        self
+    }
+
     /// Serves the integration streams over HTTP, at an address, where port 0 takes a free one, or as
     /// [`Serve`](crate::feed::Serve) says.
     #[cfg(feature = "feed")]
@@ -521,6 +543,21 @@ impl Builder {
         if presence.is_some() && !comparisons.comparers.is_empty() {
             workers.add(tokio::spawn(comparisons.clone().run()));
         }
+        // On a store that only reads, another instance is the one that sends.
+        let relays = match presence {
+            Some(_) => {
+                let sent = streams.iter().filter(|(_, (of, _))| *of != Status::Retired);
+                let fleet = Fleet {
+                    service: &self.name,
+                    store: &store,
+                    workers: &workers,
+                    lease: self.lease,
+                    streams: sent.map(|(stream, _)| stream.clone()).collect(),
+                };
+                Relays::start(&self.carriers, &fleet)
+            }
+            None => Relays::default(),
+        };
         #[cfg(feature = "feed")]
         let feed = match self.serve {
             Some(serve) => {
@@ -557,6 +594,7 @@ impl Builder {
             comparisons,
             instances,
             presence,
+            relays,
             #[cfg(feature = "feed")]
             feed,
         });

@@ -11,6 +11,7 @@ mod looks;
 mod page_token;
 mod promote;
 mod reactions;
+mod relays;
 mod retention;
 mod selection;
 mod sightings;
@@ -41,6 +42,7 @@ use self::compare::Comparisons;
 use self::instances::{Instances, Presence};
 use self::load::Loader;
 use self::looks::Looks;
+use self::relays::Relays;
 use self::sightings::Reads;
 use self::snapshots::Snapshotter;
 use self::supervise::Workers;
@@ -48,7 +50,10 @@ use crate::aggregate::{Aggregate, Decide, Evolve};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, Timestamp};
 use crate::projection::{Projection, Status};
-use crate::store::{Change, Comparison, EventStore, Outdated, ParkedKey, ProjectionId, Store};
+use crate::publish::RelayStatus;
+use crate::store::{
+    Change, Comparison, EventStore, Outdated, ParkedKey, ProjectionId, RelayId, Store,
+};
 
 /// A running service: a store, the aggregates whose commands it executes, and the projections and
 /// streams that it keeps up to date. Clones are handles to the same service; when the last one is
@@ -108,6 +113,7 @@ struct Inner {
     instances: Arc<Instances<Store>>,
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
+    relays: Relays,
     #[cfg(feature = "feed")]
     feed: Option<(crate::feed::Mounted, Option<std::net::SocketAddr>)>,
 }
@@ -321,6 +327,21 @@ impl Service {
     /// How every projection and stream of this service is doing.
     pub fn status(&self) -> Vec<(ProjectionId, Status)> {
         self.inner.workers.status()
+    }
+
+    /// How the relays of this service are doing: each stream version over each transport.
+    pub fn relays(&self) -> Vec<(RelayId, RelayStatus)> {
+        self.inner.relays.status()
+    }
+
+    /// Waits until every broker is known to have all that its streams have now.
+    ///
+    /// A broker that is away is waited for.
+    ///
+    /// # Errors
+    /// When a relay has stopped, with its reason.
+    pub async fn relayed(&self) -> Result<()> {
+        self.inner.relays.reached(&self.inner.store).await
     }
 
     /// Those projections and streams of this service that the contract does not describe: nobody

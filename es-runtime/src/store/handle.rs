@@ -10,9 +10,10 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, Replay, Row,
-    RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still, StoreHealth, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select,
+    Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -406,6 +407,22 @@ impl EventStore for Store {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         to!(self.consumers(stream).await)
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        to!(self.claim_relay(claim).await)
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        to!(self.advance_relay(step).await)
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        to!(self.note_relay_failure(relay, epoch, reason).await)
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        to!(self.relays().await)
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -7,6 +7,7 @@ mod instances;
 mod life;
 mod parked;
 mod reactions;
+mod relays;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use self::consumers::Consumers;
 use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
+use self::relays::Relays;
 use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
@@ -26,8 +28,9 @@ use super::{
     DueKey, EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery,
     NewInstance, Outcome, Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId,
     ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
-    ReactionQueue, Reading, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -52,6 +55,7 @@ struct State {
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
     reactions: Reactions,
+    relays: Relays,
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     consumers: Consumers,
@@ -503,6 +507,7 @@ impl EventStore for MemoryStore {
         let mut state = self.state();
         state.lives.release(owner);
         state.reactions.release(owner);
+        state.relays.release(owner);
         Ok(())
     }
 
@@ -687,6 +692,23 @@ impl EventStore for MemoryStore {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         Ok(self.state().consumers.list(stream))
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        Ok(self.state().relays.claim(claim))
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        Ok(self.state().relays.advance(step))
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        self.state().relays.note_failure(relay, epoch, reason);
+        Ok(())
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        Ok(self.state().relays.all())
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

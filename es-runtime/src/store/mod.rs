@@ -27,6 +27,7 @@ mod published;
 mod query;
 mod reaction;
 mod read;
+mod relay;
 #[cfg(feature = "runtime")]
 mod replay;
 pub(crate) mod segment;
@@ -75,6 +76,7 @@ pub use reaction::{
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
+pub use relay::{RelayClaim, RelayId, RelayMove, RelayState};
 #[cfg(feature = "runtime")]
 pub use replay::Replay;
 pub use segment::{AcceptedCommand, Segment};
@@ -334,7 +336,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// worker must know. It saves work alone: what keeps two workers apart is the cursor's move.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed>> + Send;
 
-    /// Gives back all that `owner` has: parts of projections, and keys with reactions.
+    /// Gives back all that `owner` has: parts of projections, keys with reactions, and relays.
     fn release(&self, owner: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Notes why a part stands still, unless its cursor has moved on since. A move takes the note
@@ -508,6 +510,29 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
         stream: Option<&StreamVersion>,
     ) -> impl Future<Output = Result<Vec<ConsumerState>>> + Send;
+
+    /// Makes somebody the relay of a stream version over a transport, unless somebody else is, and
+    /// answers how it stands: who is the relay, and where its cursor is. It saves work alone: what
+    /// keeps two relays apart is the broker, and the cursor's move.
+    ///
+    /// The law: the epoch is higher each time that somebody becomes the relay who was not before.
+    fn claim_relay(&self, claim: &RelayClaim) -> impl Future<Output = Result<RelayState>> + Send;
+
+    /// Moves a relay's cursor, if it stands where the mover believes and nobody else became the relay
+    /// since. It may be lost when the database crashes: then events are sent again.
+    fn advance_relay(&self, step: &RelayMove) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Notes why nothing goes out, unless somebody else became the relay since. A move takes the note
+    /// away.
+    fn note_relay_failure(
+        &self,
+        relay: &RelayId,
+        epoch: u64,
+        reason: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Every relay that there ever was, by transport, stream and version.
+    fn relays(&self) -> impl Future<Output = Result<Vec<RelayState>>> + Send;
 
     /// How far the consumer has come.
     fn inbox(&self, inbox: &InboxId) -> impl Future<Output = Result<StreamCursor>> + Send;

@@ -9,8 +9,8 @@ use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    Advance, ColumnKind, IndexDef, Phase, ProjectionId, ProjectionKind, Row, RowPlace, RowQuery,
-    RowsAt, Select, StreamLife, Table, Value,
+    Advance, ColumnKind, IndexDef, Phase, ProjectionId, ProjectionKind, RelayMove, Row, RowPlace,
+    RowQuery, RowsAt, Select, StreamLife, Table, Value,
 };
 use crate::error::{Error, Result};
 use crate::event::{Position, Timestamp};
@@ -310,6 +310,19 @@ pub(crate) fn move_cursor(cursors: &str) -> String {
         if !without(guard) {
             update.push_str(fence);
         }
+    }
+    update
+}
+
+/// Moves a relay's cursor if it stands where the mover believes, and nobody else became the relay.
+/// Its parameters are transport, stream, version, from, epoch and to.
+pub(crate) fn move_relay(relays: &str) -> String {
+    let mut update = format!(
+        "UPDATE {relays} SET position = $6, failure = NULL, failed_at = NULL
+         WHERE transport = $1 AND stream = $2 AND version = $3"
+    );
+    if !without(RelayMove::FENCE) {
+        update.push_str(" AND position = $4 AND epoch = $5");
     }
     update
 }

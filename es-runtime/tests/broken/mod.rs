@@ -14,9 +14,9 @@ use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, Row,
-    RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still, StreamCursor, StreamPage,
-    StreamQuery, StreamVersion, Table, Tx, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot,
+    Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -101,6 +101,12 @@ pub(crate) enum Fault {
     ForgottenReactions,
     /// Gives a key with reactions to everybody who asks.
     SharedReactions,
+    /// Moves a relay's cursor from wherever it stands.
+    RelayUnfenced,
+    /// Lets everybody be the relay.
+    RelayForAll,
+    /// Takes who comes for the relay that there was.
+    RelayUnnoticed,
     /// Says to everybody who asks for a part of a version that it is theirs.
     SharedParts,
     /// Never tells of news in the log.
@@ -645,6 +651,39 @@ impl EventStore for BrokenStore {
         }
     }
 
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        match self.fault {
+            Fault::RelayForAll => {
+                let all = self.kept.relays().await?;
+                let known = all.into_iter().find(|state| state.relay == claim.relay);
+                if let Some(owner) = known.and_then(|state| state.owner) {
+                    self.kept.release(&owner).await?;
+                }
+                self.kept.claim_relay(claim).await
+            }
+            Fault::RelayUnnoticed => {
+                let state = self.kept.claim_relay(claim).await?;
+                Ok(RelayState { epoch: 1, ..state })
+            }
+            _ => self.kept.claim_relay(claim).await,
+        }
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        let mut step = step.clone();
+        if self.fault == Fault::RelayUnfenced || self.fault == Fault::RelayUnnoticed {
+            let all = self.kept.relays().await?;
+            let known = all.into_iter().find(|state| state.relay == step.relay);
+            if let Some(state) = known {
+                step.epoch = state.epoch;
+                if self.fault == Fault::RelayUnfenced {
+                    step.from = state.position;
+                }
+            }
+        }
+        self.kept.advance_relay(&step).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<Claimed> {
         let mut claimed = self.kept.claim(claim).await?;
         claimed.owned |= self.fault == Fault::SharedParts;
@@ -679,5 +718,5 @@ impl EventStore for BrokenStore {
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
-        note_consumers inbox begin register keep_alive deregister instances close);
+        note_consumers note_relay_failure relays inbox begin register keep_alive deregister instances close);
 }

@@ -161,6 +161,17 @@ macro_rules! delegate {
     (@consumers $to:ident) => {
         delegate!(@fn $to consumers(stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>>);
     };
+    (@claim_relay $to:ident) => {
+        delegate!(@fn $to claim_relay(claim: &RelayClaim) -> Result<RelayState>);
+    };
+    (@advance_relay $to:ident) => {
+        delegate!(@fn $to advance_relay(step: &RelayMove) -> Result<Advanced>);
+    };
+    (@note_relay_failure $to:ident) => {
+        delegate!(@fn $to note_relay_failure(relay: &RelayId, epoch: u64, reason: &str)
+            -> Result<()>);
+    };
+    (@relays $to:ident) => { delegate!(@fn $to relays() -> Result<Vec<RelayState>>); };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
     (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };

@@ -24,6 +24,8 @@ usage: bank [options]
   --listen ADDRESS     serves the feed there               [127.0.0.1:8080, or a free port]
   --balances VERSIONS  of the read model, to keep up to date: 1, 2 or both         [both]
   --acks               prints a line for every line of the input, right after its commit
+  --rabbitmq URL       publishes there as well, to the exchange `bank`; needs a build with
+                       `--features rabbitmq`
   --exit               stops by itself when everything is shown
   --log LEVEL          error, warn, info, debug or trace, to stderr                [warn]
 ";
@@ -40,6 +42,7 @@ pub(crate) struct Run {
     pub(crate) listen: Option<String>,
     pub(crate) versions: Versions,
     pub(crate) acks: bool,
+    pub(crate) rabbitmq: Option<String>,
     pub(crate) exit: bool,
     pub(crate) log: tracing::Level,
 }
@@ -52,6 +55,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         listen: None,
         versions: Versions::Both,
         acks: false,
+        rabbitmq: None,
         exit: false,
         log: tracing::Level::WARN,
     };
@@ -65,6 +69,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             Long("listen") => run.listen = Some(args.value()?.string()?),
             Long("balances") => run.versions = args.value()?.parse_with(versions)?,
             Long("acks") => run.acks = true,
+            Long("rabbitmq") if cfg!(feature = "rabbitmq") => {
+                run.rabbitmq = Some(args.value()?.string()?);
+            }
+            Long("rabbitmq") => return Err("build it with `--features rabbitmq` first".into()),
             Long("exit") => run.exit = true,
             Long("log") => run.log = args.value()?.parse()?,
             _ => return Err(arg.unexpected()),

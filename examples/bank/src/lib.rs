@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use es_runtime::integration::stream_of;
 use es_runtime::store::EventStore;
-use es_runtime::{Service, Store};
+use es_runtime::{Builder, Service, Store};
 
 use self::accounts::balances::Versions;
 use self::accounts::contract;
@@ -45,10 +45,25 @@ impl Bank {
     /// # Errors
     /// When a database cannot be opened or the address is taken.
     pub async fn start(data: &Path, listen: &str, versions: Versions) -> Result<Self> {
+        Self::start_with(data, listen, versions, |accounts| accounts).await
+    }
+
+    /// The same, with more about the accounts service, such as where else it publishes.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        data: &Path,
+        listen: &str,
+        versions: Versions,
+        more: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self> {
         let unusable = |error| format!("cannot keep data in `{}`: {error}", data.display());
         fs::create_dir_all(data).map_err(unusable)?;
         let store = Store::connect(&accounts_url(data)).await?;
-        let accounts = accounts::start(store, listen, versions).await?;
+        let accounts = more(accounts::service(store, listen, versions))
+            .start()
+            .await?;
         // A consumer may come first, too: it asks again until the feed has what it wants.
         accounts.caught_up().await?;
         let notifications = Notifications::start(data, &feed(&accounts)).await?;

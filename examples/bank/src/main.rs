@@ -11,6 +11,7 @@ use args::{Command, HELP, Run};
 use bank::generate::generate;
 use bank::import::{Done, Summary, import};
 use bank::{Bank, Result, report};
+use es_runtime::Builder;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Where the feed listens unless something is said or something else listens there.
@@ -53,7 +54,8 @@ async fn run(args: Run) -> Result<()> {
         .init();
     let mut out = io::stdout();
     let listen = args.listen.as_deref().unwrap_or_else(|| usual_or_free());
-    let bank = Bank::start(&args.data, listen, args.versions).await?;
+    let more = |accounts| relay(accounts, args.rabbitmq.as_deref());
+    let bank = Bank::start_with(&args.data, listen, args.versions, more).await?;
     writeln!(
         out,
         "Two services are up, each on its own database in `{}`.",
@@ -61,12 +63,28 @@ async fn run(args: Run) -> Result<()> {
     )?;
 
     let shown = import_and_show(&bank, &args).await;
+    if args.exit && shown.is_ok() {
+        // Nothing to wait for where nobody named a broker.
+        bank.accounts.relayed().await?;
+    }
     if args.exit || shown.is_err() {
         bank.shutdown().await?;
         return shown;
     }
     writeln!(out, "Ctrl-C stops it.")?;
     bank.until_shutdown().await
+}
+
+/// Publishes over RabbitMQ as well, where somebody says so.
+#[cfg(feature = "rabbitmq")]
+fn relay(accounts: Builder, url: Option<&str>) -> Builder {
+    let Some(url) = url else { return accounts };
+    accounts.relay(es_runtime::publish::RabbitMq::at(url).exchange("bank"))
+}
+
+#[cfg(not(feature = "rabbitmq"))]
+fn relay(accounts: Builder, _: Option<&str>) -> Builder {
+    accounts
 }
 
 async fn import_and_show(bank: &Bank, args: &Run) -> Result<()> {

@@ -1,16 +1,22 @@
-//! Starts servers for tests: each on its own temporary folder, reached through a socket in it, so
-//! that nothing running on the machine is touched and nothing is left behind.
+//! Starts servers for tests: each on its own temporary folder, reached through a socket in it or a
+//! free port, so that nothing running on the machine is touched and nothing is left behind.
 
 mod disk;
+mod nats;
 mod pgbouncer;
 mod postgres;
+mod proxy;
+mod rabbitmq;
 mod skip;
 mod standby;
 mod user;
 
 pub use disk::SmallDisk;
+pub use nats::Nats;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use proxy::Proxy;
+pub use rabbitmq::RabbitMq;
 pub use skip::skip;
 
 use std::fs;

@@ -19,6 +19,7 @@ mod pool;
 mod projections;
 mod reactions;
 pub(super) mod read_rows;
+mod relays;
 mod schema;
 mod segment;
 mod snapshots;
@@ -49,9 +50,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, Row,
-    RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -401,6 +402,7 @@ impl EventStore for PostgresStore {
         let mut tx = self.write(DOING).await?;
         claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
+        relays::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -604,6 +606,39 @@ impl EventStore for PostgresStore {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         read!(self, "reading who reads", |db| consumers::list(db, stream))
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        const DOING: &str = "claiming a relay";
+        let mut tx = self.write(DOING).await?;
+        let claiming = async {
+            let state = relays::claim(&mut tx, claim).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(state)
+        };
+        self.pool.watch(DOING, claiming).await
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        const DOING: &str = "moving a relay's cursor";
+        let mut tx = self.write(DOING).await?;
+        let moving = async {
+            let advanced = relays::advance(&mut tx, step).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(advanced)
+        };
+        self.pool.watch(DOING, moving).await
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        const DOING: &str = "noting why a relay stands still";
+        let mut tx = self.write(DOING).await?;
+        relays::note_failure(&mut tx, relay, epoch, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        read!(self, "reading the relays", |db| relays::all(db))
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

@@ -15,6 +15,7 @@ mod plans;
 mod projections;
 mod reactions;
 pub(super) mod read_rows;
+mod relays;
 mod rows;
 mod schema;
 mod segment;
@@ -45,9 +46,9 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DueKey, EventStore, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
     Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, Row,
-    RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -456,6 +457,7 @@ impl EventStore for SqliteStore {
         let mut tx = self.write(DOING).await?;
         claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
+        relays::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -640,6 +642,33 @@ impl EventStore for SqliteStore {
         const DOING: &str = "reading who reads";
         let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
         consumers::list(&mut connection, stream).await
+    }
+
+    async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
+        const DOING: &str = "claiming a relay";
+        let mut tx = self.write(DOING).await?;
+        let state = relays::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(state)
+    }
+
+    async fn advance_relay(&self, step: &RelayMove) -> Result<Advanced> {
+        const DOING: &str = "moving a relay's cursor";
+        let mut tx = self.write(DOING).await?;
+        let advanced = relays::advance(&mut tx, step).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(advanced)
+    }
+
+    async fn note_relay_failure(&self, relay: &RelayId, epoch: u64, reason: &str) -> Result<()> {
+        const DOING: &str = "noting why a relay stands still";
+        let mut tx = self.write(DOING).await?;
+        relays::note_failure(&mut tx, relay, epoch, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn relays(&self) -> Result<Vec<RelayState>> {
+        relays::all(&self.readers).await
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {

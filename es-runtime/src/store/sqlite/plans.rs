@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{
-    SqliteStore, committer, consumers, life, log, parked, projections, read_rows, segment,
+    SqliteStore, committer, consumers, life, log, parked, projections, read_rows, relays, segment,
     snapshots, streams,
 };
 use crate::store::sql::select_rows;
@@ -124,6 +124,7 @@ async fn every_read_goes_by_a_key() {
         streams::HEAD,
         streams::INBOX,
         consumers::LIST,
+        relays::ONE,
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,

@@ -30,6 +30,7 @@ mod parts;
 mod published;
 mod reactions;
 mod reading;
+mod relays;
 mod rows;
 mod segments;
 mod snapshots;
@@ -148,6 +149,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reading::filters_leave_nothing_else_out(subject.fresh().await, seed).await?;
     reading::what_belongs_together_is_found(subject.fresh().await).await?;
     reading::large_events_come_page_by_page(subject.fresh().await).await?;
+    relays::one_moves_its_cursor(subject).await?;
     instances::they_are_known_to_each_other(subject).await?;
     instances::they_are_known_before_anything_is_written(subject.fresh().await, seed).await?;
     segments::imported_history_is_the_same(subject).await?;

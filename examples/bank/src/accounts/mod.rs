@@ -9,7 +9,7 @@ mod transfer;
 
 pub use domain::{Account, AccountCommand, AccountError, AccountEvent, Payment};
 use es_runtime::feed::Serve;
-use es_runtime::{Result, Service, Store};
+use es_runtime::{Builder, Result, Service, Store};
 pub use money::{Currency, Money, NotACurrency, NotMoney};
 pub use transfer::transfer;
 
@@ -20,8 +20,13 @@ use crate::import::Import;
 /// Starts the service on its store; its feed listens on `listen`.
 ///
 /// # Errors
-/// As [`Builder::start`](es_runtime::Builder::start).
+/// As [`Builder::start`].
 pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Service> {
+    service(store, listen, balances).start().await
+}
+
+/// The description of the service.
+pub fn service(store: Store, listen: &str, balances: Versions) -> Builder {
     let mut bank = Service::builder("bank")
         .store(store)
         .aggregate::<Account>()
@@ -38,7 +43,7 @@ pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Ser
     if balances == Versions::Both {
         bank = bank.compare::<v1::Balance, v2::Balance>();
     }
-    bank.start().await
+    bank
 }
 
 /// Where the streams are read, and, with the feature `schema`, what they look like.
@@ -49,7 +54,7 @@ fn feed(listen: &str) -> Serve {
     serve
 }
 
-/// What the service says of itself: the same as [`start`] tells its builder.
+/// What the service says of itself: the same as [`service`] tells its builder.
 #[cfg(feature = "schema")]
 pub fn contract() -> es_runtime::schema::Contract {
     es_runtime::schema::Contract::service("bank")
