@@ -1,5 +1,6 @@
 //! What the feed says is what the documents say of it.
 
+use es_runtime::feed::Serve;
 use es_runtime::{Result, Service, Store};
 use serde_json::Value;
 
@@ -7,13 +8,17 @@ use crate::domain::first::{self, Account, AccountCommand, AccountEvent};
 use crate::domain::history;
 
 async fn bank() -> Result<Service> {
+    served(Serve::at("127.0.0.1:0")).await
+}
+
+async fn served(serve: Serve) -> Result<Service> {
     let bank = Service::builder("bank")
         .namespace("dk.example.bank")
         .store(Store::connect("memory:").await?)
         .aggregate::<Account>()
         .project::<AccountEvent, first::Balance>()
         .publish::<Account, history::Accounts>()
-        .serve("127.0.0.1:0")
+        .serve(serve)
         .start()
         .await?;
     let owner = "Alice".to_owned();
@@ -67,4 +72,66 @@ async fn real_events_are_what_the_documents_say() -> Result<()> {
     assert_eq!(bank.undescribed(&described), []);
     assert_eq!(bank.undescribed(&first::contract()).len(), 1);
     bank.shutdown().await
+}
+
+async fn get(bank: &Service, path: &str) -> reqwest::Response {
+    let address = bank.feed_address().unwrap();
+    reqwest::get(format!("http://{address}{path}"))
+        .await
+        .unwrap()
+}
+
+async fn value(answer: reqwest::Response) -> Value {
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn the_catalogue_leads_to_the_schemas_that_the_documents_are() -> Result<()> {
+    let bank = served(Serve::at("127.0.0.1:0").contract(history::contract())).await?;
+    let documents = history::contract().documents()?;
+    let document = |path: &str| -> Value { serde_json::from_str(&documents[path]).unwrap() };
+    let catalogue = get(&bank, "/streams").await;
+    assert_eq!(
+        catalogue.headers()["link"],
+        "</asyncapi.json>; rel=\"service-desc\""
+    );
+    let asyncapi = value(get(&bank, "/asyncapi.json").await).await;
+    assert_eq!(asyncapi, document("asyncapi.json"));
+    for entry in value(catalogue).await.as_array().unwrap() {
+        let folder = format!("accounts/v{}", entry["version"]);
+        let stream = get(&bank, entry["schema"].as_str().unwrap()).await;
+        assert_eq!(stream.headers()["content-type"], "application/schema+json");
+        assert_eq!(
+            stream.headers()["cache-control"],
+            "max-age=31536000, immutable"
+        );
+        assert_eq!(
+            value(stream).await,
+            document(&format!("{folder}/stream.json"))
+        );
+        for (event_type, place) in entry["schemas"].as_object().unwrap() {
+            let event = event_type.rsplit('.').nth(1).unwrap();
+            let schema = value(get(&bank, place.as_str().unwrap()).await).await;
+            assert_eq!(schema, document(&format!("{folder}/{event}.json")));
+            // Another revision is not this one.
+            let other = place.as_str().unwrap().replace(".json", "0.json");
+            assert_eq!(get(&bank, &other).await.status(), 404);
+        }
+        assert!(entry["schemas"].as_object().unwrap().len() > 1, "{entry}");
+    }
+    bank.shutdown().await?;
+    // Without a contract there is nothing to see.
+    let bank = self::bank().await?;
+    assert_eq!(get(&bank, "/asyncapi.json").await.status(), 404);
+    assert!(value(get(&bank, "/streams").await).await[0]["schemas"].is_null());
+    bank.shutdown().await
+}
+
+#[tokio::test]
+async fn another_contract_than_the_services_is_not_served() -> Result<()> {
+    let other = history::contract().namespace("dk.example.other");
+    let start = served(Serve::at("127.0.0.1:0").contract(other)).await;
+    let refused = start.err().unwrap();
+    assert_eq!(refused.code(), "ES0220", "{refused}");
+    Ok(())
 }

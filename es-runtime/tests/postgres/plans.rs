@@ -6,7 +6,7 @@ use es_runtime::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::store::{
     AcceptedCommand, Append, Appended, ColumnDef, ColumnKind, EventStore, IndexDef, LogQuery,
-    NewEvent, Outcome, Segment, Snapshot, StreamQuery, Table,
+    NewEvent, Outcome, PublishedQuery, Segment, Snapshot, StreamQuery, StreamVersion, Table,
 };
 use es_servers::Postgres;
 use sqlx::{Connection, PgConnection};
@@ -31,6 +31,14 @@ const FILL_SNAPSHOTS: &str = "
            occurred_at
     FROM es.event WHERE position % 20 = 5";
 
+/// Two streams, one of them long.
+const FILL_PUBLISHED: &str = "
+    INSERT INTO es.published (stream, version, position, source, type, subject, payload,
+                              occurred_at, recorded_at, salt, hash)
+    SELECT s, 1, n, n, 'bank.changed.v1', (n % 1000)::text, '{\"amount\":1}', now(), now(),
+           decode(repeat('00', 16), 'hex'), decode(repeat('00', 32), 'hex')
+    FROM unnest('{accounts,orders}'::text[]) s, generate_series(1, $1) n";
+
 async fn run(url: &str, statement: &'static str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let query = sqlx::query(statement);
@@ -47,7 +55,7 @@ async fn run(url: &str, statement: &'static str) {
 async fn scans(url: &str) -> Vec<(String, i64)> {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let scans = "SELECT relname::text, seq_scan FROM pg_stat_user_tables
-                 WHERE schemaname = 'es' AND relname IN ('event', 'command', 'snapshot') ORDER BY 1";
+                 WHERE schemaname = 'es' AND relname IN ('event', 'command', 'snapshot', 'published') ORDER BY 1";
     let scans = sqlx::query_as(scans).fetch_all(&mut connection).await;
     connection.close().await.unwrap();
     scans.unwrap()
@@ -108,8 +116,24 @@ async fn use_everything(store: &PostgresStore) {
         let found = store.read_correlated(&visit, Position::START, 10).await;
         assert_eq!(found.unwrap().events.len(), 1);
         store.head().await.unwrap();
+        use_published(store, n).await;
         use_snapshots(store, n).await;
         use_segments(store, n).await;
+    }
+}
+
+/// Pages of an integration stream, with and without a filter, and the head alone.
+async fn use_published(store: &PostgresStore, n: u64) {
+    let stream = StreamVersion {
+        stream: "accounts".to_owned(),
+        version: 1,
+    };
+    let all = PublishedQuery::after(&stream, Position::new(50_000 + n));
+    let head = all.clone().limit(0);
+    let some = all.clone().types(["bank.changed.v1"]).subject("7");
+    for (query, found) in [(all, 1000), (head, 0), (some, 10)] {
+        let page = store.query_published(&query).await.unwrap();
+        assert_eq!((page.events.len(), page.head.get()), (found, 100_000));
     }
 }
 
@@ -194,9 +218,11 @@ async fn no_statement_scans_a_log_that_was_analysed() {
         FILL,
         FILL_COMMANDS,
         FILL_SNAPSHOTS,
+        FILL_PUBLISHED,
         "VACUUM ANALYZE es.event",
         "VACUUM ANALYZE es.command",
         "VACUUM ANALYZE es.snapshot",
+        "VACUUM ANALYZE es.published",
     ] {
         run(&url, statement).await;
     }

@@ -33,6 +33,8 @@ documents! {
     GuideErrors: "../../../docs/guides/errors.md",
     GuideBuilding: "../../../docs/guides/building.md",
     GuideReactions: "../../../docs/guides/reactions.md",
+    GuidePublishingOverBrokers: "../../../docs/guides/publishing-over-brokers.md",
+    GuideFeed: "../../../docs/guides/feed.md",
     GuidePromoting: "../../../docs/guides/promoting.md",
     GuideRetiring: "../../../docs/guides/retiring.md",
     GuideReading: "../../../docs/guides/reading.md",
