@@ -27,6 +27,7 @@ documents! {
     TutorialContract: "../../../docs/tutorial/7-contract.md",
     TutorialKilled: "../../../docs/tutorial/8-killed.md",
     TutorialInProduction: "../../../docs/tutorial/9-in-production.md",
+    TutorialStreamInProduction: "../../../docs/tutorial/10-a-stream-in-production.md",
     GuideTesting: "../../../docs/guides/testing.md",
     GuideChangingEvents: "../../../docs/guides/changing-events.md",
     GuideErrors: "../../../docs/guides/errors.md",
