@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use domain::{Account, deposit, open, v1, v2};
 use es_runtime::event::Position;
-use es_runtime::store::{Change, EventStore, Phase, ProjectionId, Reading, StreamVersion};
+use es_runtime::store::{
+    Change, EventStore, Phase, ProjectionId, Reading, RelayClaim, RelayId, RelayMove, RelayState,
+    StreamVersion,
+};
 use es_runtime::{Service, Store};
 use es_servers::Postgres;
 use mask::mask;
@@ -515,6 +518,14 @@ fn what_is_not_understood_is_said() {
         ),
         ("deprecate accounts@1 --yes", "invalid option '--yes'"),
         ("tail accounts@1 --after x", "x"),
+        (
+            "redeliver accounts@1 --positions 3..1",
+            "positions are numbers and ranges",
+        ),
+        (
+            "redeliver accounts@1 --positions 3",
+            "say --positions, --to and --broker",
+        ),
         ("list a b", "unexpected argument"),
     ] {
         cli.refuses(command, 2, why);
@@ -525,6 +536,47 @@ fn what_is_not_understood_is_said() {
         misused.ends_with("; `streams --help` shows what there is\n"),
         "{misused}"
     );
+}
+
+/// What went out over brokers is shown, and why not.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_are_shown() {
+    let (cli, _folder) = sqlite();
+    let store = Store::connect(&cli.0).await.unwrap();
+    bank(&store).await.shutdown().await.unwrap();
+    let relay = RelayId {
+        transport: "rabbitmq".to_owned(),
+        stream: accounts(1),
+    };
+    let (owner, lease) = ("bank-1".to_owned(), Duration::from_secs(60));
+    let claim = RelayClaim {
+        relay,
+        owner,
+        lease,
+    };
+    let RelayState { relay, epoch, .. } = store.claim_relay(&claim).await.unwrap();
+    let (from, to) = (Position::START, Position::new(2));
+    let step = RelayMove {
+        relay,
+        epoch,
+        from,
+        to,
+    };
+    store.advance_relay(&step).await.unwrap();
+    let shown = cli.does("show accounts@1");
+    let line = "2, 1 event behind over rabbitmq, by bank-1";
+    assert!(shown.contains(line), "{shown}");
+    assert!(!cli.does("show accounts@2").contains("rabbitmq"));
+    let noting = store.note_relay_failure(&step.relay, epoch, "it is away");
+    noting.await.unwrap();
+    store.release("bank-1").await.unwrap();
+    let shown = cli.does("show accounts@1");
+    let line = "2, 1 event behind over rabbitmq, by nobody now: it is away (";
+    assert!(shown.contains(line), "{shown}");
+    let found = &cli.lines("show accounts@1 --json")[0]["relays"][0];
+    assert_eq!(found["transport"], "rabbitmq");
+    assert_eq!((&found["position"], &found["lag"]), (&json!(2), &json!(1)));
+    assert_eq!(found["failure"]["reason"], "it is away");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -539,4 +591,54 @@ async fn only_streams_are_meant() {
     );
     cli.refuses("tail accounts@3", 1, "there is accounts@1, accounts@2");
     store.close().await;
+}
+
+/// To one queue, which a plain client reads, and to no other.
+#[cfg(feature = "rabbitmq")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_sent_again_to_one_queue() {
+    use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+    use lapin::{Connection, ConnectionProperties};
+
+    let server = match es_servers::RabbitMq::start() {
+        Ok(server) => server,
+        Err(why) => return es_servers::skip(&why),
+    };
+    let (cli, _folder) = sqlite();
+    let store = Store::connect(&cli.0).await.unwrap();
+    bank(&store).await.shutdown().await.unwrap();
+    let url = format!("amqp://{}/%2f", server.address());
+    let broker = Connection::connect(&url, ConnectionProperties::default()).await;
+    let broker = broker.unwrap();
+    let channel = broker.create_channel().await.unwrap();
+    for queue in ["mail", "other"] {
+        let new = channel.queue_declare(
+            queue.into(),
+            QueueDeclareOptions::default(),
+            Default::default(),
+        );
+        new.await.unwrap();
+    }
+    let to = |place: &str| {
+        format!("redeliver accounts@1 --positions 2..3,1 --to {place} --broker {url}")
+    };
+    assert_eq!(
+        cli.does(&to("mail")),
+        "sent 3 events of `accounts@1` again, to `mail` alone\n"
+    );
+    let next = async |queue: &str| {
+        let got = channel.basic_get(queue.into(), BasicGetOptions::default());
+        let body = got.await.unwrap()?.delivery.data;
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(event["source"], "urn:es:bank:accounts:v1");
+        Some(event["id"].as_str().unwrap().to_owned())
+    };
+    for position in [2, 3, 1] {
+        assert_eq!(next("mail").await, Some(format!("accounts.v1-{position}")));
+    }
+    assert_eq!((next("mail").await, next("other").await), (None, None));
+    cli.refuses(&to("nobody"), 1, "ES0204");
+    let beyond = to("mail").replace("2..3,1", "1,99");
+    cli.refuses(&beyond, 1, "ES0205");
+    assert_eq!(next("mail").await, None);
 }

@@ -16,6 +16,13 @@ pub(crate) const CASES: &[Case] = &[
          ours reads what it forgot, the program by hand forgets nothing",
     ),
     case(
+        "relay_rabbitmq",
+        0.7,
+        "100,000 events at most, sent to RabbitMQ by a relay, from a service's start on until all \
+         are confirmed and the cursor says so; a loop around `lapin` with as many messages under \
+         way, which are in memory",
+    ),
+    case(
         "feed_pages",
         0.5,
         "the stream over HTTP in pages of 1,000 CloudEvents, by one client on one connection; the \

@@ -17,6 +17,7 @@ mod cases;
 mod domain;
 mod feed;
 mod page;
+mod relay;
 // Not all of it is needed here.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
@@ -79,6 +80,7 @@ async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mu
     let comparison = match name {
         "integration_build" => build::build(server, name, ACCOUNTS, size).await,
         "integration_build_spread" => build::build(server, name, size.events / 2, size).await,
+        "relay_rabbitmq" => relay::rabbitmq(server, name, size).await,
         "feed_pages" => feed::pages(server, name, size).await,
         _ => unreachable!("`{name}` is not measured anywhere"),
     };

@@ -16,7 +16,7 @@ use super::places::Place;
 use super::problem::Problem;
 use super::{Reader, Shared, packed, path};
 use crate::error::Result;
-use crate::integration::{CloudEvent, Status, StreamHash};
+use crate::integration::{Envelopes, Status, StreamHash};
 use crate::runtime::without;
 use crate::store::{PublishedEvent, PublishedPage, StreamLife, StreamVersion};
 
@@ -82,13 +82,16 @@ fn batch(service: &str, stream: &StreamVersion, events: &[PublishedEvent]) -> Re
         .iter()
         .map(|event| event.payload.len() + ENVELOPE)
         .sum();
-    let mut body = Vec::with_capacity(payloads + 2);
+    let (mut body, envelopes) = (
+        Vec::with_capacity(payloads + 2),
+        Envelopes::new(service, stream),
+    );
     body.push(b'[');
     for event in events {
         if body.len() > 1 {
             body.push(b',');
         }
-        CloudEvent::write(&mut body, service, stream, event)?;
+        envelopes.write(&mut body, event)?;
     }
     body.push(b']');
     Ok(body)

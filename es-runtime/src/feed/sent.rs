@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::{Reader, Shared};
 use crate::error::Result;
 use crate::event::Position;
-use crate::integration::CloudEvent;
+use crate::integration::Envelopes;
 use crate::store::PublishedPage;
 
 /// Events that are read at once: a slow reader holds no more.
@@ -114,13 +114,14 @@ impl Sent {
             let name = &stream.stream;
             format!("id: {name}.v{}-{position}\n", stream.version)
         };
+        let envelopes = Envelopes::new(&self.shared.feed.service, stream);
         let (mut body, mut last) = (before.to_vec(), self.asked.query.after);
-        for event in page.events {
+        for event in &page.events {
             last = event.position;
             body.extend_from_slice(id(last).as_bytes());
             body.extend_from_slice(b"data: ");
             let start = body.len();
-            let written = CloudEvent::write(&mut body, &self.shared.feed.service, stream, &event);
+            let written = envelopes.write(&mut body, event);
             written.map_err(|error| {
                 tracing::error!(%error, "the feed cannot send an event");
                 std::io::Error::other(error)

@@ -96,74 +96,6 @@ impl CloudEvent {
         })
     }
 
-    /// Appends the envelope of an event as JSON: the bytes of [`new`](Self::new), without the value in
-    /// between.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    #[cfg(feature = "feed")]
-    pub(crate) fn write(
-        body: &mut Vec<u8>,
-        service: &str,
-        stream: &StreamVersion,
-        event: &PublishedEvent,
-    ) -> Result<()> {
-        let broken = |error| {
-            let why = format!("position {} is not stored as JSON", event.position);
-            let stream = stream.to_string();
-            Error::caused_by(Kind::BadEnvelope { stream, why }, error)
-        };
-        let metadata: Travelling<'_> = match &event.metadata {
-            Some(json) => serde_json::from_str(json).map_err(broken)?,
-            None => Travelling::default(),
-        };
-        // What is no JSON is found here, before it makes the whole page unreadable.
-        let data: &RawValue = serde_json::from_str(&event.payload).map_err(broken)?;
-        let (name, version) = (&stream.stream, stream.version);
-        let position = event.position.get();
-        let mut digits = [0; 64];
-        let mut hex = |bytes: &[u8]| {
-            let digits = &mut digits[..bytes.len() * 2];
-            hex::encode_to_slice(bytes, digits).ok();
-            String::from_utf8_lossy(digits).into_owned()
-        };
-        let mut envelope = Writer(body);
-        envelope.raw("{\"specversion\":\"1.0\",\"id\":");
-        envelope.text(&format!("{name}.v{version}-{position}"));
-        envelope.raw(",\"source\":");
-        envelope.text(&format!("urn:es:{service}:{name}:v{version}"));
-        envelope.raw(",\"type\":");
-        envelope.text(&event.event_type);
-        envelope.raw(",\"subject\":");
-        envelope.text(&event.subject);
-        envelope.raw(",\"partitionkey\":");
-        envelope.text(&event.subject);
-        envelope.raw(",\"datacontenttype\":\"application/json\"");
-        let (time, recorded) = (event.time, event.recorded);
-        envelope.raw(&format!(
-            ",\"time\":\"{time}\",\"recordedtime\":\"{recorded}\",\"sequence\":\"{position:020}\""
-        ));
-        envelope.raw(",\"streamhash\":\"");
-        envelope.raw(&hex(&event.hash));
-        envelope.raw("\",\"streamsalt\":\"");
-        envelope.raw(&hex(&event.salt));
-        envelope.raw("\"");
-        for (name, value) in [
-            (",\"correlationid\":", metadata.correlation),
-            (",\"causationid\":", metadata.causation),
-            (",\"traceparent\":", metadata.traceparent),
-        ] {
-            if let Some(value) = value {
-                envelope.raw(name);
-                envelope.raw(value.get());
-            }
-        }
-        envelope.raw(",\"data\":");
-        envelope.raw(data.get());
-        envelope.raw("}");
-        Ok(())
-    }
-
     /// The position that `sequence` names.
     pub fn position(&self) -> Option<Position> {
         self.sequence.parse().ok().map(Position::new)
@@ -174,35 +106,6 @@ impl CloudEvent {
     pub fn proof(&self, before: StreamHash) -> Option<StreamHash> {
         let salt = self.streamsalt.parse().ok()?;
         Some(before.after(self.position()?, &self.event_type, salt, self.data.get()))
-    }
-}
-
-/// What of the metadata travels, as it is stored.
-#[cfg(feature = "feed")]
-#[derive(Default, Deserialize)]
-struct Travelling<'m> {
-    #[serde(borrow, default)]
-    correlation: Option<&'m RawValue>,
-    #[serde(borrow, default)]
-    causation: Option<&'m RawValue>,
-    #[serde(borrow, default)]
-    traceparent: Option<&'m RawValue>,
-}
-
-#[cfg(feature = "feed")]
-struct Writer<'b>(&'b mut Vec<u8>);
-
-#[cfg(feature = "feed")]
-impl Writer<'_> {
-    /// JSON as it is.
-    fn raw(&mut self, json: &str) {
-        self.0.extend_from_slice(json.as_bytes());
-    }
-
-    /// A text as JSON.
-    fn text(&mut self, text: &str) {
-        // A text into memory: neither fails.
-        serde_json::to_writer(&mut *self.0, text).ok();
     }
 }
 
@@ -286,66 +189,4 @@ fn variant_of<E: IntegrationEvent>(event_type: &str) -> Option<usize> {
     let event = event_type.strip_suffix(&format!(".v{}", E::VERSION))?;
     let name = event.rsplit('.').next()?;
     E::TYPES.iter().position(|t| t.name == name)
-}
-
-#[cfg(all(test, feature = "feed"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn written_at_once_it_is_the_same_to_the_byte() {
-        let stream = StreamVersion {
-            stream: "accounts".to_owned(),
-            version: 2,
-        };
-        let all = r#"{"correlation":"o\"ü","causation":"c","traceparent":"00-1","actor":"x"}"#;
-        for (metadata, payload) in [
-            (None, "{}"),
-            (Some("{}"), r#"{"a":[1.0,2e3,"\u0000ü"],"b":null}"#),
-            (Some(all), "\"text\""),
-            (Some(r#"{"correlation":null,"causation":"c"}"#), "7"),
-        ] {
-            let event = PublishedEvent {
-                position: Position::new(17),
-                source: Position::new(40),
-                event_type: "dk.example.opened.v2".to_owned(),
-                subject: "it's \"ü\" \\ \n".to_owned(),
-                payload: payload.to_owned(),
-                metadata: metadata.map(str::to_owned),
-                time: Timestamp::from_micros(-5),
-                recorded: Timestamp::from_micros(1_700_000_000_123_456),
-                salt: [0xa5; 16],
-                hash: [0x5a; 32],
-            };
-            let mut written = Vec::new();
-            CloudEvent::write(&mut written, "the \"bank\"", &stream, &event).unwrap();
-            let made = CloudEvent::new("the \"bank\"", &stream, event).unwrap();
-            let made = serde_json::to_string(&made).unwrap();
-            assert_eq!(String::from_utf8(written).unwrap(), made);
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_is_not_written() {
-        let stream = StreamVersion {
-            stream: "accounts".to_owned(),
-            version: 2,
-        };
-        for (metadata, payload) in [(None, "{"), (None, "{},{}"), (Some("{"), "{}")] {
-            let event = PublishedEvent {
-                position: Position::new(1),
-                source: Position::new(1),
-                event_type: String::new(),
-                subject: String::new(),
-                payload: payload.to_owned(),
-                metadata: metadata.map(str::to_owned),
-                time: Timestamp::default(),
-                recorded: Timestamp::default(),
-                salt: [0; 16],
-                hash: [0; 32],
-            };
-            let refused = CloudEvent::write(&mut Vec::new(), "bank", &stream, &event);
-            assert_eq!(refused.unwrap_err().code(), "ES0136", "{payload}");
-        }
-    }
 }

@@ -9,6 +9,8 @@ mod stream;
 #[cfg(feature = "runtime")]
 mod verify;
 mod versions;
+#[cfg(feature = "feed")]
+mod wire;
 
 pub use crate::store::StreamVersion;
 pub(crate) use envelope::type_of;
@@ -31,6 +33,8 @@ pub use versions::{Described, all_downward, all_upward, below, downward, upward}
 pub use versions::{Downcast, Older, Status, Upcast};
 #[cfg(feature = "schema")]
 pub(crate) use versions::{down, encoded};
+#[cfg(feature = "feed")]
+pub(crate) use wire::Envelopes;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -118,10 +118,14 @@ impl<S: EventStore, T: Transport + Clone> Driver<S, T> {
                 let (ours, state, phase) = claiming.await?;
                 self.claimed = asked;
                 let next = self.runner.claimed(ours, &state, phase);
-                self.show(Some(match ours {
-                    true => Health::Working,
-                    false => Health::Elsewhere,
-                }));
+                let is_retrying =
+                    matches!(self.relay.status.borrow().health, Health::Retrying { .. });
+                self.show(match ours {
+                    false => Some(Health::Elsewhere),
+                    // Until something is sent.
+                    true if is_retrying => None,
+                    true => Some(Health::Working),
+                });
                 Ok(next)
             }
             Step::Rest { time } => {

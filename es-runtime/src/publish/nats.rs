@@ -364,6 +364,10 @@ impl Link for NatsLink {
         if self.unconfirmed.is_empty() {
             self.heard = Instant::now();
         }
+        if self.has >= Some(message.position) {
+            self.unconfirmed.push_back((message.position, true));
+            return Ok(());
+        }
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", message.id());
         headers.insert("content-type", Message::CONTENT_TYPE);

@@ -546,7 +546,9 @@ impl Builder {
         // On a store that only reads, another instance is the one that sends.
         let relays = match presence {
             Some(_) => {
-                let sent = streams.iter().filter(|(_, (of, _))| *of != Status::Retired);
+                let sent = streams
+                    .iter()
+                    .filter(|(_, (status, _))| *status != Status::Retired);
                 let fleet = Fleet {
                     service: &self.name,
                     store: &store,

@@ -91,6 +91,19 @@ impl Subject for Broker {
 
     async fn fresh(&self) -> Nats {
         let n = self.names.fetch_add(1, Ordering::Relaxed);
+        let reader = StreamReader {
+            client: self.client().await,
+            stream: format!("bank{n}-accounts-v2"),
+            next: 1,
+        };
+        // The relay's own stream, with a memory for doubles as short as it can be: 100 milliseconds.
+        let short = json!({
+            "name": reader.stream,
+            "subjects": [format!("bank{n}.accounts.v2.>")],
+            "duplicate_window": 100_000_000,
+        });
+        let made = reader.ask("STREAM.CREATE", short).await;
+        assert!(made["error"].is_null(), "{made}");
         Nats::at(self.proxy.address()).prefix(format!("bank{n}"))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use es_runtime::event::Position;
 use es_runtime::projection::Health;
 use es_runtime::publish::{RelayStatus, Route, redeliver};
-use es_runtime::store::{Change, EventStore, StreamVersion};
+use es_runtime::store::{Change, EventStore, RelayClaim, RelayId, RelayMove, StreamVersion};
 use es_runtime::testing::transports::{MemoryBroker, MemoryReader};
 use es_runtime::{Builder, Result, Service, Store};
 use tokio::time::{sleep, timeout};
@@ -132,9 +132,19 @@ async fn a_broker_that_is_away_holds_up_no_command_and_gets_all() -> Result<()> 
     let noted = store.relays().await?[0].failure.clone().unwrap();
     assert_eq!(noted.reason, reason);
 
+    // As long as it is so.
+    for _ in 0..100 {
+        sleep(Duration::from_millis(777)).await;
+        let (_, status) = &bank.relays()[0];
+        assert!(
+            matches!(status.health, Health::Retrying { .. }),
+            "{status:?}"
+        );
+    }
     broker.come_back();
     all(&bank).await;
     assert_eq!(places(&mut reader), (1..=10).collect::<Vec<_>>());
+    assert_eq!(bank.relays()[0].1.health, Health::Working);
     assert_eq!(store.relays().await?[0].failure, None);
     bank.shutdown().await
 }
@@ -142,14 +152,18 @@ async fn a_broker_that_is_away_holds_up_no_command_and_gets_all() -> Result<()> 
 /// Connections that are lost again and again, with events on their way.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_confirmed_is_sent_again() -> Result<()> {
-    let (store, broker) = (Store::connect("memory:").await?, MemoryBroker::new());
+    let broker = MemoryBroker::far(Duration::from_millis(2));
+    let store = Store::connect("memory:").await?;
     let mut reader = broker.reader("accounts.v1");
     let bank = bank(&store).relay(broker.clone()).start().await?;
     bank.execute::<Account>("alice", open("Alice")).await?;
-    for _ in 0..50 {
+    for n in 0..50 {
         deposits(&bank, 20).await?;
-        sleep(Duration::from_micros(300)).await;
+        // More is sent, and some of it is confirmed, by then.
+        sleep(Duration::from_millis(n % 7 * 2)).await;
         broker.cut();
+        // Until it is there again.
+        sleep(Duration::from_millis(100)).await;
     }
     all(&bank).await;
     let found = places(&mut reader);
@@ -252,6 +266,60 @@ async fn two_transports_have_cursors_of_their_own() -> Result<()> {
     other.broker.come_back();
     all(&bank).await;
     assert_eq!(places(&mut two), [1, 2, 3, 4, 5]);
+    bank.shutdown().await
+}
+
+/// A database that was restored: new events would go out under the ids of old ones.
+#[tokio::test(start_paused = true)]
+async fn a_cursor_beyond_the_head_stops_the_relay() -> Result<()> {
+    let (store, broker) = (Store::connect("memory:").await?, MemoryBroker::new());
+    let mut reader = broker.reader("accounts.v1");
+    let first = bank(&store).start().await?;
+    first.execute::<Account>("alice", open("Alice")).await?;
+    first.caught_up().await?;
+    first.shutdown().await?;
+    let relay = RelayId {
+        transport: "memory".to_owned(),
+        stream: accounts(1),
+    };
+    let (owner, lease) = ("somebody".to_owned(), Duration::from_secs(60));
+    let claim = RelayClaim {
+        relay,
+        owner,
+        lease,
+    };
+    let held = store.claim_relay(&claim).await?;
+    let (from, to) = (Position::START, Position::new(7));
+    let (relay, epoch) = (held.relay, held.epoch);
+    let step = RelayMove {
+        relay,
+        epoch,
+        from,
+        to,
+    };
+    store.advance_relay(&step).await?;
+    store.release(&claim.owner).await?;
+
+    let bank = bank(&store).relay(broker).start().await?;
+    let stopped = async {
+        loop {
+            if let Health::Stopped { reason } = &bank.relays()[0].1.health {
+                return reason.clone();
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let reason = timeout(Duration::from_secs(60), stopped).await.unwrap();
+    assert!(reason.contains("ES0131"), "{reason}");
+    assert_eq!(
+        store.relays().await?[0].failure.as_ref().unwrap().reason,
+        reason
+    );
+    // The other version goes on.
+    while bank.relays()[1].1.cursor.get() < 1 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(places(&mut reader).len(), 0);
     bank.shutdown().await
 }
 

@@ -33,6 +33,7 @@ documents! {
     GuideBuilding: "../../../docs/guides/building.md",
     GuideReactions: "../../../docs/guides/reactions.md",
     GuideFeed: "../../../docs/guides/feed.md",
+    GuidePublishingOverBrokers: "../../../docs/guides/publishing-over-brokers.md",
     GuidePromoting: "../../../docs/guides/promoting.md",
     GuideRetiring: "../../../docs/guides/retiring.md",
     GuideReading: "../../../docs/guides/reading.md",

@@ -1,11 +1,13 @@
 //! What the command line says.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 
 use super::find::Named;
+use super::redeliver::positions;
 use crate::event::{Position, Timestamp};
 use crate::integration::StreamHash;
 use crate::ops::words::{day, duration, sentence};
@@ -32,6 +34,11 @@ usage: streams COMMAND [NAME@VERSION] [options]
     --until POSITION       only up to it
     --at POSITION --hash HASH
                            what somebody holds: compared, too
+  redeliver NAME@VERSION   sends events again to one place at a broker, and to nobody else
+    --positions 3..9,17    which ones
+    --to NAME              the queue or the subject
+    --broker URL           amqp://user:password@host:port/vhost or nats://host:4222
+    --service NAME         who publishes it                                      [who did]
   deprecate NAME@VERSION   tells its readers to move to another version
     --sunset DAY           from when on it may be gone, 2027-01-31
   retire NAME@VERSION      ends it, if nobody reads it any more
@@ -58,6 +65,7 @@ pub(super) enum Verb {
     Tail,
     Consumers,
     Verify,
+    Redeliver,
     Deprecate,
     Retire,
 }
@@ -71,6 +79,7 @@ impl Verb {
             "tail" => Self::Tail,
             "consumers" => Self::Consumers,
             "verify" => Self::Verify,
+            "redeliver" => Self::Redeliver,
             "deprecate" => Self::Deprecate,
             "retire" => Self::Retire,
             other => return Err(format!("there is no command `streams {other}`")),
@@ -101,6 +110,9 @@ pub(super) struct Asked {
     pub(super) limit: Option<usize>,
     pub(super) follow: bool,
     pub(super) service: Option<String>,
+    pub(super) positions: Vec<RangeInclusive<Position>>,
+    pub(super) to: Option<String>,
+    pub(super) broker: Option<String>,
     pub(super) at: Option<Position>,
     pub(super) hash: Option<StreamHash>,
     pub(super) sunset: Option<Timestamp>,
@@ -125,6 +137,9 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, l
         limit: None,
         follow: true,
         service: None,
+        positions: Vec::new(),
+        to: None,
+        broker: None,
         at: None,
         hash: None,
         sunset: None,
@@ -160,8 +175,17 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, l
             }
             Long("limit") if verb == Verb::Tail => asked.limit = Some(args.value()?.parse()?),
             Long("no-follow") if verb == Verb::Tail => asked.follow = false,
-            Long("service") if verb == Verb::Tail => {
+            Long("service") if matches!(verb, Verb::Tail | Verb::Redeliver) => {
                 asked.service = Some(args.value()?.parse_with(sentence)?);
+            }
+            Long("positions") if verb == Verb::Redeliver => {
+                asked.positions = args.value()?.parse_with(positions)?;
+            }
+            Long("to") if verb == Verb::Redeliver => {
+                asked.to = Some(args.value()?.parse_with(sentence)?);
+            }
+            Long("broker") if verb == Verb::Redeliver => {
+                asked.broker = Some(args.value()?.string()?);
             }
             Long("sunset") if verb == Verb::Deprecate => {
                 asked.sunset = Some(args.value()?.parse_with(day)?);
@@ -202,6 +226,10 @@ fn complete(asked: Asked) -> Result<Asked, lexopt::Error> {
     }
     if asked.force && asked.check {
         return Err("--force asks nobody: leave --check out".into());
+    }
+    let all = !asked.positions.is_empty() && asked.to.is_some() && asked.broker.is_some();
+    if verb == Verb::Redeliver && !all {
+        return Err("say --positions, --to and --broker: what, where, and at which broker".into());
     }
     if asked.at.is_some() != asked.hash.is_some() {
         return Err("say --at and --hash together: two numbers prove what is held".into());

@@ -5,6 +5,7 @@ mod change;
 mod consumers;
 mod facts;
 mod list;
+mod redeliver;
 mod show;
 mod tail;
 mod verify;
@@ -34,6 +35,7 @@ async fn obey(store: &Store, asked: &Asked) -> Result<Answer, Refusal> {
         Verb::Tail => tail::tail(store, asked).await,
         Verb::Consumers => consumers::consumers(store, asked).await.map(Answer::from),
         Verb::Verify => verify::verify(store, asked).await,
+        Verb::Redeliver => redeliver::redeliver(store, asked).await,
         Verb::Deprecate => change::deprecate(store, asked).await.map(Answer::from),
         Verb::Retire => change::retire(store, asked).await.map(Answer::from),
     }

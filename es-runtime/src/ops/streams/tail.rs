@@ -65,7 +65,7 @@ pub(super) async fn tail(store: &Store, asked: &Asked) -> Result<Answer, Refusal
 }
 
 /// Who publishes: it stands in the events' source, and in the name of the instance that did it last.
-fn publisher(state: &ProjectionState) -> Result<String, Refusal> {
+pub(super) fn publisher(state: &ProjectionState) -> Result<String, Refusal> {
     let unknown = || Refusal::Misused("say --service: nobody knows who publishes it".to_owned());
     let run = state.run.as_ref().ok_or_else(unknown)?;
     let service = run.who.rsplitn(3, '-').nth(2).ok_or_else(unknown)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Reader;
 use crate::error::{Error, Kind, Result};
@@ -21,6 +21,7 @@ use crate::publish::{Link, Message, Route, Transport};
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
     news: Arc<Notify>,
+    distance: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +52,14 @@ impl MemoryBroker {
     /// A broker without readers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A broker that is so far away: what is sent is on its way for so long.
+    pub fn far(distance: Duration) -> Self {
+        Self {
+            distance,
+            ..Self::default()
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -221,6 +230,9 @@ impl Link for MemoryLink {
     }
 
     async fn confirmed(&mut self) -> Result<Position> {
+        if !self.broker.distance.is_zero() {
+            sleep(self.broker.distance).await;
+        }
         match self.deliver()? {
             Some(position) => Ok(position),
             None => pending().await,
