@@ -28,7 +28,7 @@ fn both_versions_of_the_contract_agree_with_their_schemas() {
 #[tokio::test]
 async fn everything_is_described() {
     let store = Store::connect("memory:").await.unwrap();
-    let service = accounts::start(store, "127.0.0.1:0", Versions::Both)
+    let service = accounts::start(store, "127.0.0.1:0", Versions::Both.into())
         .await
         .unwrap();
     let undescribed = |contract| {
