@@ -33,6 +33,7 @@ impl Status {
     /// What holds for a version of which the code says `self` and the store the rest: it is
     /// deprecated, and it is retired, as soon as either says so. It is deprecated since the earlier
     /// of both, and may be gone when the command says that was given last, or else the code.
+    #[cfg_attr(not(feature = "feed"), allow(dead_code))]
     pub(crate) fn with<L: Into<StreamLife>>(self, life: Option<L>) -> Self {
         let Some(life) = life else { return self };
         let StreamLife {

@@ -67,7 +67,9 @@ pub use projection::{
     Sighting, SliceState, Written,
 };
 #[cfg(feature = "runtime")]
-pub(crate) use published::{PUBLISHED_BYTES, PUBLISHED_WINDOW};
+pub(crate) use published::PUBLISHED_BYTES;
+#[cfg(feature = "testing")]
+pub(crate) use published::PUBLISHED_WINDOW;
 pub use published::{PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
 pub use reaction::{

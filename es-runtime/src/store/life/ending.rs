@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Occasion, later, refused};
 use crate::error::Result;
 use crate::event::span;
+use crate::store::consumer;
 use crate::store::projection::{
     Lineage, Phase, ProjectionId, ProjectionKind, ProjectionState, Sighting,
 };
