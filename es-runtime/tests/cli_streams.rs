@@ -468,7 +468,7 @@ async fn programs_read_json() {
     }
     let show = cli.lines("show accounts@1 --json");
     let mut more: Vec<_> = own.split(' ').collect();
-    more.extend(["life", "may_retire", "readers", "why_not"]);
+    more.extend(["life", "may_retire", "readers", "relays", "why_not"]);
     more.sort_unstable();
     assert_eq!(fields(&show[0]), more);
     assert_eq!(show[0]["may_retire"], false);

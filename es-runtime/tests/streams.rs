@@ -201,7 +201,7 @@ async fn nothing_is_served_before_it_is_complete() -> Result<()> {
     let early = events(&feed, 2).await;
     assert_eq!(early.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&early, "retry-after").unwrap(), "1");
-    assert_eq!(json(early).await["title"], "the stream is not live yet");
+    assert_eq!(json(early).await["title"], "building");
     assert_eq!(count(&feed, 1).await, 1);
     store.change(&id(2), &Change::Resume, "test").await?;
     both.caught_up().await?;
