@@ -173,7 +173,7 @@ impl StoredEvents {
     }
 
     /// How many bytes of text they hold.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
