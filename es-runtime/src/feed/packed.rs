@@ -2,6 +2,8 @@
 
 use axum::http::HeaderMap;
 
+use crate::error::Result;
+
 /// Whether the answer may be packed, and is worth it.
 pub(super) fn is_wanted(request: &HeaderMap) -> bool {
     #[cfg(feature = "gzip")]
@@ -20,7 +22,7 @@ pub(super) fn is_wanted(request: &HeaderMap) -> bool {
 
 /// The bytes of a page, packed beside the requests of others.
 #[cfg(feature = "gzip")]
-pub(super) async fn pack(body: Vec<u8>) -> crate::Result<Vec<u8>> {
+pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>> {
     use std::io::Write;
 
     use flate2::Compression;
@@ -40,6 +42,6 @@ pub(super) async fn pack(body: Vec<u8>) -> crate::Result<Vec<u8>> {
 }
 
 #[cfg(not(feature = "gzip"))]
-pub(super) async fn pack(body: Vec<u8>) -> crate::Result<Vec<u8>> {
+pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>> {
     Ok(body)
 }

@@ -456,7 +456,14 @@ mod tests {
         for (version, slice) in world.parts() {
             world.work(0, version, slice, if version == 1 { 3 } else { 1 << 40 });
         }
-        assert!(world.change(2, &Change::Complete));
+        for version in 1..=2 {
+            assert!(world.change(version, &Change::Complete));
+        }
+        let promote = Change::Promote {
+            fresh: Duration::ZERO,
+            forced: Some("for the test".to_owned()),
+        };
+        assert!(world.change(2, &promote));
         let owed = world.lineage.owes(1).unwrap();
         assert_eq!(owed.until, end(&world));
         assert_eq!(world.lineage.settled(), Some(end(&world)));

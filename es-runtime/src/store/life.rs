@@ -6,17 +6,25 @@
 //!              └─▶ live   └────────┴──────────┘ rolled back, promoted again
 //! ```
 
+mod ending;
+mod promotion;
+mod told;
+
+pub(crate) use told::{not_parked, tell_given_up, told};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::handover::{begin_span, hand_over, is_over, may_react, pass_on};
+use self::ending::{rebuildable, retirable};
+use self::promotion::{complete, promotable, promote, rolls_back_to};
+use super::handover::{begin_span, is_over, may_react, pass_on};
 use super::projection::{
-    Change, Comparing, Comparison, Hold, LifeEntry, Lineage, Noted, Phase, ProjectionId,
-    ProjectionKind, ProjectionState, Sighting, SliceState,
+    Change, Comparing, Comparison, Hold, Lineage, Noted, Phase, ProjectionId, ProjectionKind,
+    ProjectionState, SliceState,
 };
-use super::{ConsumerState, ParkedKey, Table, consumer};
+use super::{ConsumerState, Table};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Position, SLICES, Timestamp, span};
+use crate::event::{Position, SLICES, Timestamp};
 
 /// How far behind a version may be to count as one that follows, in events.
 const NEAR: u64 = 1000;
@@ -275,83 +283,6 @@ pub(crate) fn change(
     }
 }
 
-/// What people may read of the change later: an entry for each version whose phase it changed, and
-/// for the one that it was about.
-pub(crate) fn told(
-    id: &ProjectionId,
-    before: &Lineage,
-    after: &Lineage,
-    change: &Change,
-    by: &str,
-    at: &Occasion,
-) -> Vec<LifeEntry> {
-    if !change.is_told() || before == after {
-        return Vec::new();
-    }
-    let found = |lineage: &Lineage| {
-        let found = lineage.versions.get(&id.version)?.comparison.as_ref()?;
-        Some((found.with, found.expected, found.differing))
-    };
-    let compared = match change {
-        // Made again and again; told when it finds something else.
-        Change::Compared(_) if found(before) == found(after) => return Vec::new(),
-        Change::Compared(comparison) => Some(comparison.to_string()),
-        _ => None,
-    };
-    let phase = |lineage: &Lineage, version| lineage.versions.get(version).map(|s| s.phase);
-    let touched = after.versions.iter().filter(|(version, _)| {
-        **version == id.version || phase(before, version) != phase(after, version)
-    });
-    let given_up = || {
-        let mut lineage = before.clone();
-        pass_on(id.version, &mut lineage);
-        lineage.owes(id.version)
-    };
-    let reason = || match (change, change.reason()) {
-        (Change::Deprecate { sunset: Some(at) }, _) => Some(format!("may be gone from {at} on")),
-        (Change::Retire { .. }, Some(forced)) => Some(match given_up() {
-            Some(owed) => format!("{forced} (given up: {owed})"),
-            None => forced.to_owned(),
-        }),
-        (_, reason) => reason.map(str::to_owned),
-    };
-    let entry = |(version, state): (&u32, &ProjectionState)| LifeEntry {
-        projection: ProjectionId {
-            version: *version,
-            ..id.clone()
-        },
-        what: change.verb().to_owned(),
-        phase: state.phase,
-        cursor: state.cursor,
-        reason: reason().or(compared.clone()),
-        by: by.to_owned(),
-        at: at.now,
-    };
-    touched.map(entry).collect()
-}
-
-/// Why a key can be neither tried again nor given up.
-pub(crate) fn not_parked(id: &ProjectionId, change: &Change, key: &str) -> Error {
-    let why = format!("the key `{key}` is not parked; list those that are");
-    refused(id, change.verb(), why)
-}
-
-/// What was told is about this key.
-pub(crate) fn tell_given_up(told: &mut [LifeEntry], parked: &ParkedKey) {
-    let ParkedKey {
-        key,
-        position,
-        waiting,
-        ..
-    } = parked;
-    let events = if *waiting == 1 { "event" } else { "events" };
-    for entry in told {
-        let why = entry.reason.take().unwrap_or_default();
-        let what = format!("`{key}` goes on without {waiting} {events} from position {position}");
-        entry.reason = Some(format!("{what}: {why}"));
-    }
-}
-
 /// How far all parts have come.
 pub(crate) fn slowest(slices: &[SliceState]) -> Position {
     let cursors = slices.iter().map(|slice| slice.cursor);
@@ -363,55 +294,6 @@ pub(crate) fn expire_holds(lineage: &mut Lineage, now: Timestamp) {
     for state in lineage.versions.values_mut() {
         state.hold = state.hold.filter(|hold| hold.until > now);
         state.comparing = state.comparing.filter(|comparing| comparing.until > now);
-    }
-}
-
-impl Change {
-    /// What is done, for people: `promote`.
-    pub(crate) fn verb(&self) -> &'static str {
-        match self {
-            Self::React(_) => "react",
-            Self::Complete => "complete",
-            Self::Promote { .. } => "promote",
-            Self::RollBack { .. } => "roll back",
-            Self::Deprecate { .. } => "deprecate",
-            Self::Retire { .. } => "retire",
-            Self::Rebuild { .. } => "rebuild",
-            Self::RetryParked { .. } => "retry",
-            Self::DropParked { .. } => "drop",
-            Self::Pause { .. } => "pause",
-            Self::Resume => "resume",
-            Self::WantComparison
-            | Self::Hold { .. }
-            | Self::Release { .. }
-            | Self::Compared(_)
-            | Self::NotCompared { .. } => "compare",
-        }
-    }
-
-    /// Why it is done, as somebody said.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Promote { forced, .. } | Self::Retire { forced, .. } => forced.as_deref(),
-            Self::RollBack { reason }
-            | Self::Rebuild { reason }
-            | Self::DropParked { reason, .. }
-            | Self::Pause { reason } => Some(reason),
-            Self::RetryParked { key } => key.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// Whether it belongs to the life that people read of later.
-    pub(crate) fn is_told(&self) -> bool {
-        !matches!(
-            self,
-            Self::React(_)
-                | Self::Hold { .. }
-                | Self::Release { .. }
-                | Self::WantComparison
-                | Self::NotCompared { .. }
-        )
     }
 }
 
@@ -454,55 +336,6 @@ fn building(state: &ProjectionState) -> String {
         "it is still being built, at position {}; wait for it",
         state.cursor
     )
-}
-
-/// History is worked through: a stream is live, and so is the first version of a read model; any
-/// other waits beside the live one. Of several that are built for the first time, the lowest is the
-/// first. Done twice, or before all parts have come that far, nothing.
-fn complete(id: &ProjectionId, lineage: &mut Lineage, at: &Occasion) -> Vec<Effect> {
-    let Some(state) = lineage.versions.get(&id.version) else {
-        return Vec::new();
-    };
-    let furthest = state.slices.iter().map(|slice| slice.cursor.get()).max();
-    let near = furthest
-        .unwrap_or_default()
-        .saturating_sub(state.cursor.get())
-        <= NEAR;
-    if state.phase != Phase::Building || !near {
-        return Vec::new();
-    }
-    match id.kind {
-        ProjectionKind::Stream => {
-            enter(id.version, lineage, Phase::Live, at);
-            Vec::new()
-        }
-        ProjectionKind::ReadModel if lineage.live().is_some() || awaits_older(id, lineage) => {
-            enter(id.version, lineage, Phase::Shadow, at);
-            Vec::new()
-        }
-        ProjectionKind::ReadModel => promote(id, lineage, Phase::Shadow, at),
-    }
-}
-
-/// Whether an older version is about to be the first that is live.
-fn awaits_older(id: &ProjectionId, lineage: &Lineage) -> bool {
-    let mut older = lineage.versions.range(..id.version);
-    older.any(|(_, state)| {
-        let stands = state.paused.is_some() || state.slices.iter().any(|s| s.failure.is_some());
-        state.phase == Phase::Building && !stands
-    })
-}
-
-/// Makes it the live version, whatever it was; the version that was live goes on as `old`.
-fn promote(id: &ProjectionId, lineage: &mut Lineage, old: Phase, at: &Occasion) -> Vec<Effect> {
-    match lineage.live() {
-        Some(live) if live == id.version => return Vec::new(),
-        Some(live) => enter(live, lineage, old, at),
-        None => {}
-    }
-    enter(id.version, lineage, Phase::Live, at);
-    hand_over(lineage, id.version);
-    vec![Effect::PointView(id.version)]
 }
 
 /// Why a version is not compared.
@@ -576,79 +409,6 @@ fn hold(
     Ok(())
 }
 
-fn promotable(
-    id: &ProjectionId,
-    lineage: &Lineage,
-    fresh: Duration,
-    forced: Option<&str>,
-    at: &Occasion,
-) -> Result<()> {
-    let refuse = |why| Err(refused(id, "promote", why));
-    if id.kind == ProjectionKind::Stream {
-        return refuse(
-            "every complete version of a stream is live; there is nothing to promote".to_owned(),
-        );
-    }
-    let Some(state) = lineage.versions.get(&id.version) else {
-        return Ok(());
-    };
-    match state.phase {
-        Phase::Building => return refuse(building(state)),
-        Phase::Live => return Ok(()),
-        Phase::Shadow | Phase::Deprecated | Phase::Retired => {}
-    }
-    still(id, "promote", state)?;
-    let Some(live) = lineage.live() else {
-        return Ok(());
-    };
-    let other = lineage
-        .versions
-        .get(&live)
-        .map_or(Position::START, |state| state.cursor);
-    if state.cursor.get() + NEAR < other.get() {
-        let why = format!(
-            "it is at position {}, and version {live} at {other}: wait until it has caught up",
-            state.cursor
-        );
-        return refuse(why);
-    }
-    if forced.is_none() && state.parked > 0 {
-        return refuse(format!(
-            "{} of its keys are parked, and their rows stand still: mend what failed and try them \
-             again, give them up, or force it and say why",
-            state.parked
-        ));
-    }
-    if forced.is_some() || state.phase == Phase::Deprecated {
-        return Ok(());
-    }
-    match &state.comparison {
-        None => refuse(match &state.not_compared {
-            Some(Noted { reason, .. }) => {
-                format!("it was not compared with version {live} yet: {reason}")
-            }
-            None => format!(
-                "it was not compared with version {live}: declare how (`Builder::compare`) and \
-                 wait for it, or force it and say why"
-            ),
-        }),
-        Some(found) if found.with != live => refuse(format!(
-            "it was compared with version {}, but version {live} is live: ask for a comparison",
-            found.with
-        )),
-        Some(found) if later(found.at, fresh) < at.now => refuse(format!(
-            "the last comparison is from {}, too long ago: ask for another",
-            found.at
-        )),
-        Some(found) if found.differing > 0 => refuse(format!(
-            "{} of {} rows differ from version {live} and should not: look at them, and build the \
-             next version, declare the differences, or force it and say why",
-            found.differing, found.keys
-        )),
-        Some(_) => Ok(()),
-    }
-}
-
 /// Refuses what is stopped: its rows would stand still.
 fn still(id: &ProjectionId, what: &'static str, state: &ProjectionState) -> Result<()> {
     let failure = state.slices.iter().find_map(|slice| slice.failure.as_ref());
@@ -656,105 +416,6 @@ fn still(id: &ProjectionId, what: &'static str, state: &ProjectionState) -> Resu
         Some(Noted { reason, .. }) => Err(refused(id, what, format!("it stands still: {reason}"))),
         None => Ok(()),
     }
-}
-
-/// The version that was live before this one.
-fn rolls_back_to(id: &ProjectionId, lineage: &Lineage) -> Result<u32> {
-    let refuse = |why: &str| Err(refused(id, "roll back", why.to_owned()));
-    if lineage.live() != Some(id.version) {
-        return refuse("it is not live");
-    }
-    let deprecated = lineage.versions.iter();
-    let deprecated = deprecated.filter(|(_, state)| state.phase == Phase::Deprecated);
-    let Some((version, state)) = deprecated.max_by_key(|(_, state)| state.since) else {
-        return refuse("no version before it is kept up to date any more");
-    };
-    let before = ProjectionId {
-        version: *version,
-        ..id.clone()
-    };
-    still(&before, "roll back to", state)?;
-    Ok(*version)
-}
-
-fn rebuildable(id: &ProjectionId, lineage: &Lineage) -> Result<()> {
-    let refuse = |why: &str| Err(refused(id, "rebuild", why.to_owned()));
-    let phase = lineage.versions.get(&id.version).map(|state| state.phase);
-    match (id.kind, phase) {
-        (ProjectionKind::Stream, Some(Phase::Live | Phase::Deprecated)) => {
-            refuse("it was published, and what was published never changes: make the next version")
-        }
-        (ProjectionKind::ReadModel, Some(Phase::Live)) => refuse(
-            "it is live: people would read half of it. Roll back first, or make the next version",
-        ),
-        _ if parked_reactions(id.version, lineage) > 0 => refuse(
-            "keys are parked whose events it has still to react to: try them again or give them up",
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// Keys that are set aside, of a version that reacts.
-fn parked_reactions(version: u32, lineage: &Lineage) -> u64 {
-    let state = lineage.versions.get(&version);
-    let reacts = state.filter(|state| !state.reacts.is_empty());
-    reacts.map_or(0, |state| state.parked)
-}
-
-fn retirable(
-    id: &ProjectionId,
-    lineage: &Lineage,
-    quiet: Duration,
-    forced: Option<&str>,
-    at: &Occasion,
-) -> Result<()> {
-    let refuse = |why| Err(refused(id, "retire", why));
-    let Some(state) = lineage.versions.get(&id.version) else {
-        return Ok(());
-    };
-    let others = |(version, other): (&u32, &ProjectionState)| {
-        *version != id.version && other.phase != Phase::Retired
-    };
-    if state.phase == Phase::Live
-        && id.kind == ProjectionKind::ReadModel
-        && (lineage.versions.iter().any(others) || forced.is_none())
-    {
-        return refuse("it is live: promote another version first".to_owned());
-    }
-    if forced.is_some() {
-        return Ok(());
-    }
-    let parked = parked_reactions(id.version, lineage);
-    if parked > 0 {
-        return refuse(format!(
-            "{parked} of its keys are parked, to whose events it has still to react: try them \
-             again, give them up, or force it and say why"
-        ));
-    }
-    if let Some(owed) = lineage.owes(id.version) {
-        return refuse(format!(
-            "it owes {owed}, and is at {}: let it run until it has come so far, or force it, say \
-             why, and they are given up",
-            state.cursor
-        ));
-    }
-    if id.kind == ProjectionKind::Stream {
-        // Who runs its code only feeds it: what counts is who reads.
-        let may_end = consumer::may_end(state, &at.consumers, quiet, at.now);
-        return may_end.or_else(refuse);
-    }
-    let seen = |sighting: &Option<Sighting>, did: &str| {
-        let sighting = sighting.as_ref()?;
-        let recent = later(sighting.at, quiet) > at.now;
-        recent.then(|| format!("{} {did} it at {}", sighting.who, sighting.at))
-    };
-    if let Some(who) = seen(&state.run, "ran").or_else(|| seen(&state.read, "read")) {
-        return refuse(format!(
-            "{who}, less than {} ago: take it out of the code, deploy, and retire it then",
-            span(quiet)
-        ));
-    }
-    Ok(())
 }
 
 /// Whether the stored columns are the declared ones.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use bank::accounts::Release;
 use bank::accounts::balances::Versions;
 use bank::generate::COMMITTED;
 use lexopt::prelude::*;
@@ -16,6 +17,7 @@ A bank of two event-sourced services: imports transactions, shows what became of
 usage: bank [options]
        bank generate [--seed N] [--lines N]    prints an input like the built-in one
        bank projections COMMAND                looks after versions: list, show, diff, promote, …
+       bank streams COMMAND                    and after what is published: list, consumers, retire, …
 
   --input FILE         imports FILE instead; its name and its lines' numbers name the commands,
                        so a line is executed once, however often it is imported
@@ -23,6 +25,8 @@ usage: bank [options]
   --data DIR           keeps the databases in DIR                             [bank-data]
   --listen ADDRESS     serves the feed there               [127.0.0.1:8080, or a free port]
   --balances VERSIONS  of the read model, to keep up to date: 1, 2 or both         [both]
+  --accounts VERSIONS  of the stream: 1 publishes and reads the first one alone, 2 reads the
+                       second one alone                                           [both]
   --acks               prints a line for every line of the input, right after its commit
   --rabbitmq URL       publishes there as well, to the exchange `bank`; needs a build with
                        `--features rabbitmq`
@@ -40,7 +44,7 @@ pub(crate) struct Run {
     pub(crate) input: Option<PathBuf>,
     pub(crate) data: PathBuf,
     pub(crate) listen: Option<String>,
-    pub(crate) versions: Versions,
+    pub(crate) release: Release,
     pub(crate) acks: bool,
     pub(crate) rabbitmq: Option<String>,
     pub(crate) exit: bool,
@@ -53,7 +57,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         input: Some(built_in()),
         data: USUAL_DATA.into(),
         listen: None,
-        versions: Versions::Both,
+        release: Release::default(),
         acks: false,
         rabbitmq: None,
         exit: false,
@@ -67,7 +71,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             Long("no-import") => run.input = None,
             Long("data") => run.data = args.value()?.into(),
             Long("listen") => run.listen = Some(args.value()?.string()?),
-            Long("balances") => run.versions = args.value()?.parse_with(versions)?,
+            Long("balances") => run.release.balances = args.value()?.parse_with(versions)?,
+            Long("accounts") => run.release.accounts = args.value()?.parse_with(versions)?,
             Long("acks") => run.acks = true,
             Long("rabbitmq") if cfg!(feature = "rabbitmq") => {
                 run.rabbitmq = Some(args.value()?.string()?);

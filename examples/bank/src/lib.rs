@@ -17,8 +17,7 @@ use es_runtime::integration::stream_of;
 use es_runtime::store::EventStore;
 use es_runtime::{Builder, Service, Store};
 
-use self::accounts::balances::Versions;
-use self::accounts::contract;
+use self::accounts::{Release, contract};
 use self::notifications::Notifications;
 
 /// Any error, to be shown to people.
@@ -31,8 +30,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Bank {
     /// Where both databases are.
     pub data: PathBuf,
-    /// The versions of `balances` that this process keeps up to date.
-    pub versions: Versions,
+    /// What this process has of the accounts service.
+    pub release: Release,
     /// The accounts service.
     pub accounts: Service,
     /// The notifications service.
@@ -44,8 +43,8 @@ impl Bank {
     ///
     /// # Errors
     /// When a database cannot be opened or the address is taken.
-    pub async fn start(data: &Path, listen: &str, versions: Versions) -> Result<Self> {
-        Self::start_with(data, listen, versions, |accounts| accounts).await
+    pub async fn start(data: &Path, listen: &str, release: impl Into<Release>) -> Result<Self> {
+        Self::start_with(data, listen, release, |accounts| accounts).await
     }
 
     /// The same, with more about the accounts service, such as where else it publishes.
@@ -55,21 +54,22 @@ impl Bank {
     pub async fn start_with(
         data: &Path,
         listen: &str,
-        versions: Versions,
+        release: impl Into<Release>,
         more: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self> {
         let unusable = |error| format!("cannot keep data in `{}`: {error}", data.display());
         fs::create_dir_all(data).map_err(unusable)?;
         let store = Store::connect(&accounts_url(data)).await?;
-        let accounts = more(accounts::service(store, listen, versions))
+        let release = release.into();
+        let accounts = more(accounts::service(store, listen, release))
             .start()
             .await?;
         // A consumer may come first, too: it asks again until the feed has what it wants.
         accounts.caught_up().await?;
-        let notifications = Notifications::start(data, &feed(&accounts)).await?;
+        let notifications = Notifications::start(data, &feed(&accounts), release.accounts).await?;
         Ok(Self {
             data: data.to_owned(),
-            versions,
+            release,
             accounts,
             notifications,
         })
@@ -101,9 +101,9 @@ impl Bank {
     /// # Errors
     /// Why a part of it had stopped before.
     pub async fn until_shutdown(self) -> Result<()> {
-        let Notifications { notify, warn, .. } = self.notifications;
-        let accounts = self.accounts.until_shutdown();
-        tokio::try_join!(accounts, notify.until_shutdown(), warn.until_shutdown())?;
+        let notifications = self.notifications.until_shutdown();
+        let accounts = async { Ok(self.accounts.until_shutdown().await?) };
+        tokio::try_join!(accounts, notifications)?;
         Ok(())
     }
 

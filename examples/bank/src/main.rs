@@ -55,7 +55,7 @@ async fn run(args: Run) -> Result<()> {
     let mut out = io::stdout();
     let listen = args.listen.as_deref().unwrap_or_else(|| usual_or_free());
     let more = |accounts| relay(accounts, args.rabbitmq.as_deref());
-    let bank = Bank::start_with(&args.data, listen, args.versions, more).await?;
+    let bank = Bank::start_with(&args.data, listen, args.release, more).await?;
     writeln!(
         out,
         "Two services are up, each on its own database in `{}`.",

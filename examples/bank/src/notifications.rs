@@ -13,6 +13,7 @@ use es_runtime::sqlite::{SqliteConnection, sqlx};
 use es_runtime::store::Tx;
 
 use crate::accounts::Money;
+use crate::accounts::balances::Versions;
 use crate::accounts::contract::{v1, v2};
 use crate::{Result, url};
 
@@ -42,18 +43,18 @@ const WARN: &str = "
 pub struct Notifications {
     /// Its database.
     pub database: PathBuf,
-    /// Reads `accounts@2`.
-    pub notify: Running,
-    /// Reads `accounts@1`.
-    pub warn: Running,
+    /// Reads `accounts@2`, where it is there.
+    pub notify: Option<Running>,
+    /// Reads `accounts@1`, as long as it needs it.
+    pub warn: Option<Running>,
 }
 
 impl Notifications {
-    /// Starts the service on its database in `data`, reading from `feed`.
+    /// Starts the service on its database in `data`, reading these versions from `feed`.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub async fn start(data: &Path, feed: &str) -> Result<Self> {
+    pub async fn start(data: &Path, feed: &str, versions: Versions) -> Result<Self> {
         let database = data.join("notifications.db");
         let inbox = Store::connect(&url(&database)).await?;
         let notify =
@@ -61,8 +62,14 @@ impl Notifications {
         let warn = Consumer::new("warn", inbox).stream::<v1::Accounts>(Feed::http(feed));
         Ok(Self {
             database,
-            notify: notify.handle(Notify).start().await?,
-            warn: warn.handle(Warn).start().await?,
+            notify: match versions.has_v2() {
+                true => Some(notify.handle(Notify).start().await?),
+                false => None,
+            },
+            warn: match versions.has_v1() {
+                true => Some(warn.handle(Warn).start().await?),
+                false => None,
+            },
         })
     }
 
@@ -71,8 +78,25 @@ impl Notifications {
     /// # Errors
     /// When a consumer has stopped.
     pub async fn reached(&self, v1: Position, v2: Position) -> Result<()> {
-        self.warn.reached(v1).await?;
-        Ok(self.notify.reached(v2).await?)
+        for (consumer, position) in [(&self.warn, v1), (&self.notify, v2)] {
+            if let Some(consumer) = consumer {
+                consumer.reached(position).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until the process is asked to stop.
+    ///
+    /// # Errors
+    /// Why a consumer had stopped before.
+    pub async fn until_shutdown(self) -> Result<()> {
+        let until = async |consumer: Option<Running>| match consumer {
+            Some(consumer) => consumer.until_shutdown().await,
+            None => Ok(()),
+        };
+        tokio::try_join!(until(self.notify), until(self.warn))?;
+        Ok(())
     }
 
     /// Stops after the transactions at hand.
@@ -80,8 +104,10 @@ impl Notifications {
     /// # Errors
     /// Why a consumer had stopped before.
     pub async fn stop(self) -> Result<()> {
-        self.warn.stop().await?;
-        Ok(self.notify.stop().await?)
+        for consumer in [self.warn, self.notify].into_iter().flatten() {
+            consumer.stop().await?;
+        }
+        Ok(())
     }
 }
 

@@ -52,10 +52,10 @@ pub fn imported(input: &Path, summary: &Summary) -> String {
 /// Both versions of the read model, side by side, with the largest amounts.
 async fn balances(out: &mut String, bank: &Bank) -> Result<()> {
     let (mut one, mut two) = (BTreeMap::new(), BTreeMap::new());
-    if bank.versions.has_v1() {
+    if bank.release.balances.has_v1() {
         one = all::<v1::Balance>(bank).await?;
     }
-    if bank.versions.has_v2() {
+    if bank.release.balances.has_v2() {
         two = all::<v2::Balance>(bank).await?;
     }
     let mut rows = BTreeMap::<&str, Row<'_>>::new();
@@ -142,7 +142,7 @@ async fn all<P: Projection>(bank: &Bank) -> Result<BTreeMap<String, P>> {
 
 /// The law of the bank, over the version of `balances` that knows the currencies.
 async fn money(out: &mut String, bank: &Bank) -> Result<()> {
-    if !bank.versions.has_v2() {
+    if !bank.release.balances.has_v2() {
         return Ok(());
     }
     let mut held = BTreeMap::<String, i64>::new();
@@ -189,24 +189,27 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
 async fn received(out: &mut String, bank: &Bank) -> Result<()> {
     let service = &bank.notifications;
     let mut db = notifications::connect(&service.database).await?;
-    let warnings = query_scalar("SELECT count(*) FROM warning");
-    let warnings: i64 = warnings.fetch_one(&mut db).await?;
-    let texts = query_scalar("SELECT text FROM notification ORDER BY position DESC LIMIT ?");
-    let texts: Vec<String> = texts.bind(FEW).fetch_all(&mut db).await?;
-    let (warn, notify) = (service.warn.progress(), service.notify.progress());
     out.push_str("\nWhat the notifications service heard, over HTTP, and keeps in its database\n");
-    writeln!(
-        out,
-        "  from accounts@1, up to {}: {warnings} warnings",
-        warn.position
-    )?;
-    writeln!(
-        out,
-        "  from accounts@2, up to {}: a notification each, the last",
-        notify.position
-    )?;
-    for text in texts.iter().rev() {
-        writeln!(out, "    {text}")?;
+    if let Some(warn) = &service.warn {
+        let warnings = query_scalar("SELECT count(*) FROM warning");
+        let warnings: i64 = warnings.fetch_one(&mut db).await?;
+        writeln!(
+            out,
+            "  from accounts@1, up to {}: {warnings} warnings",
+            warn.progress().position
+        )?;
+    }
+    if let Some(notify) = &service.notify {
+        let texts = query_scalar("SELECT text FROM notification ORDER BY position DESC LIMIT ?");
+        let texts: Vec<String> = texts.bind(FEW).fetch_all(&mut db).await?;
+        writeln!(
+            out,
+            "  from accounts@2, up to {}: a notification each, the last",
+            notify.progress().position
+        )?;
+        for text in texts.iter().rev() {
+            writeln!(out, "    {text}")?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! The page "Changing a read model in production", run from its first command to its last: what the
-//! page shows is what the programs print, but for times and names. `ES_OVERWRITE=1` writes what
+//! The pages about production, run from their first command to their last: what a page shows is what the programs print, but for times and names. `ES_OVERWRITE=1` writes what
 //! they print into the page.
 #![cfg(unix)]
 
@@ -17,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use mask::mask;
 
-const PAGE: &str = "docs/tutorial/9-in-production.md";
 /// Stands for lines of the output that the page leaves out.
 const LEFT_OUT: &str = "…";
 /// The last line of a bank that has started.
@@ -106,13 +104,19 @@ impl Terminals {
     /// Runs a command to its end. One that is refused fails, and no other does. One that only looks
     /// may look again: instances tell who reads what with their heartbeat.
     fn run(&self, command: &str, shown: &str) -> String {
-        let looks = ["bank projections list", "bank projections show"];
+        let looks = [
+            "bank projections list",
+            "bank projections show",
+            "bank streams list",
+            "bank streams show",
+            "bank streams consumers",
+        ];
         let looks = looks.iter().any(|look| command.starts_with(look));
         let began = Instant::now();
         loop {
             let output = self.shell(command).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
-            let refused = text.starts_with("projections: ");
+            let refused = text.starts_with("projections: ") || text.starts_with("streams: ");
             assert_eq!(output.status.success(), !refused, "{command}\n{text}");
             if is_shown(&text, shown) || !looks || began.elapsed() > PATIENCE {
                 return text;
@@ -194,10 +198,17 @@ fn to_show(output: &str, shown: &str) -> String {
     }
 }
 
+/// One after the other: both banks would listen where it is usual.
 #[test]
-fn the_page_shows_what_happens() {
+fn the_pages_show_what_happens() {
+    shows_what_happens("docs/tutorial/9-in-production.md");
+    shows_what_happens("docs/tutorial/10-a-stream-in-production.md");
+}
+
+fn shows_what_happens(page: &str) {
+    let name = page;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    let path: PathBuf = root.unwrap().join(PAGE);
+    let path: PathBuf = root.unwrap().join(page);
     let page = fs::read_to_string(&path).unwrap();
     let mut terminals = Terminals {
         folder: tempfile::tempdir().unwrap(),
@@ -232,7 +243,7 @@ fn the_page_shows_what_happens() {
     }
     assert!(
         !differs,
-        "{PAGE} shows something else; ES_OVERWRITE=1 writes what happens"
+        "{name} shows something else; ES_OVERWRITE=1 writes what happens"
     );
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 
 use super::*;
+use crate::store::Sighting;
 
 const QUIET: Duration = Duration::from_secs(600);
 const FRESH: Duration = Duration::from_secs(900);

@@ -5,7 +5,7 @@ use es_runtime::prelude::*;
 
 use super::{AccountEvent, Currency, Money};
 
-/// Which versions a process keeps up to date.
+/// Which of two versions a process has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
     /// Version 1 alone.

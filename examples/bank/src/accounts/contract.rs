@@ -40,6 +40,27 @@ pub enum Accounts {
 
 pub use accounts_versions::{v1, v2};
 
+/// As the release published that had version 1 alone.
+impl Publish<Account> for v1::Accounts {
+    fn publish(event: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
+        use AccountEvent::*;
+        let account = event.id().to_owned();
+        match &event.data {
+            Opened { owner, .. } => Self::AccountOpened {
+                account,
+                owner: owner.clone(),
+            },
+            Deposited(_) | Withdrawn(_) | Sent { .. } | Received { .. } | Returned(_) => {
+                Self::BalanceChanged {
+                    account,
+                    balance: after.balance(),
+                }
+            }
+            Closed => Self::AccountClosed { account },
+        }
+    }
+}
+
 impl Publish<Account> for Accounts {
     fn publish(event: &Recorded<AccountEvent>, after: &Account) -> impl IntoEvents<Self> {
         use AccountEvent::*;

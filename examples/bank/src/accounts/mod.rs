@@ -17,23 +17,44 @@ use self::balances::{Versions, v1, v2};
 use self::cash::Cash;
 use crate::import::Import;
 
+/// What a release has: the bank grows while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The versions of `balances` that it keeps up to date.
+    pub balances: Versions,
+    /// The versions of the stream `accounts`: version 1 was published alone once, and some day it is
+    /// not read any more.
+    pub accounts: Versions,
+}
+
+impl From<Versions> for Release {
+    fn from(balances: Versions) -> Self {
+        let accounts = Versions::Both;
+        Self { balances, accounts }
+    }
+}
+
 /// Starts the service on its store; its feed listens on `listen`.
 ///
 /// # Errors
 /// As [`Builder::start`].
-pub async fn start(store: Store, listen: &str, balances: Versions) -> Result<Service> {
-    service(store, listen, balances).start().await
+pub async fn start(store: Store, listen: &str, release: Release) -> Result<Service> {
+    service(store, listen, release).start().await
 }
 
 /// The description of the service.
-pub fn service(store: Store, listen: &str, balances: Versions) -> Builder {
+pub fn service(store: Store, listen: &str, release: Release) -> Builder {
+    let Release { balances, accounts } = release;
     let mut bank = Service::builder("bank")
         .store(store)
         .aggregate::<Account>()
         .aggregate::<Import>()
         .project::<AccountEvent, Cash>()
-        .publish::<Account, contract::Accounts>()
         .serve(feed(listen));
+    bank = match accounts {
+        Versions::One => bank.publish::<Account, contract::v1::Accounts>(),
+        Versions::Two | Versions::Both => bank.publish::<Account, contract::Accounts>(),
+    };
     if balances.has_v1() {
         bank = bank.project::<AccountEvent, v1::Balance>();
     }
