@@ -21,31 +21,43 @@ pub(super) async fn redeliver(store: &Store, asked: &Asked) -> Result<Answer, Re
     let (Some(broker), Some(to)) = (asked.broker.as_deref(), asked.to.as_deref()) else {
         return Err(Refusal::Misused("say --broker and --to".to_owned()));
     };
-    let (scheme, _) = broker.split_once("://").unwrap_or_default();
-    let sent = match scheme {
-        #[cfg(feature = "rabbitmq")]
-        "amqp" | "amqps" => {
-            let broker = crate::publish::RabbitMq::at(broker);
-            send(store, &route, &asked.positions, &broker, to).await?
-        }
-        #[cfg(feature = "nats")]
-        "nats" | "tls" => {
-            let broker = crate::publish::Nats::at(broker);
-            send(store, &route, &asked.positions, &broker, to).await?
-        }
-        _ => {
-            let what = "this program knows no such broker: give it a URL that begins with amqp:// \
-                        or nats://, and build it with the feature `rabbitmq` or `nats`";
-            return Err(Refusal::Misused(what.to_owned()));
-        }
+    let Some(sent) = send(store, &route, &asked.positions, broker, to).await? else {
+        let what = "this program knows no such broker: give it a URL that begins with amqp:// \
+                    or nats://, and build it with the feature `rabbitmq` or `nats`";
+        return Err(Refusal::Misused(what.to_owned()));
     };
     let events = if sent == 1 { "event" } else { "events" };
     Ok(format!("sent {sent} {events} of `{id}` again, to `{to}` alone\n").into())
 }
 
-// Which brokers there are depends on the features.
-#[allow(dead_code)]
+/// Sends them, and answers how many; nothing for a URL of no broker that is known here: that depends
+/// on the features.
+#[cfg_attr(not(any(feature = "rabbitmq", feature = "nats")), allow(unused))]
 async fn send(
+    store: &Store,
+    route: &Route,
+    positions: &[RangeInclusive<Position>],
+    broker: &str,
+    to: &str,
+) -> Result<Option<u64>, Refusal> {
+    let (scheme, _) = broker.split_once("://").unwrap_or_default();
+    Ok(match scheme {
+        #[cfg(feature = "rabbitmq")]
+        "amqp" | "amqps" => {
+            let broker = crate::publish::RabbitMq::at(broker);
+            Some(send_over(store, route, positions, &broker, to).await?)
+        }
+        #[cfg(feature = "nats")]
+        "nats" | "tls" => {
+            let broker = crate::publish::Nats::at(broker);
+            Some(send_over(store, route, positions, &broker, to).await?)
+        }
+        _ => None,
+    })
+}
+
+#[cfg_attr(not(any(feature = "rabbitmq", feature = "nats")), allow(unused))]
+async fn send_over(
     store: &Store,
     route: &Route,
     positions: &[RangeInclusive<Position>],
