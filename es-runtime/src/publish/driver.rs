@@ -91,11 +91,18 @@ impl<S: EventStore, T: Transport + Clone> Relay<S, T> {
                 Err(error) => driver.failed(error).await?,
             };
         }
-        // Who starts next need not wait for the lease.
+        // Who starts next need not wait for the lease. All that is the instance's is given back: not
+        // where this stream alone has ended.
         let Relay {
-            store, id, owner, ..
+            store,
+            id,
+            owner,
+            stop,
+            ..
         } = &driver.relay;
-        if let Err(error) = store.release(owner).await {
+        if stop.is_asked()
+            && let Err(error) = store.release(owner).await
+        {
             tracing::warn!(relay = %id, %error, "others wait until the lease ends");
         }
         Ok(())
