@@ -277,8 +277,13 @@ impl<S: EventStore, W: Work<S>> Driver<S, W> {
                     tracing::info!(projection = %id, position = %after, ?phase, "built");
                     return Ok(Step::Claim);
                 }
-                wait_or_stop(store.wait_for_append(after), &mut self.stop).await;
-                Ok(self.runner.waited(self.claimed.elapsed() >= LOOK))
+                // Also where a lease is shorter than a look: who waits keeps its part.
+                let look = LOOK.min(self.part.lease / 2);
+                let wait = store.wait_for_append(after);
+                let left = look.saturating_sub(self.claimed.elapsed());
+                let wait = async { drop(tokio::time::timeout(left, wait).await) };
+                wait_or_stop(wait, &mut self.stop).await;
+                Ok(self.runner.waited(self.claimed.elapsed() >= look))
             }
             Step::Rest { time } => {
                 self.ahead = None;
