@@ -107,10 +107,32 @@ impl fmt::Display for Timestamp {
         let micros = self.0.rem_euclid(DAY);
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
-        )
+        // Written at once: a page of a feed has thousands.
+        let mut text = *b"yyyy-mm-ddThh:mm:ss.uuuuuuZ";
+        for (place, number) in [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, hour),
+            (14..16, minute),
+            (17..19, second),
+            (20..26, micros),
+        ] {
+            decimal(&mut text[place], number);
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| fmt::Error)?;
+        match year {
+            0..10_000 => f.write_str(text),
+            _ => write!(f, "{year:04}{}", &text[4..]),
+        }
+    }
+}
+
+/// Fills `place` with the last digits of a number.
+fn decimal(place: &mut [u8], mut number: i64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 
@@ -210,6 +232,12 @@ mod tests {
             let t = Timestamp::from_micros(micros);
             assert_eq!(t.to_string().parse(), Ok(t), "{t}");
         }
+        let text = |micros| Timestamp::from_micros(micros).to_string();
+        assert_eq!(
+            text(253_402_300_800_000_000),
+            "10000-01-01T00:00:00.000000Z"
+        );
+        assert_eq!(text(-62_167_219_200_000_001), "-001-12-31T23:59:59.999999Z");
     }
 
     #[test]

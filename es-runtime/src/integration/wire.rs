@@ -1,39 +1,13 @@
 //! Envelopes by the page: the bytes of [`CloudEvent`](super::CloudEvent), without making one for each
 //! event.
 
-use std::fmt::Arguments;
+use std::io::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind, Result};
-use crate::event::Timestamp;
 use crate::store::{PublishedEvent, StreamVersion};
-
-/// A [`CloudEvent`](super::CloudEvent) whose texts lie elsewhere.
-#[derive(Serialize)]
-struct Wire<'a> {
-    specversion: &'static str,
-    id: Arguments<'a>,
-    source: &'a str,
-    #[serde(rename = "type")]
-    event_type: &'a str,
-    subject: &'a str,
-    partitionkey: &'a str,
-    datacontenttype: &'static str,
-    time: Timestamp,
-    recordedtime: Timestamp,
-    sequence: Arguments<'a>,
-    streamhash: &'a str,
-    streamsalt: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlationid: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    causationid: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a RawValue>,
-    data: &'a RawValue,
-}
 
 /// What the world is told of who and why, as it is written.
 #[derive(Default, Deserialize)]
@@ -49,7 +23,10 @@ struct Told<'a> {
 /// Writes the envelopes of one stream version.
 pub(crate) struct Envelopes<'a> {
     stream: &'a StreamVersion,
-    source: String,
+    /// All that comes before the position in an id.
+    before_position: String,
+    /// All that comes between the position and the type.
+    before_type: String,
 }
 
 impl<'a> Envelopes<'a> {
@@ -59,8 +36,15 @@ impl<'a> Envelopes<'a> {
             stream: name,
             version,
         } = stream;
-        let source = format!("urn:es:{service}:{name}:v{version}");
-        Self { stream, source }
+        let mut before_position = r#"{"specversion":"1.0","id":"#.to_owned();
+        before_position += &json(&format!("{name}.v{version}-"));
+        before_position.pop();
+        let source = json(&format!("urn:es:{service}:{name}:v{version}"));
+        Self {
+            stream,
+            before_position,
+            before_type: format!(r#"","source":{source},"type":"#),
+        }
     }
 
     /// Adds the envelope of an event. After an error, a part of it may be there.
@@ -68,54 +52,89 @@ impl<'a> Envelopes<'a> {
     /// # Errors
     /// When the stored payload or metadata is not JSON.
     pub(crate) fn write(&self, body: &mut Vec<u8>, event: &PublishedEvent) -> Result<()> {
-        let StreamVersion {
-            stream: name,
-            version,
-        } = self.stream;
-        let position = event.position;
         let broken = |error| {
             let stream = self.stream.to_string();
-            let why = format!("position {position} is not stored as JSON");
+            let why = format!("position {} is not stored as JSON", event.position);
             Error::caused_by(Kind::BadEnvelope { stream, why }, error)
         };
         let told: Told<'_> = match &event.metadata {
             Some(json) => serde_json::from_str(json).map_err(broken)?,
             None => Told::default(),
         };
-        let data = serde_json::from_str(&event.payload).map_err(broken)?;
-        let (mut hash, mut salt) = ([0; 64], [0; 32]);
-        let wire = Wire {
-            specversion: "1.0",
-            id: format_args!("{name}.v{version}-{position}"),
-            source: &self.source,
-            event_type: &event.event_type,
-            subject: &event.subject,
-            partitionkey: &event.subject,
-            datacontenttype: "application/json",
-            time: event.time,
-            recordedtime: event.recorded,
-            sequence: format_args!("{:020}", position.get()),
-            streamhash: digits(&event.hash, &mut hash),
-            streamsalt: digits(&event.salt, &mut salt),
-            correlationid: told.correlation,
-            causationid: told.causation,
-            traceparent: told.traceparent,
-            data,
-        };
-        serde_json::to_writer(body, &wire).map_err(broken)
+        let data: &RawValue = serde_json::from_str(&event.payload).map_err(broken)?;
+        let written = self.assemble(body, event, &told, data);
+        written.map_err(|error| broken(serde_json::Error::io(error)))
+    }
+
+    fn assemble(
+        &self,
+        body: &mut Vec<u8>,
+        event: &PublishedEvent,
+        told: &Told<'_>,
+        data: &RawValue,
+    ) -> std::io::Result<()> {
+        let PublishedEvent {
+            position,
+            time,
+            recorded,
+            ..
+        } = event;
+        body.extend_from_slice(self.before_position.as_bytes());
+        write!(body, "{position}")?;
+        body.extend_from_slice(self.before_type.as_bytes());
+        serde_json::to_writer(&mut *body, &event.event_type)?;
+        body.extend_from_slice(br#","subject":"#);
+        let subject = body.len();
+        serde_json::to_writer(&mut *body, &event.subject)?;
+        let subject = subject..body.len();
+        body.extend_from_slice(br#","partitionkey":"#);
+        body.extend_from_within(subject);
+        write!(
+            body,
+            r#","datacontenttype":"application/json","time":"{time}","recordedtime":"{recorded}""#
+        )?;
+        write!(
+            body,
+            r#","sequence":"{:020}","streamhash":""#,
+            position.get()
+        )?;
+        digits(body, &event.hash);
+        body.extend_from_slice(br#"","streamsalt":""#);
+        digits(body, &event.salt);
+        body.push(b'"');
+        for (name, told) in [
+            (r#","correlationid":"#, told.correlation),
+            (r#","causationid":"#, told.causation),
+            (r#","traceparent":"#, told.traceparent),
+        ] {
+            if let Some(told) = told {
+                body.extend_from_slice(name.as_bytes());
+                body.extend_from_slice(told.get().as_bytes());
+            }
+        }
+        body.extend_from_slice(br#","data":"#);
+        body.extend_from_slice(data.get().as_bytes());
+        body.push(b'}');
+        Ok(())
     }
 }
 
-/// Bytes in hexadecimal; `text` has room for twice as many.
-fn digits<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
-    hex::encode_to_slice(bytes, text).ok();
-    std::str::from_utf8(text).unwrap_or_default()
+/// A text as JSON.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Adds bytes in hexadecimal.
+fn digits(body: &mut Vec<u8>, bytes: &[u8]) {
+    let start = body.len();
+    body.resize(start + 2 * bytes.len(), 0);
+    hex::encode_to_slice(bytes, &mut body[start..]).ok();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Position;
+    use crate::event::{Position, Timestamp};
     use crate::integration::CloudEvent;
 
     #[test]

@@ -113,7 +113,11 @@ async fn shared_evenly(place: &Place) {
     }
     let start = || async {
         let store = place.connect().await;
-        bank(&store, &[DIVIDED]).lease(LONG_LEASE).start().await.unwrap()
+        bank(&store, &[DIVIDED])
+            .lease(LONG_LEASE)
+            .start()
+            .await
+            .unwrap()
     };
     let parts = usize::from(slices(DIVIDED));
     let mut running = vec![start().await];

@@ -87,25 +87,29 @@ pub(super) async fn page(
         .fetch_all(connection)
         .await
         .map_err(failed("reading integration events"))?;
-    rows.iter().map(|row| event_of(row, 0)).collect()
+    rows.iter().map(event_of).collect()
 }
 
 /// One page with what is known of the stream at the same moment: one search in one index. What is
-/// known comes with every event, or alone.
+/// known comes once, in the place of position 0, where no event is: its head as the source, its
+/// phase, its sunset, and since when.
 pub(super) const QUERY: &str = "
-    SELECT m.head, p.phase, p.since, p.record ->> 'sunset', e.*
-    FROM (SELECT coalesce((SELECT max(position) FROM es.published
-                           WHERE stream = $1 AND version = $2), 0) AS head) m
+    SELECT 0::bigint AS position,
+           coalesce((SELECT max(position) FROM es.published
+                     WHERE stream = $1 AND version = $2), 0) AS source,
+           p.phase AS type, p.record ->> 'sunset' AS subject, NULL::json AS payload,
+           NULL::json AS metadata, p.since AS occurred_at, NULL::timestamptz AS recorded_at,
+           NULL::bytea AS salt, NULL::bytea AS hash
+    FROM (SELECT) always
     LEFT JOIN es.projection p ON p.kind = 'stream' AND p.name = $1 AND p.version = $2
-    LEFT JOIN LATERAL
-      (SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at, salt,
-              hash
-       FROM es.published
-       WHERE stream = $1 AND version = $2 AND position > $3 AND position <= $4
-         AND ($6::text[] IS NULL OR type = ANY ($6))
-         AND ($7::text IS NULL OR subject = $7)
-       ORDER BY position LIMIT $5) e ON true
-    ORDER BY e.position";
+    UNION ALL
+    (SELECT position, source, type, subject, payload, metadata, occurred_at, recorded_at, salt, hash
+     FROM es.published
+     WHERE stream = $1 AND version = $2 AND position > $3 AND position <= $4
+       AND ($6::text[] IS NULL OR type = ANY ($6))
+       AND ($7::text IS NULL OR subject = $7)
+     ORDER BY position LIMIT $5)
+    ORDER BY position";
 
 pub(super) async fn query(
     connection: &mut PgConnection,
@@ -123,26 +127,18 @@ pub(super) async fn query(
         .bind(query.types.as_deref())
         .bind(query.subject.as_deref())
         .fetch(connection);
+    let known = rows.try_next().await.map_err(failed(DOING))?;
+    let nothing = || Error::database(DOING, "the stream's own row is missing");
+    let known = known.ok_or_else(nothing)?;
+    let head = position(known.try_get(1).map_err(failed(DOING))?)?;
+    let life = life_of(&known)?;
     let (mut events, mut bytes) = (Vec::with_capacity(query.limit.min(1000)), 0);
-    let (mut head, mut life) = (Position::START, None);
-    while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
-        if events.is_empty() {
-            head = position(row.try_get(0).map_err(failed(DOING))?)?;
-            life = life_of(&row)?;
-        }
-        if row
-            .try_get::<Option<i64>, _>(4)
-            .map_err(failed(DOING))?
-            .is_none()
-        {
-            break;
-        }
-        let event = event_of(&row, 4)?;
+    while bytes < PUBLISHED_BYTES
+        && let Some(row) = rows.try_next().await.map_err(failed(DOING))?
+    {
+        let event = event_of(&row)?;
         bytes += event.bytes();
         events.push(event);
-        if bytes >= PUBLISHED_BYTES {
-            break;
-        }
     }
     let cut = bytes >= PUBLISHED_BYTES;
     Ok(PublishedPage::of(query, events, cut, head, life))
@@ -150,32 +146,31 @@ pub(super) async fn query(
 
 fn life_of(row: &PgRow) -> Result<Option<StreamLife>> {
     const DOING: &str = "reading a stream's life";
-    let phase: Option<String> = row.try_get(1).map_err(failed(DOING))?;
-    let since: Option<Moment> = row.try_get(2).map_err(failed(DOING))?;
+    let phase: Option<String> = row.try_get(2).map_err(failed(DOING))?;
     let sunset: Option<String> = row.try_get(3).map_err(failed(DOING))?;
+    let since: Option<Moment> = row.try_get(6).map_err(failed(DOING))?;
     let known = phase.zip(since.map(|since| since.0));
     known
         .map(|(phase, since)| stream_life(&phase, since, sunset.as_deref()))
         .transpose()
 }
 
-/// The event whose columns begin at `at`.
-fn event_of(row: &PgRow, at: usize) -> Result<PublishedEvent> {
+fn event_of(row: &PgRow) -> Result<PublishedEvent> {
     const DOING: &str = "reading an integration event";
-    let moment = |column| row.try_get::<Moment, _>(at + column).map_err(failed(DOING));
-    let text = |column| row.try_get::<String, _>(at + column).map_err(failed(DOING));
+    let moment = |column| row.try_get::<Moment, _>(column).map_err(failed(DOING));
+    let text = |column| row.try_get::<String, _>(column).map_err(failed(DOING));
     Ok(PublishedEvent {
-        position: position(row.try_get(at).map_err(failed(DOING))?)?,
-        source: position(row.try_get(at + 1).map_err(failed(DOING))?)?,
+        position: position(row.try_get(0).map_err(failed(DOING))?)?,
+        source: position(row.try_get(1).map_err(failed(DOING))?)?,
         event_type: text(2)?,
         subject: text(3)?,
         // `json` is its own text.
-        payload: row.try_get_unchecked(at + 4).map_err(failed(DOING))?,
-        metadata: row.try_get_unchecked(at + 5).map_err(failed(DOING))?,
+        payload: row.try_get_unchecked(4).map_err(failed(DOING))?,
+        metadata: row.try_get_unchecked(5).map_err(failed(DOING))?,
         time: moment(6)?.0,
         recorded: moment(7)?.0,
-        salt: bytes(row, at + 8)?,
-        hash: bytes(row, at + 9)?,
+        salt: bytes(row, 8)?,
+        hash: bytes(row, 9)?,
     })
 }
 
