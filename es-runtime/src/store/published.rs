@@ -19,6 +19,13 @@ pub struct StreamVersion {
     pub version: u32,
 }
 
+impl StreamVersion {
+    /// `accounts.v2`: what the ids of its events begin with, and their addresses at a broker.
+    pub fn address(&self) -> String {
+        format!("{}.v{}", self.stream, self.version)
+    }
+}
+
 impl fmt::Display for StreamVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.stream, self.version)
