@@ -17,7 +17,7 @@ use crate::integration::CloudEvent;
 use crate::runtime::{backoff, without};
 use crate::store::{StreamCursor, StreamVersion};
 
-/// How long a broker may be silent before the feed is asked whether there is news.
+/// After how long the feed is asked again whether there is news.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a hole that the feed has not either is waited for, before it is looked at again.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -58,6 +58,8 @@ pub struct Brokered<B, F> {
     listening: Option<Listening>,
     /// Whether the broker brings all that the feed has not given yet, as far as anybody knows.
     caught_up: bool,
+    /// When the feed was asked last.
+    asked: Instant,
     /// The last position that was answered: what is asked for again is not in the window any more.
     answered: Position,
 }
@@ -91,12 +93,14 @@ impl<B: Broker, F: Source> Brokered<B, F> {
             window: Window::default(),
             listening: None,
             caught_up: false,
+            asked: Instant::now(),
             answered: Position::START,
         }
     }
 
-    /// How long the broker may be silent before the feed is asked whether there is news: five seconds
-    /// unless something is said. A message that gets lost, and is followed by none, comes so late.
+    /// How long nothing is asked of the feed, whatever the broker brings: five seconds unless something
+    /// is said. A message that gets lost, and is followed by none, comes so late; and so often the
+    /// publisher hears who reads, and whom it would leave behind.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
@@ -135,7 +139,8 @@ impl<B: Broker, F: Source> Brokered<B, F> {
 
     /// What the broker tells next, unless it is silent for too long.
     async fn news(&mut self, at_most: Duration) -> Option<News> {
-        let patience = self.silence.min(at_most);
+        let patience = self.silence.saturating_sub(self.asked.elapsed());
+        let patience = patience.min(at_most);
         let listening = self.listening.as_mut()?;
         timeout(patience, listening.news.recv()).await.ok()?
     }
@@ -181,7 +186,13 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                 self.hear(news);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let pause = match self.look(stream, after, limit) {
+            let hears = self.listening(stream).connected && after.position > Position::START;
+            let due = self.asked.elapsed() >= self.silence && !without("silence is no proof");
+            let found = match due {
+                true => Found::Nothing,
+                false => self.look(stream, after, limit),
+            };
+            let pause = match found {
                 Found::Next(events) => return Ok(self.answer(events)),
                 Found::Nothing => Duration::ZERO,
                 Found::Hole => {
@@ -195,13 +206,14 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                     Duration::ZERO
                 }
             };
-            let hears = self.listening(stream).connected && after.position > Position::START;
-            if !self.caught_up || !hears {
+            if due || !self.caught_up || !hears {
                 // Without a broker it is the feed that waits for news.
                 let patience = if hears { pause } else { self.silence };
+                self.asked = Instant::now();
                 let read = self.feed.read(stream, after, limit, patience.min(left));
                 let page = match read.await {
                     Ok(page) => page,
+                    Err(error) if due && hears && error.is_transient() => continue,
                     // What comes next may come over the broker.
                     Err(error) if hears && error.is_transient() => match self.news(left).await {
                         Some(news) => {
@@ -218,9 +230,8 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                 }
                 continue;
             }
-            match self.news(left).await {
-                Some(news) => self.hear(news),
-                None => self.caught_up = without("silence is no proof"),
+            if let Some(news) = self.news(left).await {
+                self.hear(news);
             }
             if left.is_zero() {
                 return Ok(Page::default());

@@ -90,9 +90,15 @@ pub(crate) struct Published {
     events: Arc<Vec<CloudEvent>>,
     published: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
+    questions: Arc<AtomicUsize>,
 }
 
 impl Published {
+    /// How often it was asked.
+    pub(crate) fn questions(&self) -> usize {
+        self.questions.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn away(&self, away: bool) {
         self.is_away.store(away, Ordering::SeqCst);
     }
@@ -106,6 +112,7 @@ impl Source for Published {
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
         let more = async {
             loop {
                 let published = self.published.load(Ordering::SeqCst);
@@ -175,6 +182,7 @@ impl Lab {
                 events: Arc::new(all.clone()),
                 published: Arc::default(),
                 is_away: Arc::default(),
+                questions: Arc::default(),
             },
             all,
             broker: Fake::default(),

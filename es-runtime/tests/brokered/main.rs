@@ -67,6 +67,25 @@ async fn what_a_broker_loses_comes_from_the_feed_after_the_silence() -> Result<(
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_feed_hears_who_reads_however_lively_the_broker_is() -> Result<()> {
+    let lab = Lab::with(100).await?;
+    let running = lab.waiting().await?;
+    let asked = lab.feed.questions();
+    for (n, event) in lab.events().iter().enumerate().skip(1) {
+        lab.broker.send(event);
+        lab.publish(n + 1);
+        sleep(SILENCE / 10).await;
+    }
+    let asked = lab.feed.questions() - asked;
+    assert!(
+        (9..30).contains(&asked),
+        "{asked} questions in ten times five seconds"
+    );
+    running.reached(Position::new(100)).await?;
+    running.stop().await
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_broker_left_out_comes_from_the_feed_as_soon_as_it_shows() -> Result<()> {
     let lab = Lab::with(3).await?;
     let running = lab.waiting().await?;
