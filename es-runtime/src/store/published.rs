@@ -213,3 +213,16 @@ impl PublishedPage {
         }
     }
 }
+
+/// A schema as the feed once served it, under an address that never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSchema {
+    /// What it describes: the type of an event, or a whole stream version.
+    pub name: String,
+    /// Which text it is: a digest.
+    pub revision: String,
+    /// To whose events it belongs.
+    pub stream: StreamVersion,
+    /// The schema.
+    pub text: String,
+}
