@@ -12,7 +12,7 @@ use es_runtime::event::Position;
 use es_runtime::integration::{CloudEvent, Received};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::sqlx;
-use es_runtime::store::{EventStore, StreamVersion, Tx};
+use es_runtime::store::{EventStore, StreamCursor, StreamVersion, Tx};
 use es_runtime::{Error, Result, Service, Store};
 use fastrand::Rng;
 use tempfile::TempDir;
@@ -37,11 +37,14 @@ impl<F: Faults> Source for Direct<F> {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         _: Duration,
     ) -> Result<Page> {
-        let events = self.upstream.read_published(stream, after, limit).await?;
+        let events = self
+            .upstream
+            .read_published(stream, after.position, limit)
+            .await?;
         let envelope = |event| CloudEvent::new("bank", stream, event);
         let mut events = events.into_iter().map(envelope).collect::<Result<_>>()?;
         self.faults.disturb(&mut events)?;
@@ -489,11 +492,13 @@ impl Source for Generous {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        _: Position,
+        _: StreamCursor,
         _: usize,
         wait: Duration,
     ) -> Result<Page> {
-        self.0.read(stream, Position::START, 1000, wait).await
+        self.0
+            .read(stream, StreamCursor::default(), 1000, wait)
+            .await
     }
 }
 

@@ -151,7 +151,7 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
     /// The next events of the stream, judged: in order, without doubles, nothing missing. `None`
     /// when it is time to stop.
     async fn next(&mut self, limit: usize) -> Result<Option<Vec<CloudEvent>>> {
-        let after = self.detector.cursor().position;
+        let after = self.detector.cursor();
         let mut stop = self.stop.clone();
         let mut page = tokio::select! {
             page = self.consumer.source.read(&self.id.stream, after, limit, WAIT) => page?,

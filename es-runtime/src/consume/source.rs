@@ -2,9 +2,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::event::Position;
 use crate::integration::CloudEvent;
-use crate::store::StreamVersion;
+use crate::store::{StreamCursor, StreamVersion};
 
 /// Where a consumer asks for a stream's events.
 ///
@@ -17,7 +16,8 @@ pub trait Source: Send + 'static {
         let _ = consumer;
     }
 
-    /// The events after a position, at most `limit`; waits up to `wait` if there are none yet.
+    /// The events after a cursor, at most `limit`; waits up to `wait` if there are none yet. The hash
+    /// is what the events before it came to: with it, a source can judge what it has.
     ///
     /// # Errors
     /// [`is_transient`](crate::Error::is_transient) when asking again may help; anything else
@@ -25,7 +25,7 @@ pub trait Source: Send + 'static {
     fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> impl Future<Output = Result<Page>> + Send;

@@ -89,6 +89,24 @@ impl RabbitMq {
         address(&self.url, self.heartbeat)
     }
 
+    /// A connection, and the exchange on it, which is made where it is missing.
+    pub(crate) async fn exchange_on(
+        &self,
+        purpose: String,
+    ) -> Result<(Connection, Channel, ShortString)> {
+        let exchange = short(&self.exchange)?;
+        let (connection, channel) = self.connect(purpose).await?;
+        let durable = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let none = FieldTable::default();
+        let declared =
+            channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, none);
+        declared.await.map_err(failed("declaring the exchange"))?;
+        Ok((connection, channel, exchange))
+    }
+
     async fn connect(&self, purpose: String) -> Result<(Connection, Channel)> {
         let (connection, channel) = connect(self.address()?, &purpose).await?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default());
@@ -165,11 +183,10 @@ impl Transport for RabbitMq {
     }
 
     async fn open(&self, route: &Route) -> Result<RabbitLink> {
-        let exchange = short(&self.exchange)?;
         let address = route.address();
         let fence = format!("es.relay.{}.{}.{address}", route.service, self.exchange);
         let purpose = format!("{}: relay of {address}", route.service);
-        let (connection, channel) = self.connect(purpose).await?;
+        let (connection, channel, exchange) = self.exchange_on(purpose).await?;
         if !without("one relay at a time holds the broker's exclusive queue") {
             let (alone, none) = (QueueDeclareOptions::exclusive(), FieldTable::default());
             let held = channel.queue_declare(short(&fence)?, alone, none).await;
@@ -178,14 +195,6 @@ impl Transport for RabbitMq {
                 false => failed("declaring the relay's queue")(error),
             })?;
         }
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let none = FieldTable::default();
-        let declared =
-            channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, none);
-        declared.await.map_err(failed("declaring the exchange"))?;
         Ok(RabbitLink {
             connection,
             channel,

@@ -25,8 +25,8 @@ use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, Found, InboxId, Instance, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId,
+    DueKey, EventStore, Found, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage,
+    LogQuery, NewInstance, Outcome, Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId,
     ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
     ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
     Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
@@ -59,6 +59,7 @@ struct State {
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     consumers: Consumers,
+    schemas: HashMap<(String, String), KeptSchema>,
     inboxes: HashMap<InboxId, StreamCursor>,
     instances: Instances,
 }
@@ -692,6 +693,20 @@ impl EventStore for MemoryStore {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         Ok(self.state().consumers.list(stream))
+    }
+
+    async fn keep_schemas(&self, schemas: &[KeptSchema]) -> Result<()> {
+        let mut state = self.state();
+        for schema in schemas {
+            let named = (schema.name.clone(), schema.revision.clone());
+            state.schemas.entry(named).or_insert_with(|| schema.clone());
+        }
+        Ok(())
+    }
+
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        let named = (name.to_owned(), revision.to_owned());
+        Ok(self.state().schemas.get(&named).cloned())
     }
 
     async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {
