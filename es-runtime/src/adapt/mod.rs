@@ -107,7 +107,7 @@ use crate::service::{Builder, Snapshots};
 ///     .start()
 ///     .await?;
 /// let tower = Adapter::<Report>::new(&flights, "tower")?;
-/// let report = |id: &str, airport: &str, hour| Report {
+/// let report = |id: &str, airport: &str, hour: i64| Report {
 ///     id: id.to_owned(),
 ///     aircraft: "N14228".to_owned(),
 ///     airport: airport.to_owned(),
@@ -167,9 +167,15 @@ impl Builder {
     where
         A: Evolve<Event: Placed>,
     {
-        self.beside::<Adapted<A>>()
+        let adapted = self
+            .beside::<Adapted<A>>()
             .cache::<Adapted<A>>(AT_HAND)
-            .snapshots::<Adapted<A>>(Snapshots::every(NOTED_EVERY))
-            .beside_once::<aside::Desk>()
+            .snapshots::<Adapted<A>>(Snapshots::every(NOTED_EVERY));
+        match adapted.has_beside::<aside::Desk>() {
+            true => adapted,
+            false => adapted
+                .beside::<aside::Desk>()
+                .cache::<aside::Desk>(AT_HAND),
+        }
     }
 }

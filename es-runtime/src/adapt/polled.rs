@@ -199,8 +199,8 @@ enum Never {}
 
 impl<P: Poll<M>, M: Adapt> Polling<P, M> {
     async fn run(&mut self) -> Result<Never, Stopped> {
-        self.work.begin().await?;
         loop {
+            self.work.retry_aside().await?;
             match self.pass().await {
                 Ok(()) => {
                     self.work.round();

@@ -69,8 +69,8 @@ impl Queue {
     }
 
     async fn run<M: Adapt>(self, mut work: Work<M>) -> Result<Never, Stopped> {
-        work.begin().await?;
         loop {
+            work.retry_aside().await?;
             let purpose = format!("adapter {}", work.adapter.name());
             let opened = tokio::select! {
                 opened = self.open(purpose) => opened,
@@ -109,9 +109,14 @@ impl Queue {
         const TAKING: &str = "taking messages";
         let ended = || Error::broker(TAKING, "it ended: look at the queue and the broker's log");
         loop {
+            let due = work.until_due();
             let first = tokio::select! {
                 first = messages.next() => first,
                 () = work.stop.asked() => return Err(Stopped),
+                () = due => {
+                    work.retry_aside().await?;
+                    continue;
+                }
             };
             let (mut batch, mut lost) = (Vec::new(), None);
             let mut next = first;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::adapter::{Fate, is_its_own};
 use super::aside::Body;
@@ -21,6 +21,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
 ];
+
+/// How long what is set aside rests until it is tried again: another release may run meanwhile, or what
+/// it needed may have come.
+const ASIDE: Duration = Duration::from_mins(10);
 
 /// How a source is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,7 @@ impl Running {
             status: sender,
             stop: Stop::new(stopped),
             failures: 0,
+            due: Instant::now(),
         };
         Self {
             name,
@@ -131,6 +136,8 @@ pub(super) struct Work<M: Adapt> {
     status: watch::Sender<Status>,
     pub(super) stop: Stop,
     failures: usize,
+    /// When what is set aside is tried again.
+    due: Instant,
 }
 
 /// Somebody asked to stop.
@@ -162,12 +169,22 @@ impl<M: Adapt> Work<M> {
         }
     }
 
-    /// What the release before could not take.
-    pub(super) async fn begin(&mut self) -> Result<(), Stopped> {
+    /// Tries again what is set aside, if it is time: at the start, since a deploy may have mended it.
+    pub(super) async fn retry_aside(&mut self) -> Result<(), Stopped> {
+        if Instant::now() < self.due {
+            return Ok(());
+        }
         while let Err(error) = self.adapter.retry_set_aside().await {
             self.pause(&error).await?;
         }
+        self.failures = 0;
+        self.due = Instant::now() + ASIDE;
         Ok(())
+    }
+
+    /// Until it is time for that.
+    pub(super) fn until_due(&self) -> impl Future<Output = ()> + use<M> {
+        sleep_until(self.due)
     }
 
     /// Takes all of them, or sets aside those that cannot be taken, and returns when the log has each

@@ -49,12 +49,21 @@ use crate::error::{Error, Kind};
 ///
 /// The law: an answer of 2xx is sent after the commit. Whatever else comes back, the message is the
 /// sender's still.
-#[derive(Clone)]
 pub struct Webhook<M: Adapt> {
     adapter: Adapter<M>,
     largest: usize,
     patience: Duration,
     room: Arc<Semaphore>,
+}
+
+impl<M: Adapt> Clone for Webhook<M> {
+    fn clone(&self) -> Self {
+        Self {
+            adapter: self.adapter.clone(),
+            room: self.room.clone(),
+            ..*self
+        }
+    }
 }
 
 impl<M: Adapt> fmt::Debug for Webhook<M> {

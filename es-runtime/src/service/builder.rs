@@ -223,12 +223,9 @@ impl Builder {
         self
     }
 
-    /// As [`beside`](Self::beside), of what may be there already.
-    pub(crate) fn beside_once<A: Decide + Evolve>(self) -> Self {
-        match self.beside.contains(&TypeId::of::<A>()) {
-            true => self,
-            false => self.beside::<A>(),
-        }
+    /// Whether [`beside`](Self::beside) was said of it.
+    pub(crate) fn has_beside<A: 'static>(&self) -> bool {
+        self.beside.contains(&TypeId::of::<A>())
     }
 
     /// Keeps the content of the aggregate's commands with their events, not only their names: for
