@@ -86,16 +86,7 @@ impl RabbitMq {
     }
 
     fn address(&self) -> Result<AMQPUri> {
-        let bad = |why: String| {
-            // The text that was not understood may hold a password.
-            let url = "amqp://user:password@host:port/vhost".to_owned();
-            Error::new(Kind::BadBrokerUrl { url, why })
-        };
-        let mut uri: AMQPUri = self.url.parse().map_err(bad)?;
-        let seconds = u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX);
-        uri.query.heartbeat.get_or_insert(seconds.max(1));
-        uri.query.connection_timeout.get_or_insert(CONNECTING);
-        Ok(uri)
+        address(&self.url, self.heartbeat)
     }
 
     /// A connection, and the exchange on it, which is made where it is missing.
@@ -117,12 +108,7 @@ impl RabbitMq {
     }
 
     async fn connect(&self, purpose: String) -> Result<(Connection, Channel)> {
-        let properties =
-            ConnectionProperties::default().with_connection_name(LongString::from(purpose));
-        let connection = Connection::connect_uri(self.address()?, properties).await;
-        let connection = connection.map_err(failed("connecting"))?;
-        let channel = connection.create_channel().await;
-        let channel = channel.map_err(failed("opening a channel"))?;
+        let (connection, channel) = connect(self.address()?, &purpose).await?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default());
         confirms.await.map_err(failed("asking for confirmations"))?;
         Ok((connection, channel))
@@ -137,6 +123,31 @@ impl fmt::Debug for RabbitMq {
             .field("exchange", &self.exchange)
             .finish_non_exhaustive()
     }
+}
+
+/// The server at a URL.
+pub(crate) fn address(url: &str, heartbeat: Duration) -> Result<AMQPUri> {
+    let bad = |why: String| {
+        // The text that was not understood may hold a password.
+        let url = "amqp://user:password@host:port/vhost".to_owned();
+        Error::new(Kind::BadBrokerUrl { url, why })
+    };
+    let mut uri: AMQPUri = url.parse().map_err(bad)?;
+    let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
+    uri.query.heartbeat.get_or_insert(seconds.max(1));
+    uri.query.connection_timeout.get_or_insert(CONNECTING);
+    Ok(uri)
+}
+
+/// A connection, which the broker shows under its purpose, with a channel.
+pub(crate) async fn connect(uri: AMQPUri, purpose: &str) -> Result<(Connection, Channel)> {
+    let properties =
+        ConnectionProperties::default().with_connection_name(LongString::from(purpose));
+    let connection = Connection::connect_uri(uri, properties).await;
+    let connection = connection.map_err(failed("connecting"))?;
+    let channel = connection.create_channel().await;
+    let channel = channel.map_err(failed("opening a channel"))?;
+    Ok((connection, channel))
 }
 
 pub(crate) fn failed(doing: &'static str) -> impl FnOnce(lapin::Error) -> Error {
@@ -254,7 +265,7 @@ fn properties(message: &Message) -> Result<BasicProperties> {
         .with_headers(headers))
 }
 
-async fn close(connection: &Connection) {
+pub(crate) async fn close(connection: &Connection) {
     // Who does not answer is gone anyway.
     let closing = connection.close(200, "done".into());
     tokio::time::timeout(Duration::from_secs(2), closing)

@@ -419,7 +419,7 @@ impl EventStore for MemoryStore {
     async fn forget_commands(&self, before: Timestamp, _: usize) -> Result<u64> {
         let commands = &mut self.state().commands;
         let known = commands.len();
-        commands.retain(|_, command| command.time >= before);
+        commands.retain(|_, command| command.time >= before || command.command_id.is_kept());
         Ok((known - commands.len()) as u64)
     }
 

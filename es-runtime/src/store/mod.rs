@@ -253,7 +253,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
 
     /// Forgets the commands that were accepted before this moment, in transactions of at most
     /// `limit` each, and answers how many they were. A forgotten command that comes again is a new
-    /// one. Events stay.
+    /// one. Events stay, and so do commands that [are kept](CommandId::is_kept).
     ///
     /// A dropped future, or an error, leaves some of them forgotten.
     fn forget_commands(
