@@ -44,6 +44,12 @@ pub mod consume;
 pub mod ops;
 #[cfg(feature = "runtime")]
 mod service;
+
+// In front of it.
+
+#[cfg(feature = "runtime")]
+pub mod adapt;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

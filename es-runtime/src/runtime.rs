@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,11 +44,18 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<
     .await
 }
 
-/// Whether this build leaves a guard out, to show that the tests miss it: `.ci/guards` does. A
-/// release build never does.
+/// The pause after so many failures in a row before this one: twice as long each time, up to `longest`.
+pub(crate) fn backoff(first: Duration, failures: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << failures.min(20)).min(longest)
+}
+
+/// Whether a guard is left out, to show that the tests miss it: `.ci/guards` does. Only a build that
+/// was made for it asks at all, and a release build never does.
 pub(crate) fn without(guard: &str) -> bool {
     let testing = cfg!(all(feature = "testing", debug_assertions));
-    testing && option_env!("ES_TEST_WITHOUT") == Some(guard)
+    testing
+        && option_env!("ES_TEST_GUARDS").is_some()
+        && std::env::var_os("ES_TEST_WITHOUT").is_some_and(|named| named == guard)
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -216,7 +216,8 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 51] = [
+const REJECTED: [(Fault, &str); 52] = [
+    (Fault::ForgottenSchema, "a schema is kept for ever"),
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
     (

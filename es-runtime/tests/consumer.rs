@@ -14,7 +14,7 @@ use es_runtime::event::Position;
 use es_runtime::integration::{CloudEvent, Received};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::sqlx;
-use es_runtime::store::{EventStore, InboxMove, StreamVersion, Tx};
+use es_runtime::store::{EventStore, InboxMove, StreamCursor, StreamVersion, Tx};
 use es_runtime::{Error, Result, Service, Store};
 use fastrand::Rng;
 use tempfile::TempDir;
@@ -418,11 +418,13 @@ impl Source for Generous {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        _: Position,
+        _: StreamCursor,
         _: usize,
         wait: Duration,
     ) -> Result<Page> {
-        self.0.read(stream, Position::START, 1000, wait).await
+        self.0
+            .read(stream, StreamCursor::default(), 1000, wait)
+            .await
     }
 }
 

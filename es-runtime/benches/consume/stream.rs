@@ -8,7 +8,7 @@ use es_runtime::consume::{Page, Source};
 use es_runtime::event::{Position, Timestamp};
 use es_runtime::integration::{CloudEvent, Salt, StreamHash};
 use es_runtime::prelude::*;
-use es_runtime::store::{PublishedEvent, StreamVersion};
+use es_runtime::store::{PublishedEvent, StreamCursor, StreamVersion};
 
 /// Events of a page, and of a transaction.
 pub(crate) const PAGE: usize = 500;
@@ -67,11 +67,11 @@ impl Source for Pages {
     async fn read(
         &mut self,
         _: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         _: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let page = usize::try_from(after.get()).expect("a position") / PAGE;
+        let page = usize::try_from(after.position.get()).expect("a position") / PAGE;
         let Some(page) = self.0.get(page) else {
             tokio::time::sleep(wait).await;
             return Ok(Page::default());

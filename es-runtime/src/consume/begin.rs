@@ -36,6 +36,11 @@ impl Begin {
         let Some(before) = position.get().checked_sub(1).map(Position::new) else {
             return Ok(StreamCursor::default());
         };
+        // What came before is not known, and is not asked about.
+        let before = StreamCursor {
+            position: before,
+            ..StreamCursor::default()
+        };
         let page = source.read(stream, before, 1, Duration::ZERO).await?;
         let is_it = |event: &&crate::integration::CloudEvent| event.position() == Some(position);
         let Some(event) = page.events.iter().find(is_it) else {

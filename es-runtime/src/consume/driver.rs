@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::ahead::Ahead;
 use super::begin::Begin;
 use super::consumer::Consumer;
 use super::handler::Handler;
@@ -16,7 +17,6 @@ use super::held::Held;
 use super::reader::{Open, PAUSE, Reader, pause};
 use super::source::Source;
 use super::told::Told;
-use super::window::Window;
 use super::worker::{End, Ended, Heard, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::integration::IntegrationEvent;
@@ -56,7 +56,7 @@ pub(super) struct Work<E, H> {
     parts: Option<u16>,
     handlers: Handlers<H>,
     open: Open<E>,
-    window: Arc<Window<E>>,
+    ahead: Arc<Ahead<E>>,
     told: Told,
     stop: Stop,
     heard: watch::Sender<Heard>,
@@ -77,7 +77,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
     ) -> (Self, S, Begin) {
         let work = Self {
             inbox: consumer.inbox,
-            window: Arc::new(Window::new(id.stream.clone())),
+            ahead: Arc::new(Ahead::new(id.stream.clone())),
             id,
             owner: uuid::Uuid::new_v4().simple().to_string(),
             lease: consumer.lease,
@@ -109,7 +109,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
             source,
             self.id.clone(),
             self.open.clone(),
-            self.window.clone(),
+            self.ahead.clone(),
             self.told.clone(),
             self.stop.clone(),
         );
@@ -242,7 +242,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
             since: None,
             handler,
             open: self.open.clone(),
-            window: self.window.clone(),
+            ahead: self.ahead.clone(),
             held,
             heard: self.heard.subscribe(),
             told: self.told.clone(),

@@ -7,11 +7,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 
+use super::broker::Broker;
+use super::brokered::Brokered;
 use super::source::{Page, Source};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::CloudEvent;
-use crate::store::StreamVersion;
+use crate::store::{StreamCursor, StreamVersion};
 
 /// How long an answer may take beyond what the server was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,6 +58,11 @@ impl Feed {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Hears of events over a message broker, and reads from the feed what does not come over it.
+    pub fn with_broker<B: Broker>(self, broker: B) -> Brokered<B, Self> {
+        Brokered::new(self, broker)
     }
 
     /// Says once, in the log, that the stream is to be left.
@@ -200,11 +207,11 @@ impl Source for Feed {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let response = self.ask(stream, after, limit, wait).await?;
+        let response = self.ask(stream, after.position, limit, wait).await?;
         let body = self.body(response, stream).await?;
         let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
             let why = "the answer is no batch of CloudEvents".to_owned();

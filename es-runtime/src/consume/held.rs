@@ -10,6 +10,7 @@ use super::told::{Failing, Told};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, slice_of};
 use crate::integration::CloudEvent;
+use crate::runtime::backoff;
 use crate::store::{HeldEvent, InboxChange, InboxId, InboxKey, StillHeld};
 
 /// The pause after the first failure; each further one doubles it.
@@ -19,8 +20,7 @@ const LATEST: Duration = Duration::from_mins(5);
 
 /// In how long a key is tried again that failed so often.
 pub(super) fn again(attempts: u32) -> Duration {
-    let doubled = SOON.saturating_mul(1 << attempts.saturating_sub(1).min(20));
-    doubled.min(LATEST)
+    backoff(SOON, attempts.saturating_sub(1), LATEST)
 }
 
 /// What a worker believes of the keys of its part, which its moves are compared with.

@@ -1,7 +1,10 @@
 //! Consuming another service's stream: an inbox in the consumer's own database, a detector that
 //! notices what is missing, and a source to ask for it.
 
+mod ahead;
 mod begin;
+mod broker;
+mod brokered;
 mod consumer;
 mod detector;
 mod driver;
@@ -10,6 +13,10 @@ mod feed;
 mod handler;
 mod held;
 mod inbox;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 mod reader;
 mod running;
 mod source;
@@ -19,6 +26,8 @@ mod window;
 mod worker;
 
 pub use begin::Begin;
+pub use broker::{Broker, Subscription};
+pub use brokered::Brokered;
 pub use consumer::Consumer;
 pub use detector::{Detector, Verdict};
 #[cfg(feature = "client")]

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::ahead::{Ahead, Opened, Read};
 use super::detector::{Detector, Verdict};
 use super::handler::Handler;
 use super::source::Source;
 use super::told::Told;
-use super::window::{Opened, Read, Window};
 use crate::error::{Error, Kind, Result};
 use crate::event::slice_of;
 use crate::integration::{CloudEvent, IntegrationEvent, Received};
-use crate::runtime::Stop;
+use crate::runtime::{Stop, backoff};
 use crate::store::{InboxId, StreamCursor};
 
 /// Events in one page, and so at most in one transaction.
@@ -30,8 +30,7 @@ const ATTEMPTS: u32 = 8;
 
 /// How long to wait after so many failures in a row.
 pub(super) fn pause(failures: u32) -> Duration {
-    let slower = PAUSE.saturating_mul(1 << failures.min(10));
-    slower.min(SLOWEST)
+    backoff(PAUSE, failures, SLOWEST)
 }
 
 /// The task that reads.
@@ -39,7 +38,7 @@ pub(super) struct Reader<E, S> {
     source: S,
     id: InboxId,
     open: Open<E>,
-    window: Arc<Window<E>>,
+    ahead: Arc<Ahead<E>>,
     detector: Detector,
     told: Told,
     stop: Stop,
@@ -108,7 +107,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
         source: S,
         id: InboxId,
         open: Open<E>,
-        window: Arc<Window<E>>,
+        ahead: Arc<Ahead<E>>,
         told: Told,
         stop: Stop,
     ) -> Self {
@@ -117,7 +116,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
             source,
             id,
             open,
-            window,
+            ahead,
             detector,
             told,
             stop,
@@ -129,13 +128,13 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
     /// Reads until it is asked to stop.
     ///
     /// # Errors
-    /// Why it cannot go on: what came before is in the window.
+    /// Why it cannot go on: what came before is in the ahead.
     pub(super) async fn run(mut self) -> Result<()> {
-        let window = self.window.clone();
+        let ahead = self.ahead.clone();
         let mut stop = self.stop.clone();
         loop {
             let (turn, from) = tokio::select! {
-                room = window.room() => room,
+                room = ahead.room() => room,
                 () = stop.asked() => return Ok(()),
             };
             if self.detector.cursor() != from {
@@ -145,7 +144,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
             let asked = Instant::now();
             let read = tokio::select! {
                 read = self.next() => read,
-                () = window.turned(turn) => continue,
+                () = ahead.turned(turn) => continue,
                 () = stop.asked() => return Ok(()),
             };
             match read {
@@ -159,7 +158,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
                 Ok(events) => {
                     self.failures = 0;
                     self.told.source(None);
-                    window.push(turn, events);
+                    ahead.push(turn, events);
                 }
                 Err(error) if error.is_transient() => {
                     tracing::warn!(inbox = %self.id, %error, "trying again");
@@ -171,8 +170,8 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
                     // What came before is handled first.
                     self.told.source(Some(error.to_string()));
                     tokio::select! {
-                        () = window.drained() => return Err(error),
-                        () = window.turned(turn) => {}
+                        () = ahead.drained() => return Err(error),
+                        () = ahead.turned(turn) => {}
                         () = stop.asked() => return Err(error),
                     }
                 }
@@ -182,7 +181,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
 
     /// The next events of the stream, judged: in order, without doubles, nothing missing.
     async fn next(&mut self) -> Result<Vec<Read<E>>> {
-        let after = self.detector.cursor().position;
+        let after = self.detector.cursor();
         let read = self.source.read(&self.id.stream, after, PAGE, WAIT);
         let mut page = read.await?;
         page.events.sort_by_key(CloudEvent::position);

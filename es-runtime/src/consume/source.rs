@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::CloudEvent;
-use crate::store::StreamVersion;
+use crate::store::{StreamCursor, StreamVersion};
 
 /// Where a consumer asks for a stream's events.
 ///
@@ -26,7 +26,8 @@ pub trait Source: Send + 'static {
         async { Err(Error::new(Kind::NoHead { stream })) }
     }
 
-    /// The events after a position, at most `limit`; waits up to `wait` if there are none yet.
+    /// The events after a cursor, at most `limit`; waits up to `wait` if there are none yet. The hash
+    /// is what the events before it came to: with it, a source can judge what it has.
     ///
     /// # Errors
     /// [`is_transient`](crate::Error::is_transient) when asking again may help; anything else
@@ -37,7 +38,7 @@ pub trait Source: Send + 'static {
     fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> impl Future<Output = Result<Page>> + Send;

@@ -1,229 +1,72 @@
-//! The part of a stream that is in memory: read once, and taken by each part of the inbox from where
-//! it stands.
+//! What a broker has brought and nobody has handled yet: pure.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 
-use tokio::sync::watch;
-
-use crate::error::{Error, Kind, Result};
+use super::detector::{Detector, Verdict};
 use crate::event::Position;
-use crate::integration::{CloudEvent, Received};
-use crate::store::{StreamCursor, StreamVersion};
+use crate::integration::CloudEvent;
+use crate::runtime::without;
 
-/// How many events are read ahead of who is behind the others.
-const MOST: usize = 2000;
+/// Events that are held at most. What comes beyond is forgotten, and read from the feed.
+const HELD: usize = 5_000;
 
-/// An event of the stream that was judged to be the next one.
-pub(super) struct Read<E> {
-    pub(super) event: CloudEvent,
-    pub(super) opened: Opened<E>,
-    pub(super) key: String,
-    /// The slice of the key.
-    pub(super) slice: u16,
-    /// Where the stream stands after it.
-    pub(super) cursor: StreamCursor,
+/// Events by their position, each once.
+#[derive(Debug, Default)]
+pub(super) struct Window(BTreeMap<Position, CloudEvent>);
+
+/// What the window has for a reader at a cursor.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The next events, in order and proven.
+    Next(Vec<CloudEvent>),
+    /// Nothing.
+    Nothing,
+    /// Later ones: what comes before them is missing.
+    Hole,
+    /// The next one, which is none of this stream's history. All that the window had is forgotten.
+    Lie,
 }
 
-/// What an envelope holds.
-pub(super) enum Opened<E> {
-    Event(Received<E>),
-    /// Nothing that the consumer wants to know of.
-    Passed,
-    /// Why it cannot be read.
-    Unreadable(String),
-}
-
-/// What the reader and the workers of a consumer share.
-pub(super) struct Window<E> {
-    stream: StreamVersion,
-    pages: Mutex<Pages<E>>,
-    changed: watch::Sender<()>,
-}
-
-struct Pages<E> {
-    /// Where the stream stands before the first of the events.
-    start: StreamCursor,
-    events: VecDeque<Arc<Read<E>>>,
-    /// How far each part has come.
-    parts: BTreeMap<u16, Position>,
-    /// Raised when the reader is to begin elsewhere.
-    turn: u64,
-}
-
-impl<E> Pages<E> {
-    fn end(&self) -> StreamCursor {
-        self.events.back().map_or(self.start, |last| last.cursor)
-    }
-
-    fn restart(&mut self, cursor: StreamCursor) {
-        self.start = cursor;
-        self.events.clear();
-        self.turn += 1;
-    }
-
-    /// Forgets what all parts have behind them.
-    fn trim(&mut self) {
-        let Some(least) = self.parts.values().min().copied() else {
+impl Window {
+    /// Takes what a broker brought. Without a readable position it is nothing.
+    pub(super) fn offer(&mut self, event: CloudEvent) {
+        let Some(position) = event.position() else {
             return;
         };
-        while let Some(first) = self.events.pop_front_if(|e| e.cursor.position <= least) {
-            self.start = first.cursor;
+        self.0.entry(position).or_insert(event);
+        if self.0.len() > HELD {
+            // The furthest: what comes next is worth most.
+            self.0.pop_last();
         }
     }
 
-    /// Where the stream stood at a position that is in memory.
-    fn at(&self, index: usize) -> Option<StreamCursor> {
-        match index {
-            0 => Some(self.start),
-            index => self.events.get(index - 1).map(|event| event.cursor),
-        }
-    }
-}
-
-impl<E> Window<E> {
-    pub(super) fn new(stream: StreamVersion) -> Self {
-        let pages = Pages {
-            start: StreamCursor::default(),
-            events: VecDeque::new(),
-            parts: BTreeMap::new(),
-            turn: 0,
-        };
-        Self {
-            stream,
-            pages: Mutex::new(pages),
-            changed: watch::Sender::new(()),
-        }
-    }
-
-    /// Nothing panics while it holds the lock.
-    fn pages(&self) -> MutexGuard<'_, Pages<E>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A part begins to take events after a cursor.
-    pub(super) fn enter(&self, part: u16, cursor: StreamCursor) {
-        let mut pages = self.pages();
-        let alone = pages.parts.is_empty();
-        pages.parts.insert(part, cursor.position);
-        let position = cursor.position;
-        if position < pages.start.position || alone && position > pages.end().position {
-            pages.restart(cursor);
-        }
-        drop(pages);
-        self.changed.send_replace(());
-    }
-
-    pub(super) fn leave(&self, part: u16) {
-        self.pages().parts.remove(&part);
-        self.changed.send_replace(());
-    }
-
-    /// The next events of the stream after a cursor, at most so many; waits until there are some.
-    ///
-    /// # Errors
-    /// When the stream is another one than that which the cursor was moved in.
-    pub(super) async fn take(
-        &self,
-        part: u16,
-        cursor: StreamCursor,
-        limit: usize,
-    ) -> Result<Vec<Arc<Read<E>>>> {
-        let mut changed = self.changed.subscribe();
-        loop {
-            if let Some(events) = self.try_take(part, cursor, limit)? {
-                return Ok(events);
-            }
-            // The sender is here.
-            changed.changed().await.ok();
-        }
-    }
-
-    fn try_take(
-        &self,
-        part: u16,
-        cursor: StreamCursor,
-        limit: usize,
-    ) -> Result<Option<Vec<Arc<Read<E>>>>> {
-        let mut pages = self.pages();
-        // Whoever waits for room, or for all to be taken, hears of it.
-        if pages.parts.insert(part, cursor.position) != Some(cursor.position) {
-            pages.trim();
-            self.changed.send_replace(());
-        }
-        let before = pages.start.position.get();
-        let Some(index) = cursor.position.get().checked_sub(before) else {
-            pages.restart(cursor);
-            self.changed.send_replace(());
-            return Ok(None);
-        };
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let Some(found) = pages.at(index) else {
-            return Ok(None);
-        };
-        if found != cursor {
-            // The first event that does not follow.
-            return Err(Error::new(Kind::Forked {
-                stream: self.stream.to_string(),
-                position: cursor.position.next(),
-            }));
-        }
-        let events: Vec<_> = pages
-            .events
-            .iter()
-            .skip(index)
-            .take(limit)
-            .cloned()
-            .collect();
-        Ok((!events.is_empty()).then_some(events))
-    }
-
-    /// Waits until there is room for more events and somebody who takes them: answers behind which
-    /// place, and in which turn.
-    pub(super) async fn room(&self) -> (u64, StreamCursor) {
-        let mut changed = self.changed.subscribe();
-        loop {
-            {
-                let pages = self.pages();
-                if !pages.parts.is_empty() && pages.events.len() < MOST {
-                    return (pages.turn, pages.end());
+    /// What follows where `detector` stands, at most `limit` events.
+    pub(super) fn take(&mut self, mut detector: Detector, limit: usize) -> Found {
+        self.0 = self.0.split_off(&detector.cursor().position.next());
+        let mut next = Vec::new();
+        while next.len() < limit
+            && let Some(first) = self.0.first_entry()
+        {
+            match detector.offer(first.get()) {
+                Verdict::Forked if without("what a broker brings is proven") => {
+                    next.push(first.remove());
+                }
+                Verdict::Next => next.push(first.remove()),
+                Verdict::Hole { .. } | Verdict::Duplicate => break,
+                Verdict::Forked | Verdict::Foreign { .. } => {
+                    self.0.clear();
+                    // What came before it is proven, and the rest is no longer here.
+                    return match next.is_empty() {
+                        true => Found::Lie,
+                        false => Found::Next(next),
+                    };
                 }
             }
-            changed.changed().await.ok();
         }
-    }
-
-    /// Waits until all parts have come to the end of what was read.
-    pub(super) async fn drained(&self) {
-        let mut changed = self.changed.subscribe();
-        loop {
-            {
-                let (pages, mut parts) = (self.pages(), 0);
-                let end = pages.end().position;
-                let mut all = pages.parts.values().inspect(|_| parts += 1);
-                if all.all(|part| *part >= end) && parts > 0 {
-                    return;
-                }
-            }
-            changed.changed().await.ok();
+        match (next.is_empty(), self.0.is_empty()) {
+            (false, _) => Found::Next(next),
+            (true, true) => Found::Nothing,
+            (true, false) => Found::Hole,
         }
-    }
-
-    /// Waits until the reader is to begin elsewhere.
-    pub(super) async fn turned(&self, turn: u64) {
-        let mut changed = self.changed.subscribe();
-        while self.pages().turn == turn {
-            changed.changed().await.ok();
-        }
-    }
-
-    /// Adds what was read, unless the reader is to begin elsewhere by now.
-    pub(super) fn push(&self, turn: u64, events: impl IntoIterator<Item = Read<E>>) {
-        let mut pages = self.pages();
-        if pages.turn == turn {
-            pages.events.extend(events.into_iter().map(Arc::new));
-        }
-        drop(pages);
-        self.changed.send_replace(());
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::ahead::{Ahead, Opened, Read};
 use super::handler::Handler;
 use super::held::{Changes, Held, again};
 use super::reader::{Open, PAGE, pause};
 use super::told::Told;
-use super::window::{Opened, Read, Window};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::{CloudEvent, IntegrationEvent};
@@ -49,7 +49,7 @@ pub(super) struct Worker<E, H> {
     pub(super) part: InboxPart,
     pub(super) handler: H,
     pub(super) open: Open<E>,
-    pub(super) window: Arc<Window<E>>,
+    pub(super) ahead: Arc<Ahead<E>>,
     pub(super) held: Held,
     pub(super) heard: watch::Receiver<Heard>,
     pub(super) told: Told,
@@ -104,10 +104,10 @@ impl Failure {
 impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
     pub(super) async fn run(mut self) -> Ended<H> {
         let part = self.part.slices.start;
-        self.window.enter(part, self.seen);
+        self.ahead.enter(part, self.seen);
         self.told.moved(part, self.seen.position);
         let why = self.work().await;
-        self.window.leave(part);
+        self.ahead.leave(part);
         Ended {
             part,
             handler: self.handler,
@@ -117,7 +117,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
     }
 
     async fn work(&mut self) -> Result<End> {
-        let (window, mut stop) = (self.window.clone(), self.stop.clone());
+        let (ahead, mut stop) = (self.ahead.clone(), self.stop.clone());
         let mut heard = self.heard.clone();
         let part = self.part.slices.start;
         // After a try of a key it is the others' turn.
@@ -151,7 +151,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                     tokio::select! {
                         biased;
                         () = stop.asked() => Ok(()),
-                        events = window.take(part, self.seen, limit), if limit > 0 => {
+                        events = ahead.take(part, self.seen, limit), if limit > 0 => {
                             match events {
                                 Ok(events) => self.handle(&events).await,
                                 Err(forked) => return Err(forked),

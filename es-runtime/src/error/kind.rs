@@ -296,6 +296,27 @@ pub(crate) enum Kind {
     BadPageToken {
         why: String,
     },
+    UnreadableMessage {
+        adapter: String,
+    },
+    Misplaced {
+        adapter: String,
+        key: String,
+        why: String,
+    },
+    KeyReused {
+        adapter: String,
+        key: String,
+        stream: StreamId,
+        version: u64,
+    },
+    Polling {
+        adapter: String,
+    },
+    NotSetAside {
+        adapter: String,
+        number: u64,
+    },
 }
 
 impl Kind {
@@ -368,6 +389,11 @@ impl Kind {
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",
+            Self::UnreadableMessage { .. } => "ES0275",
+            Self::Misplaced { .. } => "ES0276",
+            Self::KeyReused { .. } => "ES0277",
+            Self::Polling { .. } => "ES0278",
+            Self::NotSetAside { .. } => "ES0279",
             Self::Parked { .. } => "ES0184",
             Self::TooManyParked { .. } => "ES0185",
             Self::Unapplied { .. } => "ES0186",
@@ -731,6 +757,31 @@ impl fmt::Display for Kind {
             Self::BadPageToken { why } => write!(
                 f,
                 "this page token is none of this query: {why}; take the one that the page before came with, or begin with the first page"
+            ),
+            Self::UnreadableMessage { adapter } => write!(
+                f,
+                "the adapter `{adapter}` cannot read a message: correct what sends it, or `Adapter::decode_with`"
+            ),
+            Self::Misplaced { adapter, key, why } => write!(
+                f,
+                "the adapter `{adapter}` cannot place the message `{key}`: {why}"
+            ),
+            Self::KeyReused {
+                adapter,
+                key,
+                stream,
+                version,
+            } => write!(
+                f,
+                "the adapter `{adapter}` knows another message by the key `{key}`, at version {version} of `{stream}`: nothing was taken; make the key of what tells messages apart, or say `trust_keys` if the upstream sends one message in several forms"
+            ),
+            Self::Polling { adapter } => write!(
+                f,
+                "the adapter `{adapter}` cannot read the rows of its table: nothing was passed over, and it is tried again"
+            ),
+            Self::NotSetAside { adapter, number } => write!(
+                f,
+                "nothing is set aside as number {number} of the adapter `{adapter}`: `Adapter::set_aside` lists what is"
             ),
         }
     }

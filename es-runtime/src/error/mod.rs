@@ -73,7 +73,7 @@ impl Error {
     }
 
     /// The same error for another caller; of the cause, its text.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(feature = "runtime")]
     pub(crate) fn copy(&self) -> Self {
         let kind = self.kind().clone();
         match &self.0.cause {

@@ -9,8 +9,8 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
     PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
     RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still,
     StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
@@ -403,6 +403,14 @@ impl EventStore for Store {
 
     async fn note_consumers(&self, readings: &[Reading]) -> Result<()> {
         to!(self.note_consumers(readings).await)
+    }
+
+    async fn keep_schemas(&self, schemas: &[KeptSchema]) -> Result<()> {
+        to!(self.keep_schemas(schemas).await)
+    }
+
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        to!(self.kept_schema(name, revision).await)
     }
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {

@@ -174,6 +174,18 @@ pub(crate) fn change(
             note(id.version, lineage, |state| state.sunset = *sunset);
             Ok(Vec::new())
         }
+        Change::Reinstate => {
+            if id.kind == ProjectionKind::ReadModel {
+                return refuse("reinstate", "promote it, or roll back".to_owned());
+            }
+            if state.phase != Phase::Deprecated {
+                let why = format!("no command deprecated it: it is {}", state.phase);
+                return refuse("reinstate", why);
+            }
+            enter(id.version, lineage, Phase::Live, at);
+            note(id.version, lineage, |state| state.sunset = None);
+            Ok(Vec::new())
+        }
         Change::Retire { quiet, forced } => {
             let was = state.phase;
             pass_on(id.version, lineage);

@@ -28,8 +28,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, Found, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
     PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
     RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
@@ -61,6 +61,7 @@ struct State {
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     consumers: Consumers,
+    schemas: HashMap<(String, String), KeptSchema>,
     inboxes: Inboxes,
     instances: Instances,
 }
@@ -420,7 +421,7 @@ impl EventStore for MemoryStore {
     async fn forget_commands(&self, before: Timestamp, _: usize) -> Result<u64> {
         let commands = &mut self.state().commands;
         let known = commands.len();
-        commands.retain(|_, command| command.time >= before);
+        commands.retain(|_, command| command.time >= before || command.command_id.is_kept());
         Ok((known - commands.len()) as u64)
     }
 
@@ -695,6 +696,20 @@ impl EventStore for MemoryStore {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         Ok(self.state().consumers.list(stream))
+    }
+
+    async fn keep_schemas(&self, schemas: &[KeptSchema]) -> Result<()> {
+        let mut state = self.state();
+        for schema in schemas {
+            let named = (schema.name.clone(), schema.revision.clone());
+            state.schemas.entry(named).or_insert_with(|| schema.clone());
+        }
+        Ok(())
+    }
+
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        let named = (name.to_owned(), revision.to_owned());
+        Ok(self.state().schemas.get(&named).cloned())
     }
 
     async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {

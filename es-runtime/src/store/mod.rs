@@ -75,7 +75,9 @@ pub use projection::{
 pub(crate) use published::PUBLISHED_BYTES;
 #[cfg(feature = "testing")]
 pub(crate) use published::PUBLISHED_WINDOW;
-pub use published::{PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion};
+pub use published::{
+    KeptSchema, PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion,
+};
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
 pub use reaction::{
     DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
@@ -240,7 +242,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
 
     /// Forgets the commands that were accepted before this moment, in transactions of at most
     /// `limit` each, and answers how many they were. A forgotten command that comes again is a new
-    /// one. Events stay.
+    /// one. Events stay, and so do commands that [are kept](CommandId::is_kept).
     ///
     /// A dropped future, or an error, leaves some of them forgotten.
     fn forget_commands(
@@ -501,6 +503,18 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         &self,
         stream: Option<&StreamVersion>,
     ) -> impl Future<Output = Result<Vec<ConsumerState>>> + Send;
+
+    /// Keeps schemas that are about to be served. One that is there already stays as it is.
+    ///
+    /// The law: what was kept once is found under its name and revision for ever.
+    fn keep_schemas(&self, schemas: &[KeptSchema]) -> impl Future<Output = Result<()>> + Send;
+
+    /// A schema that this or an earlier release kept.
+    fn kept_schema(
+        &self,
+        name: &str,
+        revision: &str,
+    ) -> impl Future<Output = Result<Option<KeptSchema>>> + Send;
 
     /// Makes somebody the relay of a stream version over a transport, unless somebody else is, and
     /// answers how it stands: who is the relay, and where its cursor is. It saves work alone: what

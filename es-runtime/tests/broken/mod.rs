@@ -13,11 +13,11 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId,
-    InboxKey, InboxMove, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
-    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
-    RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    InboxKey, InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot,
+    Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -130,6 +130,8 @@ pub(crate) enum Fault {
     LooseSnapshot,
     /// Finds no events behind a snapshot, so that a stale state looks like the newest.
     FrozenSnapshot,
+    /// Does not find the schemas of earlier releases.
+    ForgottenSchema,
 }
 
 #[derive(Clone, Debug)]
@@ -779,6 +781,11 @@ impl EventStore for BrokenStore {
         Ok(known)
     }
 
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        let kept = self.kept.kept_schema(name, revision).await?;
+        Ok(kept.filter(|_| self.fault != Fault::ForgottenSchema))
+    }
+
     async fn change(&self, id: &ProjectionId, change: &Change, by: &str) -> Result<Lineage> {
         let mut change = change.clone();
         if let (Fault::HeedlessRetirement, Change::Retire { quiet, .. }) = (self.fault, &mut change)
@@ -791,5 +798,5 @@ impl EventStore for BrokenStore {
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
-        note_consumers note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
+        note_consumers keep_schemas note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
 }

@@ -161,6 +161,12 @@ macro_rules! delegate {
     (@consumers $to:ident) => {
         delegate!(@fn $to consumers(stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>>);
     };
+    (@keep_schemas $to:ident) => {
+        delegate!(@fn $to keep_schemas(schemas: &[KeptSchema]) -> Result<()>);
+    };
+    (@kept_schema $to:ident) => {
+        delegate!(@fn $to kept_schema(name: &str, revision: &str) -> Result<Option<KeptSchema>>);
+    };
     (@claim_relay $to:ident) => {
         delegate!(@fn $to claim_relay(claim: &RelayClaim) -> Result<RelayState>);
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use es_runtime::consume::{Page, Source};
 use es_runtime::event::Position;
 use es_runtime::integration::CloudEvent;
-use es_runtime::store::{EventStore, StreamVersion};
+use es_runtime::store::{EventStore, StreamCursor, StreamVersion};
 use es_runtime::{Error, Result, Store};
 use fastrand::Rng;
 
@@ -33,11 +33,14 @@ impl<F: Faults> Source for Direct<F> {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         _: Duration,
     ) -> Result<Page> {
-        let events = self.upstream.read_published(stream, after, limit).await?;
+        let events = self
+            .upstream
+            .read_published(stream, after.position, limit)
+            .await?;
         let envelope = |event| CloudEvent::new("bank", stream, event);
         let mut events = events.into_iter().map(envelope).collect::<Result<_>>()?;
         self.faults.disturb(&mut events)?;

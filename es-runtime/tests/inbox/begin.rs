@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use es_runtime::consume::{Begin, Page, Source};
 use es_runtime::event::Position;
-use es_runtime::store::{EventStore, StreamVersion};
+use es_runtime::store::{EventStore, StreamCursor, StreamVersion};
 use es_runtime::{Result, Store};
 
 use crate::domain::{Account, deposit};
@@ -72,7 +72,7 @@ impl<S: Source> Source for Blind<S> {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {

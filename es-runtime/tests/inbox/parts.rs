@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use es_runtime::consume::{HandlerError, Page, Source};
 use es_runtime::event::Position;
-use es_runtime::store::StreamVersion;
+use es_runtime::store::{StreamCursor, StreamVersion};
 use es_runtime::{Result, Store};
 use fastrand::Rng;
 
@@ -24,7 +24,7 @@ impl<S: Source> Source for Counting<S> {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {

@@ -6,10 +6,12 @@ mod domain;
 
 mod broken;
 mod laws;
-#[cfg(feature = "nats")]
+#[cfg(all(feature = "feed", feature = "nats"))]
 mod nats;
-#[cfg(feature = "rabbitmq")]
+#[cfg(all(feature = "feed", feature = "rabbitmq"))]
 mod rabbit;
+#[cfg(all(feature = "feed", any(feature = "nats", feature = "rabbitmq")))]
+mod readers;
 mod relays;
-#[cfg(any(feature = "nats", feature = "rabbitmq"))]
+#[cfg(all(feature = "feed", any(feature = "nats", feature = "rabbitmq")))]
 mod torture;

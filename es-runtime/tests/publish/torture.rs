@@ -1,6 +1,7 @@
-//! Instances are killed and suspended, brokers stopped, killed and suspended, connections cut, at
-//! random. In the end each stream version has what was acknowledged, and a plain reader at the broker
-//! has it too: each event, in order, the same bytes however often it came.
+//! Instances are killed and suspended, and with them the feeds that they serve; brokers are stopped,
+//! killed and suspended, connections cut, at random. In the end each stream version has what was
+//! acknowledged, and plain readers at the broker and at the feeds have it too: each event, in order,
+//! the same bytes however often it came.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,6 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::domain::{Account, deposit, open, v1, v2};
+use crate::readers::{Places, Reader};
 
 /// A broker, as the torture treats it.
 pub(crate) trait Stage {
@@ -64,6 +66,7 @@ fn bank(store: &Store) -> Builder {
         .aggregate::<Account>()
         .publish::<Account, v1::Accounts>()
         .publish::<Account, v2::Accounts>()
+        .serve("127.0.0.1:0")
 }
 
 fn account(input: usize) -> String {
@@ -82,6 +85,7 @@ pub(crate) async fn work<S: Stage>() {
         .start()
         .await
         .unwrap();
+    say(&format!("feed {}", bank.feed_address().unwrap()));
     let instance = variable("ES_INSTANCE").parse().unwrap();
     for input in variable("ES_FROM").parse().unwrap().. {
         loop {
@@ -94,11 +98,15 @@ pub(crate) async fn work<S: Stage>() {
                 Err(error) => assert!(error.is_transient() || error.is_conflict(), "{error}"),
             }
         }
-        let mut out = std::io::stdout().lock();
-        out.write_all(format!("\nack {input}\n").as_bytes())
-            .unwrap();
-        out.flush().unwrap();
+        say(&format!("ack {input}"));
     }
+}
+
+/// To the one who started this instance.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
 }
 
 /// An instance from outside, and how many of its commands were acknowledged.
@@ -114,6 +122,7 @@ impl Instance {
         store: &str,
         broker: &str,
         done: &Arc<Mutex<usize>>,
+        feeds: &Places,
     ) -> Self {
         let from = done.lock().unwrap().to_string();
         let mut child = Command::new(env::current_exe().unwrap())
@@ -129,9 +138,12 @@ impl Instance {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let acknowledged = done.clone();
+        let (acknowledged, feeds) = (done.clone(), feeds.clone());
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(feed) = line.strip_prefix("feed ") {
+                    feeds.add(feed);
+                }
                 if let Some(input) = line.strip_prefix("ack ") {
                     let mut done = acknowledged.lock().unwrap();
                     assert_eq!(input.parse(), Ok(*done));
@@ -176,8 +188,13 @@ pub(crate) async fn torture<S: Stage>(mut stage: S, url: &str, test: &str) {
     teller.shutdown().await.unwrap();
 
     let done: Vec<_> = (0..INSTANCES).map(|_| Arc::new(Mutex::new(0))).collect();
-    let start = |n: usize| Instance::start(test, n, url, &address, &done[n]);
+    let feeds = Places::default();
+    let start = |n: usize| Instance::start(test, n, url, &address, &done[n], &feeds);
     let mut instances: Vec<_> = (0..INSTANCES).map(start).collect();
+    let readers = [
+        Reader::start(&feeds, "accounts/v1", false, random.fork()),
+        Reader::start(&feeds, "accounts/v2", true, random.fork()),
+    ];
     let end = Instant::now() + time();
     let mut did = BTreeMap::<&str, u32>::new();
     while Instant::now() < end {
@@ -222,6 +239,7 @@ pub(crate) async fn torture<S: Stage>(mut stage: S, url: &str, test: &str) {
     println!("{did:?}");
     let mut acknowledged = 0;
     let bank = S::relay(bank(&store), &address).start().await.unwrap();
+    feeds.only(&bank.feed_address().unwrap().to_string());
     for (n, instance) in instances.into_iter().enumerate() {
         let next = instance.kill().await;
         // What was under way is done now, or was.
@@ -234,17 +252,21 @@ pub(crate) async fn torture<S: Stage>(mut stage: S, url: &str, test: &str) {
     bank.caught_up().await.unwrap();
     let relayed = timeout(Duration::from_secs(120), bank.relayed()).await;
     relayed.expect("the broker gets all").unwrap();
-    bank.shutdown().await.unwrap();
     println!("{acknowledged} commands");
     assert!(acknowledged > INSTANCES, "nobody did anything");
 
     let events = (acknowledged + ACCOUNTS) as u64;
+    let mut read = Vec::new();
+    for reader in readers {
+        read.push(reader.read(acknowledged + ACCOUNTS).await);
+    }
+    bank.shutdown().await.unwrap();
     assert_eq!(
         store.head().await.unwrap().get(),
         events,
         "acknowledged, and in the log"
     );
-    for version in [1, 2] {
+    for (version, read) in [1, 2].into_iter().zip(read) {
         let stream = StreamVersion {
             stream: "accounts".to_owned(),
             version,
@@ -255,6 +277,8 @@ pub(crate) async fn torture<S: Stage>(mut stage: S, url: &str, test: &str) {
         println!("{stream}: {} received", received.len());
         let hash = judge(received, events);
         assert_eq!(hash, StreamHash::from_bytes(head.hash), "{stream}");
+        assert_eq!(read.len() as u64, events, "the feed gives nothing twice");
+        assert_eq!(judge(read, events), hash, "{stream} over the feed");
     }
 }
 

@@ -11,6 +11,7 @@ mod health;
 mod hosts;
 mod inboxes;
 mod instances;
+mod kept_schemas;
 pub(super) mod life;
 mod log;
 mod notify;
@@ -50,8 +51,8 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
     PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
     RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
@@ -609,6 +610,22 @@ impl EventStore for PostgresStore {
 
     async fn consumers(&self, stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>> {
         read!(self, "reading who reads", |db| consumers::list(db, stream))
+    }
+
+    async fn keep_schemas(&self, schemas: &[KeptSchema]) -> Result<()> {
+        const DOING: &str = "keeping the schemas";
+        if schemas.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(DOING).await?;
+        kept_schemas::keep(&mut tx, schemas).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        read!(self, "reading a schema", |db| kept_schemas::find(
+            db, name, revision
+        ))
     }
 
     async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {

@@ -8,6 +8,7 @@ mod committer;
 mod consumers;
 mod inboxes;
 mod instances;
+mod kept_schemas;
 pub(super) mod life;
 mod log;
 mod parked;
@@ -46,8 +47,8 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated,
-    ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
     PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
     RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
     StreamPage, StreamQuery, StreamVersion, Table, Written,
@@ -644,6 +645,22 @@ impl EventStore for SqliteStore {
         const DOING: &str = "reading who reads";
         let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
         consumers::list(&mut connection, stream).await
+    }
+
+    async fn keep_schemas(&self, schemas: &[KeptSchema]) -> Result<()> {
+        const DOING: &str = "keeping the schemas";
+        if schemas.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(DOING).await?;
+        kept_schemas::keep(&mut tx, schemas).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn kept_schema(&self, name: &str, revision: &str) -> Result<Option<KeptSchema>> {
+        const DOING: &str = "reading a schema";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        kept_schemas::find(&mut connection, name, revision).await
     }
 
     async fn claim_relay(&self, claim: &RelayClaim) -> Result<RelayState> {

@@ -137,6 +137,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     cursors::streams_are_dense(subject).await?;
     published::pages_tell_what_they_saw(subject.fresh().await, seed).await?;
     published::pages_are_bounded(subject.fresh().await).await?;
+    published::schemas_are_kept(subject).await?;
     cursors::inboxes_commit_with_their_effects(subject).await?;
     inboxes::they_are_divided(subject).await?;
     inboxes::they_are_shared(subject.fresh().await).await?;
