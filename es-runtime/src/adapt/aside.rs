@@ -7,11 +7,12 @@ use std::fmt;
 use es_macros::{Aggregate, Command, Event};
 use serde::{Deserialize, Serialize};
 
-use super::adapter::is_its_own;
+use super::adapter::{Taken, is_its_own};
 use super::{Adapt, Adapter};
 use crate::aggregate::Aggregate;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Position, Recorded, StreamId, Timestamp};
+use crate::runtime::without;
 use crate::store::{EventStore, StreamQuery};
 
 /// Messages that are read at once.
@@ -131,13 +132,39 @@ impl Desk {
 
 impl<M: Adapt> Adapter<M> {
     /// Keeps a message that could not be taken. The same one again is kept once.
-    pub(super) async fn put_aside(&self, body: Body, reason: String) -> Result<()> {
+    pub(super) async fn put_aside(&self, body: &Body, why: &Error) -> Result<()> {
+        let reason = why.to_string();
+        tracing::warn!(adapter = self.name(), reason, "sets a message aside");
+        if without("what cannot be taken is set aside") {
+            return Ok(());
+        }
         let mut input = b"aside:".to_vec();
         input.extend(body.bytes());
+        let body = body.clone();
         let command = DeskCommand::SetAside { body, reason };
         let kept = self.service.execute::<Desk>(self.name(), command);
         kept.id(CommandId::kept(input)).await?;
         Ok(())
+    }
+
+    /// Reads a message and takes it, or sets it aside if it cannot be taken, and answers nothing then:
+    /// what a source of one's own does before it confirms a message.
+    ///
+    /// # Errors
+    /// When the database fails, or others were faster too many times: the message is the upstream's
+    /// still, and the same again finds out.
+    ///
+    /// # Cancel safety
+    /// As [`take`](Self::take).
+    pub async fn take_or_set_aside(&self, body: &[u8]) -> Result<Option<Taken>> {
+        match self.take_bytes(body).await {
+            Ok(taken) => Ok(Some(taken)),
+            Err(error) if is_its_own(&error) => {
+                self.put_aside(&Body::raw(body), &error).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// How many messages are set aside.

@@ -11,16 +11,11 @@ use super::adapter::{Fate, is_its_own};
 use super::aside::Body;
 use super::{Adapt, Adapter};
 use crate::error::{Error, Kind, Result};
-use crate::runtime::{Stop, asked_to_stop, panic_message, without};
+use crate::runtime::{Stop, asked_to_stop, backoff, panic_message};
 
-/// The pauses between attempts at what failed: longer each time.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
+/// The pauses between attempts at what failed: each twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long what is set aside rests until it is tried again: another release may run meanwhile, or what
 /// it needed may have come.
@@ -135,7 +130,7 @@ pub(super) struct Work<M: Adapt> {
     pub(super) adapter: Adapter<M>,
     status: watch::Sender<Status>,
     pub(super) stop: Stop,
-    failures: usize,
+    failures: u32,
     /// When what is set aside is tried again.
     due: Instant,
 }
@@ -157,7 +152,7 @@ impl<M: Adapt> Work<M> {
         tracing::warn!(adapter = self.adapter.name(), %error, "tries again");
         let trouble = Some(error.to_string());
         self.status.send_modify(|status| status.trouble = trouble);
-        let pause = PAUSES[self.failures.min(PAUSES.len() - 1)];
+        let pause = backoff(FIRST_PAUSE, self.failures, LONGEST_PAUSE);
         self.failures += 1;
         self.rest(pause).await
     }
@@ -208,16 +203,7 @@ impl<M: Adapt> Work<M> {
                         continue;
                     }
                     Err(error) if is_its_own(&error) => {
-                        let reason = error.to_string();
-                        tracing::warn!(
-                            adapter = self.adapter.name(),
-                            reason,
-                            "sets a message aside"
-                        );
-                        if without("what cannot be taken is set aside") {
-                            continue;
-                        }
-                        match self.adapter.put_aside(got.body.clone(), reason).await {
+                        match self.adapter.put_aside(&got.body, &error).await {
                             Ok(()) => {
                                 self.status.send_modify(|status| status.set_aside += 1);
                                 continue;

@@ -232,7 +232,6 @@ impl CommandId {
     }
 
     /// The first and the last id whose commands are never forgotten.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) const KEPT: (Self, Self) = (
         Self(Uuid::from_u128(KEPT)),
         Self(Uuid::from_u128(KEPT | !KEPT_MASK)),

@@ -20,7 +20,9 @@ use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
 use self::relays::Relays;
-use super::segment::{elsewhere, keys_at_the_seam, new_commands, other_version, there_already};
+use super::segment::{
+    elsewhere, kept_ids, keys_at_the_seam, new_commands, other_version, there_already,
+};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Inner, Tx};
 use super::unique::{Changes, check};
@@ -419,9 +421,11 @@ impl EventStore for MemoryStore {
     }
 
     async fn forget_commands(&self, before: Timestamp, _: usize) -> Result<u64> {
+        let (first, last) = kept_ids();
+        let is_kept = |id| (first..=last).contains(&id);
         let commands = &mut self.state().commands;
         let known = commands.len();
-        commands.retain(|_, command| command.time >= before || command.command_id.is_kept());
+        commands.retain(|_, command| command.time >= before || is_kept(command.command_id));
         Ok((known - commands.len()) as u64)
     }
 

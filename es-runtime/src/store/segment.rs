@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+use crate::runtime::without;
 
 /// A command that a stream accepted, as the log remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub struct AcceptedCommand {
 impl AcceptedCommand {
     pub(crate) fn key(&self) -> (StreamId, CommandId) {
         (self.stream.clone(), self.command_id)
+    }
+}
+
+/// The first and the last id whose commands are never forgotten.
+pub(crate) fn kept_ids() -> (CommandId, CommandId) {
+    let (first, last) = CommandId::KEPT;
+    match without("what is kept is not forgotten") {
+        true => (first, first),
+        false => (first, last),
     }
 }
 

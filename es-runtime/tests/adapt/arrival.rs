@@ -1,8 +1,10 @@
 //! The same state in the end, whatever order the messages arrive in.
 
 use std::collections::HashMap;
+use std::env;
+use std::io::Write;
+use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use es_runtime::integration::verify;
 use es_runtime::prelude::*;
@@ -10,8 +12,9 @@ use es_runtime::store::{EventStore, PublishedQuery, StreamVersion};
 use es_runtime::{Service, Store};
 use es_servers::Postgres;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::domain::{
     Aircraft, Fleet, Movements, Report, fleet, memory, reports, service, tower, truth,
@@ -21,7 +24,7 @@ const SEEDS: u64 = 1000;
 
 /// The first of the seeds; `ES_SEED` says another one.
 fn first_seed() -> u64 {
-    let seed = std::env::var("ES_SEED").map(|seed| seed.parse().expect("ES_SEED is a number"));
+    let seed = env::var("ES_SEED").map(|seed| seed.parse().expect("ES_SEED is a number"));
     let seed = seed.unwrap_or(1);
     println!("ES_SEED={seed}");
     seed
@@ -110,31 +113,78 @@ async fn told(store: &Store) -> Fleet {
     fleet
 }
 
-/// Sends everything until all of it is taken; every now and then the service dies in the middle of it,
-/// and the upstream begins again.
-async fn with_deaths(url: &str, seed: u64) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let arriving = arriving(&mut random);
-    let mut from = 0;
-    while from < arriving.len() {
-        let store = Store::connect(url).await.unwrap();
-        let flights = start(&store).await;
-        let tower = tower(&flights);
-        let life = Duration::from_millis(random.u64(1..300));
-        let living = async {
-            for batch in arriving[from..].chunks(20) {
-                for taken in tower.take_all(batch.to_vec()).await {
-                    taken.unwrap();
-                }
-                // Here the upstream learns that it was taken.
-                from += batch.len();
-            }
-        };
-        // Dropped wherever it is.
-        timeout(life, living).await.ok();
-        drop((flights, tower));
-        store.close().await;
+/// Messages that the upstream sends before it is told that they were taken.
+const BATCH: usize = 20;
+
+#[tokio::test]
+#[ignore = "the other process of the tests below"]
+async fn the_process_that_is_killed() {
+    let number = |name| env::var(name).unwrap().parse().unwrap();
+    let (seed, from) = (
+        number("ES_SEED"),
+        usize::try_from(number("ES_FROM")).unwrap(),
+    );
+    let arriving = arriving(&mut fastrand::Rng::with_seed(seed));
+    let store = Store::connect(&env::var("ES_URL").unwrap()).await.unwrap();
+    let flights = start(&store).await;
+    let tower = tower(&flights);
+    for batch in arriving[from..].chunks(BATCH) {
+        for taken in tower.take_all(batch.to_vec()).await {
+            taken.unwrap();
+        }
+        let mut out = std::io::stdout().lock();
+        out.write_all(b"\nack\n")
+            .and_then(|()| out.flush())
+            .unwrap();
     }
+}
+
+/// Sends everything from a message on, until the process that takes it is killed, and answers where
+/// the upstream goes on: what it was not told of, it sends again.
+async fn live_and_die(url: &str, seed: u64, mut from: usize, random: &mut fastrand::Rng) -> usize {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args([
+            "arrival::the_process_that_is_killed",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .envs([
+            ("ES_URL", url),
+            ("ES_SEED", &seed.to_string()),
+            ("ES_FROM", &from.to_string()),
+        ])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut left = random.usize(1..8);
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line == "ack" {
+            from += BATCH;
+            left -= 1;
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    child.start_kill().unwrap();
+    let status = child.wait().await.unwrap();
+    // It may be through by itself before, and must not have failed.
+    assert!(status.success() || status.code().is_none(), "{status}");
+    from
+}
+
+async fn with_kills(url: &str, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (messages, mut from) = (arriving(&mut random.clone()).len(), 0);
+    let mut kills = 0;
+    while from < messages {
+        from = live_and_die(url, seed, from, &mut random).await;
+        kills += 1;
+    }
+    println!("{kills} kills");
     let store = Store::connect(url).await.unwrap();
     let flights = start(&store).await;
     let (fleet, stored) = fleet(&flights).await;
@@ -155,21 +205,21 @@ async fn start(store: &Store) -> Service {
 }
 
 #[tokio::test]
-async fn nor_on_deaths_on_sqlite() {
+async fn nor_on_kills_on_sqlite() {
     let first = first_seed();
     for seed in first..first + 3 {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite://{}", folder.path().join("flights.db").display());
-        with_deaths(&url, seed).await;
+        with_kills(&url, seed).await;
     }
 }
 
 #[cfg(feature = "postgres")]
 #[tokio::test]
-async fn nor_on_deaths_on_postgresql() {
+async fn nor_on_kills_on_postgresql() {
     let server = Postgres::start();
     let first = first_seed();
     for seed in first..first + 3 {
-        with_deaths(&server.database(), seed).await;
+        with_kills(&server.database(), seed).await;
     }
 }

@@ -303,6 +303,87 @@ async fn an_adapter_that_would_lose_the_order_is_refused() -> Result<()> {
     service.shutdown().await
 }
 
+/// What somebody heard, who cannot say since when.
+#[derive(Clone, Serialize, Deserialize)]
+struct Heard {
+    n: u64,
+    aircraft: String,
+}
+
+impl Adapt for Heard {
+    type Entity = Aircraft;
+
+    fn key(&self) -> String {
+        self.n.to_string()
+    }
+
+    fn entity(&self) -> String {
+        self.aircraft.clone()
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::state_as_it_comes()
+    }
+
+    fn becomes(&self, place: Place) -> AircraftEvent {
+        let airport = self.n.to_string();
+        AircraftEvent::Seen { airport, place }
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_order_keeps_that_of_its_arrival() -> Result<()> {
+    let flights = service(&memory().await).start().await?;
+    let radio = Adapter::<Heard>::new(&flights, "radio")?;
+    let heard = (0..300).map(|n| Heard {
+        n,
+        aircraft: format!("N{}", n % 7),
+    });
+    let heard: Vec<_> = heard.collect();
+    for (taken, heard) in radio.take_all(heard.clone()).await.into_iter().zip(&heard) {
+        let taken = taken?;
+        assert_eq!(
+            (taken.fate, taken.version),
+            (Fate::Counted, heard.n / 7 + 1)
+        );
+    }
+    // Somebody fills what is no gap.
+    let late = Heard {
+        n: 1000,
+        aircraft: "N0".to_owned(),
+    };
+    assert_eq!(
+        radio.clone().synthetic().take(&late).await?.fate,
+        Fate::Superseded
+    );
+    assert_eq!(flights.load::<Aircraft>("N0").await?.state().airport, "294");
+    flights.shutdown().await
+}
+
+#[tokio::test]
+async fn a_source_of_ones_own_sets_aside_what_cannot_be_taken() -> Result<()> {
+    let flights = service(&memory().await).start().await?;
+    let tower = tower(&flights);
+    let good = serde_json::to_vec(&seen("a", "IAH", 9)).unwrap();
+    let poison = b"\xff\x00 no text";
+    for _ in 0..2 {
+        assert!(tower.take_or_set_aside(&good).await?.is_some());
+        assert!(tower.take_or_set_aside(poison).await?.is_none());
+    }
+    let aside = tower.set_aside(0).await?;
+    assert_eq!(aside.len(), 1, "it is kept once");
+    assert_eq!(aside[0].body, poison);
+    assert!(
+        aside[0].reason.contains("cannot read a message"),
+        "{}",
+        aside[0].reason
+    );
+    assert_eq!(tower.set_aside(aside[0].number).await?, []);
+    assert_eq!(tower.retry_set_aside().await?, 0);
+    assert_eq!(tower.aside().await?, 1);
+    flights.shutdown().await
+}
+
 #[tokio::test]
 async fn a_crowd_of_messages_about_one_entity_is_taken() -> Result<()> {
     let flights = service(&memory().await).start().await?;

@@ -58,7 +58,9 @@ fn what_is_confirmed_is_in_the_log() {
     let seed = std::env::var("ES_SEED").map_or(1, |seed| seed.parse().unwrap());
     println!("ES_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut arriving = [reports(), reports()].concat();
+    let mut arriving = reports();
+    // What comes twice hides a loss.
+    arriving.extend(reports().into_iter().filter(|_| random.u8(..4) == 0));
     random.shuffle(&mut arriving);
     let client = Runtime::new().unwrap();
     client.block_on(async {

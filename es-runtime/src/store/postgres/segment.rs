@@ -10,7 +10,7 @@ use super::types::{CopyRows, Moment, limit as rows_limit, number, position, sign
 use crate::error::Result;
 use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
 use crate::store::segment::{
-    Streams, elsewhere, keys_at_the_seam, new_commands, other_version, there_already,
+    Streams, elsewhere, kept_ids, keys_at_the_seam, new_commands, other_version, there_already,
 };
 use crate::store::{AcceptedCommand, Outcome, Segment};
 
@@ -242,7 +242,7 @@ pub(super) async fn forget(pool: &Pool, before: Timestamp, limit: usize) -> Resu
     while from < blocks {
         let to = from.saturating_add(step);
         let mut tx = pool.begin(FORGETTING).await?;
-        let (first_kept, last_kept) = CommandId::KEPT;
+        let (first_kept, last_kept) = kept_ids();
         let delete = sqlx::query(FORGET)
             .bind(from)
             .bind(to)

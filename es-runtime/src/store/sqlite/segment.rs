@@ -9,7 +9,7 @@ use super::{begin, failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{CommandId, Position, StreamId, Timestamp};
 use crate::store::segment::{
-    Streams, elsewhere, keys_at_the_seam, new_commands, other_version, there_already,
+    Streams, elsewhere, kept_ids, keys_at_the_seam, new_commands, other_version, there_already,
 };
 use crate::store::{AcceptedCommand, Segment};
 
@@ -163,7 +163,7 @@ pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize)
                 WHERE forgotten_before IS NULL OR forgotten_before < ?1";
     let mark = sqlx::query(mark).bind(before).execute(writer).await;
     mark.map_err(failed(FORGETTING))?;
-    let (first_kept, last_kept) = CommandId::KEPT;
+    let (first_kept, last_kept) = kept_ids();
     let (mut from, mut forgotten) = ((String::new(), Vec::new()), 0);
     loop {
         let mut tx = begin(writer, FORGETTING).await?;
