@@ -144,20 +144,23 @@ impl Retry {
 
     /// When it is tried again after so many failures; nothing if it is parked.
     fn after(&self, failures: u32) -> Option<Duration> {
-        if self.park_after.is_some_and(|most| failures >= most) {
-            return None;
-        }
+        let parks = self.park_after.is_some_and(|most| failures >= most);
+        (!parks).then(|| self.pause(failures))
+    }
+
+    /// The pause after so many failures.
+    pub(super) fn pause(&self, failures: u32) -> Duration {
         let pause = self
             .first
             .saturating_mul(1 << failures.saturating_sub(1).min(20));
-        Some(pause.min(self.longest))
+        pause.min(self.longest)
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
 /// A reactor of any reaction.
-type Run = Arc<dyn Fn(String, Attempt) -> Running + Send + Sync>;
+pub(super) type Run = Arc<dyn Fn(String, Attempt) -> Running + Send + Sync>;
 
 /// The reactors of one read model.
 #[derive(Default)]
@@ -169,6 +172,12 @@ pub(super) struct Reactors {
 }
 
 impl Reactors {
+    /// Does them by `run`, whatever enqueued them.
+    pub(super) fn by(family: &'static str, bell: Arc<Notify>, run: Run) -> Self {
+        let all = BTreeMap::from([((1, family), run)]);
+        Self { all, bell }
+    }
+
     pub(super) fn add<R: DeserializeOwned + Send + 'static>(
         &mut self,
         version: u32,

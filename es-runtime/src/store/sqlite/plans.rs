@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     SqliteStore, committer, consumers, life, log, parked, projections, read_rows, relays, segment,
-    snapshots, streams,
+    snapshots, streams, timers,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -125,6 +125,7 @@ async fn every_read_goes_by_a_key() {
         streams::INBOX,
         consumers::LIST,
         relays::ONE,
+        timers::LIST,
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,
