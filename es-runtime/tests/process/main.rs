@@ -9,6 +9,8 @@ mod kills;
 mod others;
 mod running;
 mod transfer;
+#[path = "../until/mod.rs"]
+mod until;
 
 use es_runtime::Store;
 use tempfile::TempDir;
