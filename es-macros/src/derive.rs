@@ -10,7 +10,9 @@ use syn::DeriveInput;
 use crate::attr::inventory::{self, Inventory};
 use crate::attr::{Options, Place};
 use crate::diag::Errors;
-use crate::model::{AggregateState, CommandEnum, EventEnum, IntegrationEnum, ReadModel};
+use crate::model::{
+    AggregateState, CommandEnum, EventEnum, IntegrationEnum, ProcessState, ReadModel,
+};
 use crate::{check, expand};
 
 /// One derive, step by step.
@@ -136,6 +138,7 @@ derives! {
     Event: EVENT, EventEnum, event, event;
     Command: COMMAND, CommandEnum, command, command;
     Aggregate: AGGREGATE_STATE, AggregateState, aggregate;
+    Process: PROCESS, ProcessState, process;
     Projection: PROJECTION, ReadModel, projection, projection;
     IntegrationEvent: INTEGRATION_EVENT, IntegrationEnum, integration, integration;
 }

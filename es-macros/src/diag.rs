@@ -12,6 +12,7 @@ use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
+use syn::Type;
 use syn::ext::IdentExt as _;
 
 use crate::attr::inventory::{Kind, Spec};
@@ -162,6 +163,12 @@ pub(crate) fn duplicate_option(inventory: &Inventory, key: &Ident) -> Diagnostic
     Diagnostic::new("ES0006", key, title).help("remove one of the two")
 }
 
+/// A type that an option which repeats names once more.
+pub(crate) fn said_again(option: &str, ty: &Type) -> Diagnostic {
+    let title = format!("`{option} = {}` is said twice", pretty(ty));
+    Diagnostic::new("ES0006", ty, title).help("remove one of the two")
+}
+
 pub(crate) fn wrong_kind(spec: &Spec, at: &impl ToTokens) -> Diagnostic {
     let wanted = match spec.kind {
         Kind::Text | Kind::File => "a string".to_owned(),
@@ -253,7 +260,7 @@ pub(crate) fn wrong_item(derive: &str, at: &impl ToTokens) -> Diagnostic {
             "an enum with one variant per event",
             "a single event is an enum with one variant: `enum Accounts { AccountOpened { … } }`",
         ),
-        "Aggregate" => ("a struct or an enum that holds the state", "use a `struct`"),
+        "Aggregate" | "Process" => ("a struct or an enum that holds the state", "use a `struct`"),
         _ => (
             "a struct with named fields, one per column",
             "name the fields: `struct Balance { amount: i64 }`",

@@ -71,6 +71,24 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
     entry::<derive::Aggregate>(input)
 }
 
+/// A process's state, a struct or an enum: implements `Aggregate`, and says whom the process deals
+/// with.
+///
+/// | option | |
+/// |---|---|
+/// | `name = "transfer"` | the stored name, the first part of every stream's id |
+/// | `event = TransferEvent` | what happens to it |
+/// | `input = TransferInput` | what it is told: the commands of the aggregate that it is |
+/// | `error = TransferError` | why it says no |
+/// | `sends = Account` | an aggregate that it sends commands to; repeats |
+/// | `listens = AccountEvent` | events of others that it listens to; repeats |
+/// | `id = TransferId` | what identifies one; a `String` if left out |
+/// | `snapshot = 2` | raise it when snapshots of before mean something else; 1 if left out |
+#[proc_macro_derive(Process, attributes(process))]
+pub fn process(input: TokenStream) -> TokenStream {
+    entry::<derive::Process>(input)
+}
+
 /// The row of one version of a read model: implements `Projection` for a struct with named fields.
 ///
 /// | option | on | |

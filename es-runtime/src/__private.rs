@@ -24,6 +24,7 @@ pub use crate::integration::{
     Described, Downcast, IntegrationEvent, IntegrationType, Older, Status, Upcast, all_downward,
     all_upward, below, downward, upward,
 };
+pub use crate::process::{ListensTo, Sends, Wired, Wires};
 pub use crate::projection::{Column, Index, OutOfRange, Projection, Stored, Unique};
 pub use crate::store::{ColumnDef, IndexDef, Row, Value};
 

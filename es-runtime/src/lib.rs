@@ -38,6 +38,8 @@ pub mod feed;
 #[cfg(feature = "runtime")]
 pub mod consume;
 
+pub mod process;
+
 // Around them, outside the order.
 
 #[cfg(feature = "ops")]
@@ -54,7 +56,7 @@ pub mod adapt;
 pub mod testing;
 
 pub use error::{Error, Result};
-pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
+pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Process, Projection};
 #[cfg(feature = "runtime")]
 pub use service::{
     Attempt, Builder, Current, Execute, PageToken, Promote, RangePage, Reactor, Receipt, Retry,
@@ -72,10 +74,11 @@ pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
+    pub use crate::process::{Effects, Hears, Listens, Process, Sent, given_process};
     pub use crate::projection::{Changed, Fold, Projection, React};
     #[cfg(feature = "schema")]
     pub use crate::schema::{JsonSchema, schemars};
-    pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Projection};
+    pub use es_macros::{Aggregate, Command, Event, IntegrationEvent, Process, Projection};
     pub use serde::{Deserialize, Serialize};
 }
 

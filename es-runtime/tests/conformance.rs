@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 52] = [
+const REJECTED: [(Fault, &str); 55] = [
     (Fault::ForgottenSchema, "a schema is kept for ever"),
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
@@ -327,6 +327,18 @@ const REJECTED: [(Fault, &str); 52] = [
     (
         Fault::SharedReactions,
         "one worker has a key, and its reactions come in order",
+    ),
+    (
+        Fault::ForgottenTimers,
+        "timers move with the cursor, and fire in order",
+    ),
+    (
+        Fault::HastyTimers,
+        "timers move with the cursor, and fire in order",
+    ),
+    (
+        Fault::SkipsEqualTimes,
+        "timers move with the cursor, and fire in order",
     ),
     (Fault::RelayUnfenced, "one relay at a time moves its cursor"),
     (Fault::RelayForAll, "one relay at a time moves its cursor"),

@@ -284,6 +284,24 @@ pub(crate) const AGGREGATE_STATE: Inventory = Inventory {
     history: NONE,
 };
 
+pub(crate) const PROCESS: Inventory = Inventory {
+    derive: "Process",
+    attribute: "process",
+    item: &[
+        one("name", Kind::Text, r#"name = "transfer""#),
+        one("event", Kind::Type, "event = TransferEvent"),
+        one("input", Kind::Type, "input = TransferInput"),
+        one("error", Kind::Type, "error = TransferError"),
+        one("id", Kind::Type, "id = TransferId"),
+        many("sends", Kind::Type, "sends = Account"),
+        many("listens", Kind::Type, "listens = AccountEvent"),
+        one("snapshot", Kind::Version, "snapshot = 2"),
+    ],
+    variant: &[],
+    field: &[],
+    history: NONE,
+};
+
 pub(crate) const PROJECTION: Inventory = Inventory {
     derive: "Projection",
     attribute: "projection",

@@ -162,7 +162,11 @@ impl Options {
 
     /// A type, or the path of a function.
     pub(crate) fn ty(&self, name: &str) -> Option<&Type> {
-        self.values(name).find_map(|value| {
+        self.types(name).next()
+    }
+
+    pub(crate) fn types(&self, name: &str) -> impl Iterator<Item = &Type> {
+        self.values(name).filter_map(|value| {
             if let Value::Type(ty) = value {
                 Some(&**ty)
             } else {

@@ -76,8 +76,26 @@ pub(crate) fn projection(input: &DeriveInput, _: &Options) -> TokenStream {
 
 /// Only with all of its types: with another one in its place, every use would be a wrong type.
 pub(crate) fn aggregate(input: &DeriveInput, options: &Options) -> TokenStream {
-    AggregateTypes::read(options).map_or_else(TokenStream::new, |types| {
+    AggregateTypes::read(options, "command").map_or_else(TokenStream::new, |types| {
         super::aggregate::with_types(input, "", "", &types)
+    })
+}
+
+/// As an aggregate, which deals with nobody.
+pub(crate) fn process(input: &DeriveInput, options: &Options) -> TokenStream {
+    AggregateTypes::read(options, "input").map_or_else(TokenStream::new, |types| {
+        let aggregate = super::aggregate::with_types(input, "", "", &types);
+        let sends = options.types("sends").map(|ty| quote!(__es::Sends<#ty>));
+        let listens = options
+            .types("listens")
+            .map(|ty| quote!(__es::ListensTo<#ty>));
+        let nothing = TokenStream::new();
+        let marked =
+            |name: TokenStream| implement(input, &name, &itself(input), &nothing, &nothing);
+        let markers = sends.chain(listens).map(marked);
+        let wired = super::process::wired(input, &types, &nothing);
+        let items = anonymous(&quote!(#(#markers)* #wired));
+        quote!(#aggregate #items)
     })
 }
 

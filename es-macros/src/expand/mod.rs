@@ -11,6 +11,7 @@ pub(crate) mod fallback;
 mod handlers;
 mod history;
 mod integration;
+mod process;
 mod projection;
 mod relocate;
 mod steps;
@@ -20,6 +21,7 @@ pub(crate) use aggregate::aggregate;
 pub(crate) use command::command;
 pub(crate) use event::event;
 pub(crate) use integration::integration;
+pub(crate) use process::process;
 pub(crate) use projection::projection;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};

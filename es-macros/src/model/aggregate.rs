@@ -4,8 +4,8 @@ use syn::{Attribute, Data, DeriveInput, Fields, Type};
 
 use super::naming::{Grammar, Name};
 use super::{no_field_options, variants};
-use crate::attr::Options;
 use crate::attr::inventory::AGGREGATE_STATE;
+use crate::attr::{Inventory, Options};
 use crate::diag::{self, Errors};
 use crate::text::pretty;
 
@@ -27,11 +27,12 @@ pub(crate) struct AggregateTypes<'a> {
 }
 
 impl<'a> AggregateTypes<'a> {
-    pub(crate) fn read(options: &'a Options) -> Option<Self> {
+    /// `command` is the option that names the commands.
+    pub(crate) fn read(options: &'a Options, command: &str) -> Option<Self> {
         Some(Self {
             id: options.ty("id"),
             event: options.ty("event")?,
-            command: options.ty("command")?,
+            command: options.ty(command)?,
             error: options.ty("error")?,
         })
     }
@@ -43,25 +44,36 @@ impl<'a> AggregateState<'a> {
         options: &'a Options,
         errors: &Errors,
     ) -> Option<Self> {
+        Self::of(&AGGREGATE_STATE, "command", input, options, errors)
+    }
+
+    /// The state of whatever is an aggregate; `command` is the option that names its commands.
+    pub(super) fn of(
+        inventory: &'static Inventory,
+        command: &'static str,
+        input: &'a DeriveInput,
+        options: &'a Options,
+        errors: &Errors,
+    ) -> Option<Self> {
         match &input.data {
             Data::Struct(data) => {
-                no_field_options(&data.fields, &input.ident, &AGGREGATE_STATE, errors);
+                no_field_options(&data.fields, &input.ident, inventory, errors);
             }
             Data::Enum(_) => {
-                variants(input, &AGGREGATE_STATE, errors)?;
+                variants(input, inventory, errors)?;
             }
             Data::Union(data) => {
-                errors.push(diag::wrong_item(AGGREGATE_STATE.derive, &data.union_token));
+                errors.push(diag::wrong_item(inventory.derive, &data.union_token));
                 return None;
             }
         }
-        options.require(errors, &["name", "event", "command", "error"]);
+        options.require(errors, &["name", "event", command, "error"]);
         let name = Name::said(options.text("name")?).check(errors, Grammar::Family);
         Some(Self {
             input,
             name,
             shape: shape(input, options.version("snapshot").unwrap_or(1)),
-            types: AggregateTypes::read(options)?,
+            types: AggregateTypes::read(options, command)?,
         })
     }
 }

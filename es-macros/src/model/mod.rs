@@ -6,6 +6,7 @@ mod event;
 pub(crate) mod history;
 mod integration;
 pub(crate) mod naming;
+mod process;
 mod projection;
 mod release;
 pub(crate) mod versions;
@@ -18,6 +19,7 @@ pub(crate) use command::CommandEnum;
 pub(crate) use event::{EventEnum, EventVariant};
 pub(crate) use integration::IntegrationEnum;
 use naming::{Grammar, Name};
+pub(crate) use process::ProcessState;
 pub(crate) use projection::{Index, ReadModel};
 
 use crate::attr::{self, Inventory, Options, Place};

@@ -20,6 +20,7 @@ fn run(derive: &str, input: &str) -> Output {
         "event" => derive::run::<derive::Event>(tokens, None),
         "command" => derive::run::<derive::Command>(tokens, None),
         "aggregate" => derive::run::<derive::Aggregate>(tokens, None),
+        "process" => derive::run::<derive::Process>(tokens, None),
         "projection" => derive::run::<derive::Projection>(tokens, None),
         "integration" => derive::run::<derive::IntegrationEvent>(tokens, None),
         other => panic!("no derive is called `{other}`"),
@@ -158,6 +159,12 @@ fn integration_diagnostics() {
 }
 
 #[test]
+fn process_diagnostics() {
+    let file = include_str!("diagnostics/process.txt");
+    diagnostics("process", "process", file);
+}
+
+#[test]
 fn versions_diagnostics() {
     let file = include_str!("diagnostics/versions.txt");
     diagnostics("integration", "versions", file);
@@ -220,6 +227,8 @@ expansions! {
     aggregate: aggregate,
     aggregate_generic: aggregate,
     aggregate_shape: aggregate,
+    process: process,
+    process_generic: process,
     projection: projection,
     projection_generic: projection,
     integration: integration,
@@ -278,7 +287,14 @@ fn a_word_of_an_ide_is_no_mistake_and_the_impl_is_there() {
 
 #[test]
 fn no_derive_speaks_while_somebody_types() {
-    for derive in ["event", "command", "aggregate", "projection", "integration"] {
+    for derive in [
+        "event",
+        "command",
+        "aggregate",
+        "process",
+        "projection",
+        "integration",
+    ] {
         for word in ["intellijRulezz", "__ra_fixup", "naintellijRulezz"] {
             for input in [
                 format!("#[{derive}({word})] enum E {{ A }}"),
@@ -368,7 +384,14 @@ fn no_input_makes_a_derive_panic() {
         );
         let _ = TokenStream::from(run("event", &input));
     }
-    for derive in ["event", "command", "aggregate", "projection", "integration"] {
+    for derive in [
+        "event",
+        "command",
+        "aggregate",
+        "process",
+        "projection",
+        "integration",
+    ] {
         for (attribute, item) in attributes.iter().flat_map(|a| items.map(|item| (a, item))) {
             let output = run(
                 derive,

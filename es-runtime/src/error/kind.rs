@@ -293,6 +293,18 @@ pub(crate) enum Kind {
         position: Position,
         head: Position,
     },
+    NoRecipient {
+        process: &'static str,
+        /// The aggregate's name.
+        to: String,
+    },
+    OtherDecision {
+        stream: StreamId,
+    },
+    UnreadableTask {
+        process: &'static str,
+        what: String,
+    },
     BadPageToken {
         why: String,
     },
@@ -386,6 +398,9 @@ impl Kind {
             Self::BadBrokerUrl { .. } => "ES0203",
             Self::NoSuchPlace { .. } => "ES0204",
             Self::Unpublished { .. } => "ES0205",
+            Self::NoRecipient { .. } => "ES0260",
+            Self::OtherDecision { .. } => "ES0261",
+            Self::UnreadableTask { .. } => "ES0262",
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",
@@ -753,6 +768,18 @@ impl fmt::Display for Kind {
             } => write!(
                 f,
                 "`{stream}` ends at position {head} and has no event at {position}: nothing was redelivered; choose positions from 1 to {head}"
+            ),
+            Self::NoRecipient { process, to } => write!(
+                f,
+                "this release of `{process}` does not send commands to `{to}`, and one is still to be sent: say `sends = …` again until none is left"
+            ),
+            Self::OtherDecision { stream } => write!(
+                f,
+                "`{stream}` refused a command when it was sent, and this release would accept it on the same state: it is not sent again; deploy the decision as it was until the process has heard of it, or give the command up"
+            ),
+            Self::UnreadableTask { process, what } => write!(
+                f,
+                "this release of `{process}` does not read {what} that an earlier one kept: give what is new a default, or a serde name that it had"
             ),
             Self::BadPageToken { why } => write!(
                 f,

@@ -1,5 +1,9 @@
 use std::fmt;
 #[cfg(feature = "runtime")]
+use std::future::Future;
+use std::ops::Add;
+#[cfg(feature = "runtime")]
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,10 +31,38 @@ impl Timestamp {
     }
 }
 
+/// So much later; the last moment that there is, if that is beyond it.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
 /// Tells the time. A parameter of everything that needs it, so that tests turn it by hand.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// Returns when it is `moment`, or a little later. A clock that is turned by hand says so at
+    /// once; any other is looked at from time to time.
+    #[cfg(feature = "runtime")]
+    fn until(&self, moment: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        const LOOK: Duration = Duration::from_millis(200);
+        Box::pin(async move {
+            loop {
+                let left = moment.as_micros().saturating_sub(self.now().as_micros());
+                match u64::try_from(left) {
+                    Ok(left) if left > 0 => {
+                        tokio::time::sleep(Duration::from_micros(left).min(LOOK)).await;
+                    }
+                    _ => return,
+                }
+            }
+        })
+    }
 }
 
 /// The machine's clock.

@@ -5,6 +5,8 @@ mod envelope;
 mod mapper;
 mod proof;
 #[cfg(feature = "runtime")]
+pub(crate) mod states;
+#[cfg(feature = "runtime")]
 mod stream;
 #[cfg(feature = "runtime")]
 mod verify;

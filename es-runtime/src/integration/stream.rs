@@ -6,19 +6,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::states::remember;
 use super::{IntegrationType, Mapper, StreamHash};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Clock, LogIdentity, Position, StoredEventRef, StoredEvents, at};
+use crate::event::{Clock, LogIdentity, StoredEventRef, StoredEvents, at};
 use crate::integration::envelope;
 use crate::integration::proof::Salts;
 use crate::projection::Work;
 use crate::store::{
     Advance, Advanced, Claimed, EventStore, ProjectionId, ProjectionState, PublishedEvent,
-    StreamCursor, StreamQuery, StreamVersion,
+    StreamCursor, StreamVersion,
 };
-
-/// Events of one aggregate's past that are read at once to find its state.
-const PAST: usize = 1000;
 
 /// One version of an integration stream with the aggregates that feed it.
 pub(crate) struct IntegrationStream {
@@ -63,7 +61,7 @@ impl IntegrationStream {
             let Some(mapper) = self.mappers.iter_mut().find(mine) else {
                 continue;
             };
-            remember(store, mapper.as_mut(), event).await?;
+            remember(store, mapper.states(), event).await?;
             for (variant, payload) in mapper.publish(event)? {
                 let event_type = &self.event_types[variant];
                 let position = head.position.next();
@@ -90,33 +88,6 @@ impl IntegrationStream {
         }
         Ok(made)
     }
-}
-
-/// Brings the mapper's state to the version before `event`, from the log if need be.
-async fn remember<S: EventStore>(
-    store: &S,
-    mapper: &mut dyn Mapper,
-    event: StoredEventRef<'_>,
-) -> Result<()> {
-    let mut known = mapper.known_before(event);
-    if known + 1 == event.version {
-        return Ok(());
-    }
-    let stream = event.stream.parse()?;
-    while known + 1 < event.version {
-        let missing = usize::try_from(event.version - 1 - known).unwrap_or(usize::MAX);
-        let query = StreamQuery::after(known).limit(missing.min(PAST));
-        let past = store.read_stream(&stream, query).await?.events;
-        for event in past.iter() {
-            mapper.replay(event)?;
-        }
-        if past.is_empty() {
-            let (after, found) = (Position::new(known), event.position);
-            return Err(Error::new(Kind::BrokenOrder { after, found }));
-        }
-        known += past.len() as u64;
-    }
-    Ok(())
 }
 
 /// What the world may know of who and why, in the form of [`Metadata`](crate::event::Metadata): no

@@ -42,8 +42,12 @@ pub use fold::Fold;
 pub(crate) use fold::Folding;
 pub use index::{Index, Indexed, Many, One, Ordered, Present, Unique};
 #[cfg(feature = "runtime")]
+pub(crate) use parking::{Parking, read_at};
+#[cfg(feature = "runtime")]
 pub use progress::Progress;
 pub use react::{Changed, React};
+#[cfg(feature = "runtime")]
+pub(crate) use reacting::Turn;
 #[cfg(feature = "runtime")]
 pub(crate) use read_model::ReadModel;
 #[cfg(feature = "runtime")]

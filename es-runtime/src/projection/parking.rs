@@ -286,7 +286,7 @@ pub(super) fn park<P>(
 
 /// Reads the events at these positions, in order, up to one that cannot be taken: answers which,
 /// and why.
-pub(super) async fn read_at<S: EventStore>(
+pub(crate) async fn read_at<S: EventStore>(
     store: &S,
     positions: &[Position],
     mut take: impl FnMut(StoredEventRef<'_>) -> Result<()>,

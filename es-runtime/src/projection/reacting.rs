@@ -95,19 +95,19 @@ impl Reactions {
 
 /// Whose turn it is to react, as far as the store told.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     slice: u16,
     lineage: Lineage,
 }
 
 impl Turn {
-    pub(super) fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
+    pub(crate) fn claimed(&mut self, slices: &Range<u16>, claimed: &Claimed) {
         self.slice = slices.start;
         self.lineage.clone_from(&claimed.lineage);
     }
 
     /// Whether the reactions to the event at this position are this part's to enqueue.
-    pub(super) fn takes(&self, version: u32, position: Position) -> bool {
+    pub(crate) fn takes(&self, version: u32, position: Position) -> bool {
         self.lineage.takes(version, self.slice, position)
     }
 

@@ -380,6 +380,8 @@ impl Contract {
         let kind = match id.kind {
             ProjectionKind::ReadModel => "projection",
             ProjectionKind::Stream => "mapping",
+            // Nobody outside sees what it does.
+            ProjectionKind::Process => return true,
         };
         behaviours.any(|of| (of.kind, &of.name, of.version) == (kind, &id.name, id.version))
     }

@@ -14,6 +14,7 @@ use super::cache::Cache;
 use super::compare::Comparisons;
 use super::instances::{Heartbeat, Instances, Presence};
 use super::looks::Looks;
+use super::processes::{Manager, Managing};
 use super::reactions::{Executor, Reactor, Reactors, Retry};
 use super::relays::{Carrier, Fleet, Relays};
 use super::sightings::{Reads, Sightings};
@@ -29,11 +30,12 @@ use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
     StreamVersion, type_of, version_of,
 };
+use crate::process::Process;
 use crate::projection::{
     Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
 };
 use crate::publish::Transport;
-use crate::store::{Knowledge, NewInstance, ProjectionId, Store};
+use crate::store::{Knowledge, NewInstance, ProjectionId, Store, tasks_of};
 
 /// The description of a service. Mistakes in it come out of [`start`](Self::start).
 pub struct Builder {
@@ -57,6 +59,7 @@ pub struct Builder {
     /// By the read model's name.
     reactors: BTreeMap<&'static str, Reactors>,
     retry: Retry,
+    processes: BTreeMap<&'static str, Box<dyn Manager>>,
     comparers: Vec<Arc<Comparer>>,
     streams: BTreeMap<StreamVersion, StreamDraft>,
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
@@ -92,7 +95,7 @@ trait Startable: Send {
     fn start<'a>(self: Box<Self>, workers: &'a mut Workers, store: &'a Store) -> Starting<'a>;
 }
 
-type Starting<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+pub(super) type Starting<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 impl<P: Projection> Startable for ReadModel<P> {
     fn as_any(&mut self) -> &mut dyn Any {
@@ -143,6 +146,7 @@ impl Builder {
             read_models: BTreeMap::new(),
             reactors: BTreeMap::new(),
             retry: Retry::default(),
+            processes: BTreeMap::new(),
             comparers: Vec::new(),
             streams: BTreeMap::new(),
             owed: Vec::new(),
@@ -226,6 +230,18 @@ impl Builder {
     /// Whether [`beside`](Self::beside) was said of it.
     pub(crate) fn has_beside<A: 'static>(&self) -> bool {
         self.beside.contains(&TypeId::of::<A>())
+    }
+
+    /// Runs a process: executes its inputs, as those of an [`aggregate`](Self::aggregate), does what
+    /// follows from its events, and fires its timers. The aggregates that it sends commands to are
+    /// declared beside it. What happened before there was such a process, it does not react to.
+    pub fn process<P: Process>(mut self) -> Self {
+        self = self.aggregate::<P>();
+        let mut managing = Managing::<P>::new();
+        P::wire(&mut managing);
+        self.knows.merge(managing.knows());
+        self.processes.insert(P::NAME, Box::new(managing));
+        self
     }
 
     /// Keeps the content of the aggregate's commands with their events, not only their names: for
@@ -485,6 +501,9 @@ impl Builder {
             let what = "an aggregate with a cache or snapshots".to_owned();
             return Err(Error::new(Kind::Unregistered { what }));
         }
+        for process in self.processes.values() {
+            process.check(&aggregates)?;
+        }
         let own = NewInstance {
             service: self.name.clone(),
             knows: self.knows,
@@ -515,6 +534,9 @@ impl Builder {
         let read_models = read_models.collect();
         for read_model in self.read_models.into_values() {
             read_model.start(&mut workers, &store).await?;
+        }
+        for process in self.processes.values() {
+            process.start(&mut workers, &store).await?;
         }
         for (stream, aggregate) in self.owed {
             let draft = self.streams.get(&stream);
@@ -603,6 +625,8 @@ impl Builder {
             None => None,
         };
         tracing::info!(service = self.name, "started");
+        let reacting = self.reactors.keys().map(ToString::to_string);
+        let processing = self.processes.keys().map(|process| tasks_of(process));
         let inner = Arc::new(Inner {
             name: self.name,
             store,
@@ -619,6 +643,8 @@ impl Builder {
             instances,
             presence,
             relays,
+            processes: self.processes.keys().copied().collect(),
+            queues: reacting.chain(processing).collect(),
             #[cfg(feature = "feed")]
             feed,
         });
@@ -634,6 +660,9 @@ impl Builder {
                 stop: inner.workers.stop(),
             };
             inner.workers.add(tokio::spawn(executor.run()));
+        }
+        for process in self.processes.into_values() {
+            process.run(&inner, self.retry.clone(), self.lease);
         }
         Ok(Service { inner })
     }

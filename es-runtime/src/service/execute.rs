@@ -22,6 +22,8 @@ pub struct Execute<'s, A: Aggregate> {
     id: Option<CommandId>,
     metadata: Metadata,
     tx: Option<Tx>,
+    /// Whether a refusal is kept, so that the same id is refused for ever.
+    finally: bool,
 }
 
 /// What an accepted command did.
@@ -71,7 +73,16 @@ impl<'s, A: Aggregate> Execute<'s, A> {
             id: None,
             metadata,
             tx: None,
+            finally: false,
         }
+    }
+
+    /// Makes a refusal as final as an acceptance: the command's id is used up, and the command never
+    /// counts again. Sent again it is answered as one that emitted nothing, at the version at which
+    /// it was refused: there the same decision can be made again.
+    pub(super) fn finally(mut self) -> Self {
+        self.finally = true;
+        self
     }
 
     /// Names the command, so that sending it again does nothing again: after an error that leaves
@@ -150,6 +161,7 @@ impl<A: Decide + Evolve> Execute<'_, A> {
             stream,
             id: self.id.unwrap_or_else(CommandId::random),
             named: self.id.is_some(),
+            finally: self.finally,
             metadata: to_json("the metadata", &self.metadata)?,
             correlation: self.metadata.correlation,
         };
@@ -166,6 +178,8 @@ struct Attempt<'s> {
     id: CommandId,
     /// Whether the caller named the command and may send it again.
     named: bool,
+    /// Whether a refusal is kept.
+    finally: bool,
     metadata: String,
     correlation: Option<String>,
 }
@@ -196,21 +210,20 @@ impl Attempt<'_> {
                 fresh = true;
                 continue;
             }
-            let events = match decided {
-                Ok(events) => events,
+            let (events, refusal) = match decided {
+                Ok(events) => (events, None),
                 Err(error) => {
                     // A command that was accepted before may well be refused by what it made.
                     if let Some(outcome) = self.earlier().await? {
                         return Ok((Receipt::new(outcome, true), Vec::new()));
                     }
-                    let stream = self.stream;
-                    return Err(Error::caused_by(
-                        Kind::Rejected {
-                            stream,
-                            command: name,
-                        },
-                        error,
-                    ));
+                    let stream = self.stream.clone();
+                    let command = name;
+                    let refusal = Error::caused_by(Kind::Rejected { stream, command }, error);
+                    if !self.finally || without("a refusal is final") {
+                        return Err(refusal);
+                    }
+                    (Vec::new(), Some(refusal))
                 }
             };
             let expected = known.version();
@@ -250,6 +263,9 @@ impl Attempt<'_> {
                 }
                 Err(error) => return Err(error),
                 Ok(Appended::New(outcome)) => {
+                    if let Some(refusal) = refusal {
+                        return Err(refusal);
+                    }
                     if let Some(next) = next {
                         known.advance(next, outcome, self.id);
                         loader.keep(&self.stream, &mut known);

@@ -9,14 +9,17 @@ mod instances;
 mod load;
 mod looks;
 mod page_token;
+mod processes;
 mod promote;
 mod reactions;
 mod relays;
 mod retention;
 mod selection;
+mod settled;
 mod sightings;
 mod snapshots;
 mod supervise;
+mod timers;
 mod versions;
 mod view;
 mod writer;
@@ -114,6 +117,9 @@ struct Inner {
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
     relays: Relays,
+    /// The names of the processes, and under what all reactions wait.
+    processes: Vec<&'static str>,
+    queues: Vec<String>,
     #[cfg(feature = "feed")]
     feed: Option<(crate::feed::Mounted, Option<std::net::SocketAddr>)>,
 }

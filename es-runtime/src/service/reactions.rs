@@ -144,18 +144,20 @@ impl Retry {
 
     /// When it is tried again after so many failures; nothing if it is parked.
     fn after(&self, failures: u32) -> Option<Duration> {
-        if self.park_after.is_some_and(|most| failures >= most) {
-            return None;
-        }
-        let earlier = failures.saturating_sub(1);
-        Some(backoff(self.first, earlier, self.longest))
+        let parks = self.park_after.is_some_and(|most| failures >= most);
+        (!parks).then(|| self.pause(failures))
+    }
+
+    /// The pause after so many failures.
+    pub(super) fn pause(&self, failures: u32) -> Duration {
+        backoff(self.first, failures.saturating_sub(1), self.longest)
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
 /// A reactor of any reaction.
-type Run = Arc<dyn Fn(String, Attempt) -> Running + Send + Sync>;
+pub(super) type Run = Arc<dyn Fn(String, Attempt) -> Running + Send + Sync>;
 
 /// The reactors of one read model.
 #[derive(Default)]
@@ -167,6 +169,12 @@ pub(super) struct Reactors {
 }
 
 impl Reactors {
+    /// Does them by `run`, whatever enqueued them.
+    pub(super) fn by(family: &'static str, bell: Arc<Notify>, run: Run) -> Self {
+        let all = BTreeMap::from([((1, family), run)]);
+        Self { all, bell }
+    }
+
     pub(super) fn add<R: DeserializeOwned + Send + 'static>(
         &mut self,
         version: u32,

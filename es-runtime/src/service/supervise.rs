@@ -114,6 +114,12 @@ impl Workers {
         self.projections.iter().filter_map(status).collect()
     }
 
+    /// How a projection of one part goes.
+    pub(super) fn watched(&self, id: &ProjectionId) -> Option<watch::Receiver<Status>> {
+        let first = self.projections.get(id)?.first()?;
+        Some(first.subscribe())
+    }
+
     /// The versions whose code this instance has.
     pub(super) fn ids(&self) -> Vec<ProjectionId> {
         self.projections.keys().cloned().collect()

@@ -10,10 +10,11 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
     InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
-    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
-    RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still,
-    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select,
+    Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
+    Timer, TimerPlace, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -240,6 +241,10 @@ impl EventStore for Store {
         to!(self.prepare_stream(stream).await)
     }
 
+    async fn prepare_process(&self, process: &str) -> Result<ProjectionState> {
+        to!(self.prepare_process(process).await)
+    }
+
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
         to!(self.projection(projection).await)
     }
@@ -310,6 +315,27 @@ impl EventStore for Store {
         written: Written,
     ) -> Result<Advanced> {
         to!(self.advance_rows(advance, table, written).await)
+    }
+
+    async fn advance_process(&self, advance: Advance, page: ProcessPage) -> Result<Advanced> {
+        to!(self.advance_process(advance, page).await)
+    }
+
+    async fn timers(
+        &self,
+        process: &str,
+        after: Option<&TimerPlace>,
+        limit: usize,
+    ) -> Result<Vec<Timer>> {
+        to!(self.timers(process, after, limit).await)
+    }
+
+    async fn finish_timers(&self, process: &str, fired: &[Timer]) -> Result<()> {
+        to!(self.finish_timers(process, fired).await)
+    }
+
+    async fn note_timer_failure(&self, process: &str, timer: &Timer, reason: &str) -> Result<()> {
+        to!(self.note_timer_failure(process, timer, reason).await)
     }
 
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {

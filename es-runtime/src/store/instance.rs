@@ -59,6 +59,15 @@ impl Knowledge {
         events.extend(foreign.map(|(name, version)| (name.to_owned(), version)));
     }
 
+    /// Adds what another one knows of families that are not here.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (family, events) in &other.0 {
+            let new = || events.clone();
+            self.0.entry(family.clone()).or_insert_with(new);
+        }
+    }
+
     /// Whether it reads the aggregate at all.
     pub fn reads(&self, aggregate: &str) -> bool {
         self.0.contains_key(aggregate)

@@ -161,8 +161,12 @@ pub(crate) fn change(
             Ok(promote(&before, lineage, Phase::Shadow, at))
         }
         Change::Deprecate { sunset } => {
-            if id.kind == ProjectionKind::ReadModel {
-                return refuse("deprecate", "promote another version instead".to_owned());
+            match id.kind {
+                ProjectionKind::Stream => {}
+                ProjectionKind::ReadModel => {
+                    return refuse("deprecate", "promote another version instead".to_owned());
+                }
+                ProjectionKind::Process => return refuse("deprecate", ONE_VERSION.to_owned()),
             }
             if state.phase == Phase::Building {
                 return refuse("deprecate", "it is still being built".to_owned());
@@ -355,6 +359,9 @@ fn building(state: &ProjectionState) -> String {
     )
 }
 
+/// Why a process has not all that a read model has.
+const ONE_VERSION: &str = "a process has one version alone";
+
 /// Why a version is not compared.
 const ITSELF: &str = "it is live: compare the version that is to follow it";
 
@@ -382,8 +389,12 @@ fn hold(
     if state.phase == Phase::Building {
         return refuse(building(state));
     }
-    if id.kind == ProjectionKind::Stream {
-        return refuse("versions of a stream differ as their contracts say".to_owned());
+    match id.kind {
+        ProjectionKind::ReadModel => {}
+        ProjectionKind::Stream => {
+            return refuse("versions of a stream differ as their contracts say".to_owned());
+        }
+        ProjectionKind::Process => return refuse(ONE_VERSION.to_owned()),
     }
     still(id, "compare", state)?;
     let beside = ProjectionId {

@@ -9,6 +9,7 @@ mod life;
 mod parked;
 mod reactions;
 mod relays;
+mod timers;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
 use self::relays::Relays;
+use self::timers::Timers;
 use super::segment::{
     elsewhere, kept_ids, keys_at_the_seam, new_commands, other_version, there_already,
 };
@@ -31,12 +33,13 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, Found, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
     InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionKind,
+    ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
+    ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
+    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer,
+    TimerPlace, Written,
     health::{Durability, StoreHealth},
-    known_instances, not_prepared, plan,
+    known_instances, not_prepared, plan, tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -59,6 +62,7 @@ struct State {
     snapshots: BTreeMap<(StreamId, Fingerprint), Snapshot>,
     lives: Lives,
     reactions: Reactions,
+    timers: Timers,
     relays: Relays,
     rows: Rows,
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
@@ -248,7 +252,19 @@ impl State {
         }
         rows.extend(new);
         self.lives.parked.write(id, written.parked);
-        self.reactions.add(&advance.projection, written.reactions);
+        self.reactions.add(&id.name, id.version, written.reactions);
+        self.lives.advance(advance)
+    }
+
+    fn advance_process(&mut self, advance: &Advance, page: ProcessPage) -> Result<Advanced> {
+        let id = &advance.projection;
+        if !self.lives.stands(advance)? || !self.lives.parked.allows(id, &page.parked) {
+            return Ok(Advanced::Fenced);
+        }
+        self.lives.parked.write(id, page.parked);
+        self.reactions
+            .add(&tasks_of(&id.name), id.version, page.tasks);
+        self.timers.change(&id.name, &page.timers);
         self.lives.advance(advance)
     }
 
@@ -449,6 +465,14 @@ impl EventStore for MemoryStore {
         state.lives.prepare(&stream.into(), 1, head)
     }
 
+    async fn prepare_process(&self, process: &str) -> Result<ProjectionState> {
+        let mut state = self.state();
+        let head = state.head();
+        state
+            .lives
+            .prepare(&ProjectionId::process(process), 1, head)
+    }
+
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
         Ok(self.state().lives.find(projection))
     }
@@ -472,6 +496,9 @@ impl EventStore for MemoryStore {
                 ..id.clone()
             };
             state.rows.remove(&id);
+            if id.kind == ProjectionKind::Process {
+                state.timers.clear(&id.name);
+            }
         }
         Ok(lineage)
     }
@@ -502,6 +529,9 @@ impl EventStore for MemoryStore {
         let mut state = self.state();
         if state.lives.is_retired(id) {
             state.rows.remove(id);
+            if id.kind == ProjectionKind::Process {
+                state.timers.clear(&id.name);
+            }
         }
         Ok(())
     }
@@ -541,6 +571,29 @@ impl EventStore for MemoryStore {
         written: Written,
     ) -> Result<Advanced> {
         self.state().advance_rows(&advance, table, written)
+    }
+
+    async fn advance_process(&self, advance: Advance, page: ProcessPage) -> Result<Advanced> {
+        self.state().advance_process(&advance, page)
+    }
+
+    async fn timers(
+        &self,
+        process: &str,
+        after: Option<&TimerPlace>,
+        limit: usize,
+    ) -> Result<Vec<Timer>> {
+        Ok(self.state().timers.list(process, after, limit))
+    }
+
+    async fn finish_timers(&self, process: &str, fired: &[Timer]) -> Result<()> {
+        self.state().timers.finish(process, fired);
+        Ok(())
+    }
+
+    async fn note_timer_failure(&self, process: &str, timer: &Timer, reason: &str) -> Result<()> {
+        self.state().timers.note_failure(process, timer, reason);
+        Ok(())
     }
 
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {

@@ -42,6 +42,7 @@ pub mod sqlite;
 #[cfg(feature = "runtime")]
 mod still;
 mod table;
+mod timer;
 #[cfg(feature = "runtime")]
 mod tx;
 #[cfg(feature = "runtime")]
@@ -79,6 +80,8 @@ pub use published::{
     KeptSchema, PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion,
 };
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
+#[cfg(feature = "runtime")]
+pub(crate) use reaction::tasks_of;
 pub use reaction::{
     DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
 };
@@ -99,6 +102,9 @@ pub use still::Still;
 #[cfg(feature = "runtime")]
 pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
+#[cfg(feature = "runtime")]
+pub(crate) use timer::last_changes;
+pub use timer::{NewTimer, ProcessPage, Timer, TimerChange, TimerPlace};
 #[cfg(feature = "runtime")]
 pub use tx::{HandlerError, Tx};
 #[cfg(feature = "runtime")]
@@ -271,6 +277,12 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         stream: &StreamVersion,
     ) -> impl Future<Output = Result<ProjectionState>> + Send;
 
+    /// Makes a process known and answers where it stands.
+    fn prepare_process(
+        &self,
+        process: &str,
+    ) -> impl Future<Output = Result<ProjectionState>> + Send;
+
     /// Where the projection stands; nothing if no instance ever prepared it.
     fn projection(
         &self,
@@ -362,6 +374,36 @@ pub trait EventStore: Clone + Send + Sync + 'static {
         table: &Table,
         written: Written,
     ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// Moves a process's cursor and writes what the page makes, in one transaction.
+    fn advance_process(
+        &self,
+        advance: Advance,
+        page: ProcessPage,
+    ) -> impl Future<Output = Result<Advanced>> + Send;
+
+    /// The timers of a process that have not fired, after a place, in order, at most `limit`.
+    fn timers(
+        &self,
+        process: &str,
+        after: Option<&TimerPlace>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Timer>>> + Send;
+
+    /// Notes that these timers have fired. One that was set anew since stays.
+    fn finish_timers(
+        &self,
+        process: &str,
+        fired: &[Timer],
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes why a timer could not fire, unless it was set anew since.
+    fn note_timer_failure(
+        &self,
+        process: &str,
+        timer: &Timer,
+        reason: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Takes keys of a read model whose reactions are to be run, unless somebody else has them: those
     /// that are due longest, each with its first reactions in order. Of a key that somebody has, or

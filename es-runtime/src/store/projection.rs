@@ -12,7 +12,8 @@ use super::{NewReaction, ParkedChange, ParkedKey, Row, StreamVersion, Table};
 use crate::event::SLICES;
 use crate::event::{Position, Timestamp};
 
-/// Names what a cursor belongs to: one version of a read model or of an integration stream.
+/// Names what a cursor belongs to: one version of a read model or of an integration stream, or a
+/// process.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectionId {
     /// What it makes.
@@ -30,6 +31,8 @@ pub enum ProjectionKind {
     ReadModel,
     /// Events of an integration stream.
     Stream,
+    /// Commands and timers of a process.
+    Process,
 }
 
 impl From<&Table> for ProjectionId {
@@ -50,6 +53,17 @@ impl From<&StreamVersion> for ProjectionId {
             kind: ProjectionKind::Stream,
             name,
             version: stream.version,
+        }
+    }
+}
+
+impl ProjectionId {
+    /// The process of this name, of which there is one version.
+    pub fn process(name: impl Into<String>) -> Self {
+        Self {
+            kind: ProjectionKind::Process,
+            name: name.into(),
+            version: 1,
         }
     }
 }

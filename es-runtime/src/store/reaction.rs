@@ -22,6 +22,27 @@ pub struct NewReaction {
     pub payload: String,
 }
 
+/// What the reactions of a process are called after: no read model has such a name.
+const PROCESS: &str = "process:";
+
+/// What the reactions of a process are kept under, where a read model has its name.
+#[cfg(feature = "runtime")]
+pub(crate) fn tasks_of(process: &str) -> String {
+    format!("{PROCESS}{process}")
+}
+
+/// Who enqueues reactions under this name.
+fn by(name: &str, version: u32) -> ProjectionId {
+    match name.strip_prefix(PROCESS) {
+        Some(process) => ProjectionId::process(process),
+        None => ProjectionId {
+            kind: ProjectionKind::ReadModel,
+            name: name.to_owned(),
+            version,
+        },
+    }
+}
+
 /// Names one reaction for ever, whichever version enqueued it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReactionId {
@@ -89,11 +110,7 @@ pub struct ReactionClaim {
 impl ReactionClaim {
     /// The read model, by one of its versions.
     pub(crate) fn all(&self) -> ProjectionId {
-        ProjectionId {
-            kind: ProjectionKind::ReadModel,
-            name: self.projection.clone(),
-            version: self.version,
-        }
+        by(&self.projection, self.version)
     }
 }
 
@@ -133,11 +150,7 @@ pub struct ReactionQueue {
 impl DueReaction {
     /// The version that enqueued it.
     pub(crate) fn projection(&self) -> ProjectionId {
-        ProjectionId {
-            kind: ProjectionKind::ReadModel,
-            name: self.id.projection.clone(),
-            version: self.version,
-        }
+        by(&self.id.projection, self.version)
     }
 
     /// What people read of it when somebody gave it up.

@@ -286,6 +286,7 @@ pub(crate) fn kind(projection: &ProjectionId) -> &'static str {
     match projection.kind {
         ProjectionKind::ReadModel => "read-model",
         ProjectionKind::Stream => "stream",
+        ProjectionKind::Process => "process",
     }
 }
 
@@ -293,6 +294,7 @@ pub(crate) fn kind(projection: &ProjectionId) -> &'static str {
 pub(crate) fn kind_of(word: &str) -> ProjectionKind {
     match word {
         "stream" => ProjectionKind::Stream,
+        "process" => ProjectionKind::Process,
         _ => ProjectionKind::ReadModel,
     }
 }

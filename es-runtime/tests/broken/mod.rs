@@ -14,10 +14,11 @@ use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId,
     InboxKey, InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
-    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot,
-    Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    Outcome, Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState,
+    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
+    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment,
+    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer,
+    TimerPlace, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -110,6 +111,12 @@ pub(crate) enum Fault {
     ForgottenReactions,
     /// Gives a key with reactions to everybody who asks.
     SharedReactions,
+    /// Moves a process's cursor without its timers.
+    ForgottenTimers,
+    /// Takes a timer for fired that was set anew since.
+    HastyTimers,
+    /// Shows the timers that come after a time, and leaves out those that are due at it.
+    SkipsEqualTimes,
     /// Moves a relay's cursor from wherever it stands.
     RelayUnfenced,
     /// Lets everybody be the relay.
@@ -765,6 +772,37 @@ impl EventStore for BrokenStore {
         Ok(claimed)
     }
 
+    async fn advance_process(&self, advance: Advance, mut page: ProcessPage) -> Result<Advanced> {
+        if self.fault == Fault::ForgottenTimers {
+            page.timers.clear();
+        }
+        self.kept.advance_process(advance, page).await
+    }
+
+    async fn timers(
+        &self,
+        process: &str,
+        after: Option<&TimerPlace>,
+        limit: usize,
+    ) -> Result<Vec<Timer>> {
+        let mut timers = self.kept.timers(process, after, limit).await?;
+        if let (Fault::SkipsEqualTimes, Some(after)) = (self.fault, after) {
+            timers.retain(|timer| timer.place.due > after.due);
+        }
+        Ok(timers)
+    }
+
+    async fn finish_timers(&self, process: &str, fired: &[Timer]) -> Result<()> {
+        let mut fired = fired.to_vec();
+        if self.fault == Fault::HastyTimers {
+            let now = self.kept.timers(process, None, usize::MAX).await?;
+            let of = |t: &Timer| (t.place.key.clone(), t.place.name.clone());
+            let named: Vec<_> = fired.iter().map(of).collect();
+            fired.extend(now.into_iter().filter(|timer| named.contains(&of(timer))));
+        }
+        self.kept.finish_timers(process, &fired).await
+    }
+
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {
         let taken = self.kept.claim_reactions(claim).await?;
         if self.fault == Fault::SharedReactions {
@@ -795,8 +833,9 @@ impl EventStore for BrokenStore {
         self.kept.change(id, &change, by).await
     }
 
-    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
+    delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream prepare_process projection projections lineage
         life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
+        note_timer_failure
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
         note_consumers keep_schemas note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
 }

@@ -59,6 +59,9 @@ macro_rules! delegate {
     (@prepare_stream $to:ident) => {
         delegate!(@fn $to prepare_stream(stream: &StreamVersion) -> Result<ProjectionState>);
     };
+    (@prepare_process $to:ident) => {
+        delegate!(@fn $to prepare_process(process: &str) -> Result<ProjectionState>);
+    };
     (@projection $to:ident) => {
         delegate!(@fn $to projection(id: &ProjectionId) -> Result<Option<ProjectionState>>);
     };
@@ -97,6 +100,20 @@ macro_rules! delegate {
     (@advance_rows $to:ident) => {
         delegate!(@fn $to advance_rows(advance: Advance, table: &Table, written: Written)
             -> Result<Advanced>);
+    };
+    (@advance_process $to:ident) => {
+        delegate!(@fn $to advance_process(advance: Advance, page: ProcessPage) -> Result<Advanced>);
+    };
+    (@timers $to:ident) => {
+        delegate!(@fn $to timers(process: &str, after: Option<&TimerPlace>, limit: usize)
+            -> Result<Vec<Timer>>);
+    };
+    (@finish_timers $to:ident) => {
+        delegate!(@fn $to finish_timers(process: &str, fired: &[Timer]) -> Result<()>);
+    };
+    (@note_timer_failure $to:ident) => {
+        delegate!(@fn $to note_timer_failure(process: &str, timer: &Timer, reason: &str)
+            -> Result<()>);
     };
     (@claim_reactions $to:ident) => {
         delegate!(@fn $to claim_reactions(claim: &ReactionClaim) -> Result<Vec<DueKey>>);

@@ -14,7 +14,7 @@ pub enum AccountEvent {
     Closed,
 }
 
-#[derive(Clone, Debug, Serialize, Command)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Command)]
 #[command(aggregate = Account)]
 pub enum AccountCommand {
     Open {

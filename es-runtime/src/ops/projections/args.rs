@@ -223,6 +223,7 @@ fn kind_of(text: &str) -> Result<ProjectionKind, &'static str> {
     match text {
         "read-model" => Ok(ProjectionKind::ReadModel),
         "stream" => Ok(ProjectionKind::Stream),
-        _ => Err("say read-model or stream"),
+        "process" => Ok(ProjectionKind::Process),
+        _ => Err("say read-model, stream or process"),
     }
 }

@@ -70,6 +70,7 @@ pub(super) async fn retire(store: &Store, asked: &Asked) -> Result<String, Refus
     let what = match id.kind {
         ProjectionKind::ReadModel => "its rows will be gone, and its number is never used again",
         ProjectionKind::Stream => "nobody will be told its events any more",
+        ProjectionKind::Process => "it sends no commands any more, and its timers never fire",
     };
     if !retired {
         confirm(asked.yes, &format!("`{id}` ends: {what}"), &id.to_string())?;

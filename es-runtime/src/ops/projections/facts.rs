@@ -190,6 +190,7 @@ pub(super) fn kind(id: &ProjectionId) -> (&'static str, &'static str) {
     match id.kind {
         ProjectionKind::ReadModel => ("read-model", "read model"),
         ProjectionKind::Stream => ("stream", "stream"),
+        ProjectionKind::Process => ("process", "process"),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn complete(id: &ProjectionId, lineage: &mut Lineage, at: &Occasion) 
         return Vec::new();
     }
     match id.kind {
-        ProjectionKind::Stream => {
+        ProjectionKind::Stream | ProjectionKind::Process => {
             enter(id.version, lineage, Phase::Live, at);
             Vec::new()
         }

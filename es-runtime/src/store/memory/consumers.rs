@@ -31,10 +31,10 @@ impl Consumers {
         known.map(|(_, consumer)| consumer.clone()).collect()
     }
 
-    /// Those of an integration stream; a read model has none.
+    /// Those of an integration stream; nothing else has any.
     pub(super) fn of(&self, id: &ProjectionId) -> Vec<ConsumerState> {
         match id.kind {
-            ProjectionKind::ReadModel => Vec::new(),
+            ProjectionKind::ReadModel | ProjectionKind::Process => Vec::new(),
             ProjectionKind::Stream => self.list(Some(&StreamVersion {
                 stream: id.name.clone(),
                 version: id.version,

@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::{
-    DueKey, DueReaction, NewReaction, Noted, Postponed, ProjectionId, ReactionClaim, ReactionId,
-    ReactionQueue,
+    DueKey, DueReaction, NewReaction, Noted, Postponed, ReactionClaim, ReactionId, ReactionQueue,
 };
 
 /// The reactions of all read models that are still to be run.
@@ -39,10 +38,11 @@ fn now() -> Timestamp {
 }
 
 impl Reactions {
-    pub(super) fn add(&mut self, by: &ProjectionId, reactions: Vec<NewReaction>) {
+    /// `version` of the read model `name` enqueues them.
+    pub(super) fn add(&mut self, name: &str, version: u32, reactions: Vec<NewReaction>) {
         for new in reactions {
             let id = ReactionId {
-                projection: by.name.clone(),
+                projection: name.to_owned(),
                 key: new.key,
                 position: new.position,
                 part: new.part,
@@ -56,7 +56,7 @@ impl Reactions {
             });
             let reaction = DueReaction {
                 id: id.clone(),
-                version: by.version,
+                version,
                 family: new.family.to_owned(),
                 payload: new.payload,
             };

@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
 use super::types::{Json, Moment, number, position, signed, unsigned};
-use super::{consumers, failed, log, parked, view};
+use super::{consumers, failed, log, parked, timers, view};
 use crate::error::{Error, Kind, Result};
 use crate::event::Timestamp;
 use crate::store::life::{self, Effect, Occasion};
@@ -253,6 +253,10 @@ pub(super) async fn change(
                     parked::clear(tx, projection).await?;
                 }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
+                ProjectionKind::Process => {
+                    timers::clear(tx, projection).await?;
+                    parked::clear(tx, projection).await?;
+                }
             },
             Effect::ForgetParked => parked::clear(tx, projection).await?,
             Effect::RetryParked(key) => {
@@ -495,8 +499,10 @@ pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Resul
     let lineage = read(tx, projection, CURSORS).await?;
     let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
-    if !retired || projection.kind == ProjectionKind::Stream {
-        return Ok(());
+    match projection.kind {
+        ProjectionKind::ReadModel if retired => {}
+        ProjectionKind::Process if retired => return timers::clear(tx, projection).await,
+        _ => return Ok(()),
     }
     for table in lineage.tables(projection, projection.version) {
         view::drop_table(tx, &table).await?;

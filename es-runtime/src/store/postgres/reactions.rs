@@ -10,8 +10,7 @@ use super::types::{Json, Moment, limit, number, position, signed, unsigned};
 use super::{failed, life};
 use crate::error::Result;
 use crate::store::{
-    DueKey, DueReaction, NewReaction, Noted, Postponed, ProjectionId, ReactionClaim, ReactionId,
-    ReactionQueue,
+    DueKey, DueReaction, NewReaction, Noted, Postponed, ReactionClaim, ReactionId, ReactionQueue,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -57,7 +56,7 @@ const ADD_TO_KEYS: &str = "
     ON CONFLICT (name, key) DO UPDATE SET pending = k.pending + excluded.pending";
 
 /// Adds reactions in the transaction of the events' cursor.
-pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> Result<()> {
+pub(super) async fn add(tx: &mut Tx, name: &str, version: u32, new: &[NewReaction]) -> Result<()> {
     if new.is_empty() {
         return Ok(());
     }
@@ -65,7 +64,7 @@ pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> 
     for new in new {
         *keys.entry(&new.key).or_default() += 1;
     }
-    let version: i32 = signed("version", by.version)?;
+    let version: i32 = signed("version", version)?;
     let mut columns = (Vec::new(), Vec::new(), Vec::new());
     for new in new {
         columns.0.push(number(new.position)?);
@@ -74,7 +73,7 @@ pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> 
     }
     let texts = |text: fn(&NewReaction) -> &str| new.iter().map(text).collect::<Vec<_>>();
     let insert = sqlx::query(INSERT)
-        .bind(&by.name)
+        .bind(name)
         .bind(version)
         .bind(texts(|new| &new.key))
         .bind(columns.0)
@@ -84,7 +83,7 @@ pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> 
         .bind(new.iter().map(|new| Json(&new.payload)).collect::<Vec<_>>());
     // First the keys, so that whoever empties one waits, and finds what is new.
     let (keys, pending): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    let add = sqlx::query(ADD_TO_KEYS).bind(&by.name);
+    let add = sqlx::query(ADD_TO_KEYS).bind(name);
     let add = add.bind(keys).bind(pending).execute(&mut **tx).await;
     add.map_err(failed(WRITING))?;
     insert.execute(&mut **tx).await.map_err(failed(WRITING))?;

@@ -64,12 +64,12 @@ pub(super) async fn list(
     rows.iter().map(consumer).collect()
 }
 
-/// Those of an integration stream; a read model has none.
+/// Those of an integration stream; nothing else has any.
 pub(super) async fn of(
     connection: &mut SqliteConnection,
     id: &ProjectionId,
 ) -> Result<Vec<ConsumerState>> {
-    if id.kind == ProjectionKind::ReadModel {
+    if id.kind != ProjectionKind::Stream {
         return Ok(Vec::new());
     }
     let (stream, version) = (id.name.clone(), id.version);

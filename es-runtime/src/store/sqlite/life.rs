@@ -4,7 +4,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::{consumers, failed, log, parked, position, signed, unsigned};
+use super::{consumers, failed, log, parked, position, signed, timers, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::life::{self, Effect, Occasion};
@@ -236,6 +236,10 @@ pub(super) async fn change(
                     parked::clear(tx, projection).await?;
                 }
                 ProjectionKind::Stream => unpublish(tx, projection, version).await?,
+                ProjectionKind::Process => {
+                    timers::clear(tx, projection).await?;
+                    parked::clear(tx, projection).await?;
+                }
             },
             Effect::ForgetParked => parked::clear(tx, projection).await?,
             Effect::RetryParked(key) => {
@@ -519,8 +523,13 @@ pub(super) async fn remove_rows(tx: &mut Tx, projection: &ProjectionId) -> Resul
     let lineage = read(tx, projection).await?;
     let state = lineage.versions.get(&projection.version);
     let retired = state.is_some_and(|state| state.phase == Phase::Retired);
-    if !retired || projection.kind == ProjectionKind::Stream {
-        return Ok(true);
+    match projection.kind {
+        ProjectionKind::ReadModel if retired => {}
+        ProjectionKind::Process if retired => {
+            timers::clear(tx, projection).await?;
+            return Ok(true);
+        }
+        _ => return Ok(true),
     }
     for table in lineage.tables(projection, projection.version) {
         if !remove_some(tx, &table).await? {

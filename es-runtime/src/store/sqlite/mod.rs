@@ -23,6 +23,7 @@ mod schema;
 mod segment;
 mod snapshots;
 mod streams;
+mod timers;
 
 pub(super) use self::projections::{advance_in, prepare_in};
 pub use sqlx;
@@ -48,10 +49,11 @@ use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
     InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
-    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
-    RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Written,
+    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written,
+    tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -380,6 +382,15 @@ impl EventStore for SqliteStore {
         Ok(state)
     }
 
+    async fn prepare_process(&self, process: &str) -> Result<ProjectionState> {
+        const DOING: &str = "preparing a process";
+        let mut tx = self.write(DOING).await?;
+        let id = ProjectionId::process(process);
+        let state = life::prepare(&mut tx, &id, "", 1, &[]).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(state)
+    }
+
     async fn projection(&self, projection: &ProjectionId) -> Result<Option<ProjectionState>> {
         const DOING: &str = "reading a projection";
         let mut reader = self.readers.acquire().await.map_err(failed(DOING))?;
@@ -496,10 +507,47 @@ impl EventStore for SqliteStore {
                 return Ok(Advanced::Fenced);
             }
             projections::write_rows(&mut tx, table, written.rows).await?;
-            reactions::add(&mut tx, &advance.projection, &written.reactions).await?;
+            let ProjectionId { name, version, .. } = &advance.projection;
+            reactions::add(&mut tx, name, *version, &written.reactions).await?;
             tx.commit().await.map_err(failed("writing a read model"))?;
         }
         Ok(advanced)
+    }
+
+    async fn advance_process(&self, advance: Advance, page: ProcessPage) -> Result<Advanced> {
+        const DOING: &str = "writing what a process does";
+        let mut tx = self.write(DOING).await?;
+        let advanced = advance_in(&mut tx, &advance, &page.parked).await?;
+        if advanced == Advanced::Moved {
+            let ProjectionId { name, version, .. } = &advance.projection;
+            reactions::add(&mut tx, &tasks_of(name), *version, &page.tasks).await?;
+            timers::change(&mut tx, name, &page.timers).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+        }
+        Ok(advanced)
+    }
+
+    async fn timers(
+        &self,
+        process: &str,
+        after: Option<&TimerPlace>,
+        limit: usize,
+    ) -> Result<Vec<Timer>> {
+        timers::list(&self.readers, process, after, limit).await
+    }
+
+    async fn finish_timers(&self, process: &str, fired: &[Timer]) -> Result<()> {
+        const DOING: &str = "noting that timers fired";
+        let mut tx = self.write(DOING).await?;
+        timers::finish(&mut tx, process, fired).await?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
+    async fn note_timer_failure(&self, process: &str, timer: &Timer, reason: &str) -> Result<()> {
+        const DOING: &str = "noting that a timer did not fire";
+        let mut tx = self.write(DOING).await?;
+        timers::note_failure(&mut tx, process, timer, reason).await?;
+        tx.commit().await.map_err(failed(DOING))
     }
 
     async fn claim_reactions(&self, claim: &ReactionClaim) -> Result<Vec<DueKey>> {

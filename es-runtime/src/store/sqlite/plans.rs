@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     SqliteStore, committer, consumers, inboxes, life, log, parked, projections, read_rows, relays,
-    segment, snapshots, streams,
+    segment, snapshots, streams, timers,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -129,6 +129,7 @@ async fn every_read_goes_by_a_key() {
         inboxes::DEAD,
         consumers::LIST,
         relays::ONE,
+        timers::LIST,
         life::LINEAGE,
         life::CURSORS,
         life::HANDOVERS,

@@ -10,8 +10,8 @@ use super::{failed, life, limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::{
-    DueKey, DueReaction, Lineage, NewReaction, Noted, Postponed, ProjectionId, ReactionClaim,
-    ReactionId, ReactionQueue,
+    DueKey, DueReaction, Lineage, NewReaction, Noted, Postponed, ReactionClaim, ReactionId,
+    ReactionQueue,
 };
 
 type Tx = Transaction<'static, Sqlite>;
@@ -56,7 +56,7 @@ fn reaction(projection: &str, row: &SqliteRow) -> Result<DueReaction> {
 }
 
 /// Adds reactions in the transaction of the events' cursor.
-pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> Result<()> {
+pub(super) async fn add(tx: &mut Tx, name: &str, version: u32, new: &[NewReaction]) -> Result<()> {
     let mut keys = BTreeMap::<&str, i64>::new();
     for new in new {
         *keys.entry(&new.key).or_default() += 1;
@@ -71,9 +71,9 @@ pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> 
             places.push(signed("position", new.position.get())?);
         }
         insert.push_values(new.iter().zip(places), |mut values, (new, position)| {
-            values.push_bind(&by.name).push_bind(&new.key);
+            values.push_bind(name).push_bind(&new.key);
             values.push_bind(position).push_bind(new.part);
-            values.push_bind(new.number).push_bind(by.version);
+            values.push_bind(new.number).push_bind(version);
             values.push_bind(new.family).push_bind(&new.payload);
         });
         let inserted = insert.build().execute(&mut **tx).await;
@@ -84,7 +84,7 @@ pub(super) async fn add(tx: &mut Tx, by: &ProjectionId, new: &[NewReaction]) -> 
         let into = "INSERT INTO es_reaction_key (name, key, pending, due) ";
         let mut insert = QueryBuilder::<Sqlite>::new(into);
         insert.push_values(keys, |mut values, (key, pending)| {
-            values.push_bind(&by.name).push_bind(*key);
+            values.push_bind(name).push_bind(*key);
             values.push_bind(pending).push_bind(now);
         });
         insert.push(" ON CONFLICT DO UPDATE SET pending = pending + excluded.pending");

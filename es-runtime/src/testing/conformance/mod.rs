@@ -35,6 +35,7 @@ mod relays;
 mod rows;
 mod segments;
 mod snapshots;
+mod timers;
 
 use std::fmt;
 use std::future::Future;
@@ -134,6 +135,7 @@ pub async fn check<S: Subject>(subject: &S, seed: u64) -> Check {
     reactions::they_wait_for_their_turn(subject.fresh().await).await?;
     reactions::they_are_ordered_over_versions(subject.fresh().await).await?;
     reactions::none_is_lost(subject.fresh().await, seed).await?;
+    timers::they_move_with_the_cursor(subject).await?;
     cursors::streams_are_dense(subject).await?;
     published::pages_tell_what_they_saw(subject.fresh().await, seed).await?;
     published::pages_are_bounded(subject.fresh().await).await?;
