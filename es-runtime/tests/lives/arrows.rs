@@ -339,7 +339,7 @@ async fn look(store: &Store, kind: ProjectionKind, name: &str) -> Seen {
             .collect(),
         view: match kind {
             ProjectionKind::ReadModel => view_of(store, name).await,
-            ProjectionKind::Stream => None,
+            ProjectionKind::Stream | ProjectionKind::Process => None,
         },
     }
 }
