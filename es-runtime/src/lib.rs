@@ -46,6 +46,12 @@ pub mod process;
 pub mod ops;
 #[cfg(feature = "runtime")]
 mod service;
+
+// In front of it.
+
+#[cfg(feature = "runtime")]
+pub mod adapt;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

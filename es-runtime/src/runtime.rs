@@ -1,6 +1,11 @@
 //! What tasks of every kind need: the way to stop, and why one died.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,11 +30,32 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     )
 }
 
-/// Whether this build leaves a guard out, to show that the tests miss it: `.ci/guards` does. A
-/// release build never does.
+/// Waits for a future that may panic.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = || future.as_mut().poll(context);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+/// The pause after so many failures in a row before this one: twice as long each time, up to `longest`.
+pub(crate) fn backoff(first: Duration, failures: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << failures.min(20)).min(longest)
+}
+
+/// Whether a guard is left out, to show that the tests miss it: `.ci/guards` does. Only a build that
+/// was made for it asks at all, and a release build never does.
 pub(crate) fn without(guard: &str) -> bool {
     let testing = cfg!(all(feature = "testing", debug_assertions));
-    testing && option_env!("ES_TEST_WITHOUT") == Some(guard)
+    testing
+        && option_env!("ES_TEST_GUARDS").is_some()
+        && std::env::var_os("ES_TEST_WITHOUT").is_some_and(|named| named == guard)
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -225,6 +225,18 @@ async fn a_whole_life(cli: &Cli) {
         1,
         "it was promised until 2999-01-31",
     );
+    // A mistake is taken back, and the right thing said.
+    assert_eq!(
+        cli.shows("reinstate accounts@1 --by anna"),
+        "accounts@1 is live again: its readers are told to move no more, unless the code says so"
+    );
+    assert_eq!(phase(&store, 1).await, Phase::Live);
+    assert!(!cli.shows("show accounts@1").contains("sunset"));
+    cli.refuses(
+        "reinstate accounts@1",
+        1,
+        "no command deprecated it: it is live",
+    );
     cli.does("deprecate accounts@1 --sunset 2020-01-01");
     assert_eq!(
         cli.shows(&format!("retire {silent} --check")),
@@ -238,6 +250,7 @@ async fn a_whole_life(cli: &Cli) {
     // Said twice, it is done once.
     assert_eq!(cli.shows("retire accounts@1"), retired);
     cli.refuses("deprecate accounts@1", 1, "it is retired");
+    cli.refuses("reinstate accounts@1", 1, "it is retired");
     // The other version goes on.
     bank.execute::<Account>("alice", deposit(7)).await.unwrap();
     bank.caught_up().await.unwrap();

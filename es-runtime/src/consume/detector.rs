@@ -46,7 +46,7 @@ pub enum Verdict {
 impl Detector {
     /// A consumer of `stream` that has handled everything up to `cursor`.
     pub fn new(stream: StreamVersion, cursor: StreamCursor) -> Self {
-        let prefix = format!("{}.v{}-", stream.stream, stream.version);
+        let prefix = format!("{}-", stream.address());
         Self {
             stream,
             prefix,

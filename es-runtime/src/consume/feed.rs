@@ -7,11 +7,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 
+use super::broker::Broker;
+use super::brokered::Brokered;
 use super::source::{Page, Source};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::integration::CloudEvent;
-use crate::store::StreamVersion;
+use crate::store::{StreamCursor, StreamVersion};
 
 /// How long an answer may take beyond what the server was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,6 +60,11 @@ impl Feed {
         self
     }
 
+    /// Hears of events over a message broker, and reads from the feed what does not come over it.
+    pub fn with_broker<B: Broker>(self, broker: B) -> Brokered<B, Self> {
+        Brokered::new(self, broker)
+    }
+
     /// Says once, in the log, that the stream is to be left.
     fn warn(&mut self, headers: &HeaderMap, stream: &StreamVersion) {
         let text = |name: &str| headers.get(name)?.to_str().ok();
@@ -85,6 +92,35 @@ impl Feed {
             url: self.base.clone(),
             why,
         })
+    }
+
+    /// What the feed answers to whoever asks for events.
+    async fn ask(
+        &mut self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Response> {
+        let StreamVersion {
+            stream: name,
+            version,
+        } = stream;
+        let wait_ms = wait.as_millis();
+        let url = format!(
+            "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
+            self.base
+        );
+        let mut request = self.client.get(url).timeout(wait + PATIENCE);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response, stream, after).await);
+        }
+        self.warn(response.headers(), stream);
+        Ok(response)
     }
 
     /// The answer's body, if it is not too long to be one.
@@ -156,31 +192,26 @@ impl Source for Feed {
         }
     }
 
+    async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
+        let response = self.ask(stream, Position::START, 1, Duration::ZERO).await?;
+        let head = response.headers().get("stream-head");
+        let head = head.and_then(|head| head.to_str().ok()?.parse().ok());
+        let nothing = || {
+            let why = "the answer has no `Stream-Head`".to_owned();
+            let stream = stream.to_string();
+            Error::new(Kind::BadEnvelope { stream, why })
+        };
+        head.map(Position::new).ok_or_else(nothing)
+    }
+
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let StreamVersion {
-            stream: name,
-            version,
-        } = stream;
-        let wait_ms = wait.as_millis();
-        let url = format!(
-            "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
-            self.base
-        );
-        let mut request = self.client.get(url).timeout(wait + PATIENCE);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let response = request.send().await.map_err(|error| self.failed(error))?;
-        if !response.status().is_success() {
-            return Err(self.refused(response, stream, after).await);
-        }
-        self.warn(response.headers(), stream);
+        let response = self.ask(stream, after.position, limit, wait).await?;
         let body = self.body(response, stream).await?;
         let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
             let why = "the answer is no batch of CloudEvents".to_owned();

@@ -164,8 +164,18 @@ pub(crate) enum Kind {
     },
     Handler {
         consumer: String,
+        most: usize,
+        key: String,
+        reason: String,
+    },
+    ParkedInInbox {
+        consumer: String,
+        key: String,
         position: Position,
-        attempts: u32,
+        reason: String,
+    },
+    NoHead {
+        stream: String,
     },
     UnknownIntegrationEvent {
         stream: String,
@@ -298,6 +308,27 @@ pub(crate) enum Kind {
     BadPageToken {
         why: String,
     },
+    UnreadableMessage {
+        adapter: String,
+    },
+    Misplaced {
+        adapter: String,
+        key: String,
+        why: String,
+    },
+    KeyReused {
+        adapter: String,
+        key: String,
+        stream: StreamId,
+        version: u64,
+    },
+    Polling {
+        adapter: String,
+    },
+    NotSetAside {
+        adapter: String,
+        number: u64,
+    },
 }
 
 impl Kind {
@@ -337,6 +368,8 @@ impl Kind {
             Self::UnfilledHole { .. } => "ES0132",
             Self::Forked { .. } => "ES0133",
             Self::Handler { .. } => "ES0134",
+            Self::ParkedInInbox { .. } => "ES0240",
+            Self::NoHead { .. } => "ES0241",
             Self::UnknownIntegrationEvent { .. } => "ES0135",
             Self::BadEnvelope { .. } => "ES0136",
             Self::Unprepared { .. } => "ES0138",
@@ -371,6 +404,11 @@ impl Kind {
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",
+            Self::UnreadableMessage { .. } => "ES0275",
+            Self::Misplaced { .. } => "ES0276",
+            Self::KeyReused { .. } => "ES0277",
+            Self::Polling { .. } => "ES0278",
+            Self::NotSetAside { .. } => "ES0279",
             Self::Parked { .. } => "ES0184",
             Self::TooManyParked { .. } => "ES0185",
             Self::Unapplied { .. } => "ES0186",
@@ -542,11 +580,25 @@ impl fmt::Display for Kind {
             ),
             Self::Handler {
                 consumer,
-                position,
-                attempts,
+                most,
+                key,
+                reason,
             } => write!(
                 f,
-                "the handler of `{consumer}` failed {attempts} times at position {position}: nothing was skipped, it continues there when it is started again"
+                "more than {most} keys of `{consumer}` have failed, so it is not about single keys: nothing was skipped, and it goes on as soon as some of them do; mend what failed; `{key}` failed: {reason}"
+            ),
+            Self::ParkedInInbox {
+                consumer,
+                key,
+                position,
+                reason,
+            } => write!(
+                f,
+                "the key `{key}` of `{consumer}` is parked at position {position}, before what was asked for ({reason}): mend what failed and try it again, or give that event up"
+            ),
+            Self::NoHead { stream } => write!(
+                f,
+                "this source cannot tell where `{stream}` ends now: begin at its first event, or after a position"
             ),
             Self::UnknownIntegrationEvent {
                 stream,
@@ -732,6 +784,31 @@ impl fmt::Display for Kind {
             Self::BadPageToken { why } => write!(
                 f,
                 "this page token is none of this query: {why}; take the one that the page before came with, or begin with the first page"
+            ),
+            Self::UnreadableMessage { adapter } => write!(
+                f,
+                "the adapter `{adapter}` cannot read a message: correct what sends it, or `Adapter::decode_with`"
+            ),
+            Self::Misplaced { adapter, key, why } => write!(
+                f,
+                "the adapter `{adapter}` cannot place the message `{key}`: {why}"
+            ),
+            Self::KeyReused {
+                adapter,
+                key,
+                stream,
+                version,
+            } => write!(
+                f,
+                "the adapter `{adapter}` knows another message by the key `{key}`, at version {version} of `{stream}`: nothing was taken; make the key of what tells messages apart, or say `trust_keys` if the upstream sends one message in several forms"
+            ),
+            Self::Polling { adapter } => write!(
+                f,
+                "the adapter `{adapter}` cannot read the rows of its table: nothing was passed over, and it is tried again"
+            ),
+            Self::NotSetAside { adapter, number } => write!(
+                f,
+                "nothing is set aside as number {number} of the adapter `{adapter}`: `Adapter::set_aside` lists what is"
             ),
         }
     }

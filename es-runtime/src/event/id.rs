@@ -216,6 +216,28 @@ impl CommandId {
         Self(name_based(&[input.as_ref()]))
     }
 
+    /// As [`of`](Self::of), and its command is never forgotten, whatever
+    /// [`forget_commands_after`](crate::Builder::forget_commands_after) says: for inputs that may come
+    /// again after any time.
+    ///
+    /// It begins with the letters `kept`, 6b657074 in hex, by which stores know it.
+    pub fn kept(input: impl AsRef<[u8]>) -> Self {
+        let id = name_based(&[b"kept", input.as_ref()]).as_u128();
+        Self(Uuid::from_u128(id & !KEPT_MASK | KEPT))
+    }
+
+    /// Whether its command is never forgotten.
+    pub const fn is_kept(self) -> bool {
+        self.0.as_u128() & KEPT_MASK == KEPT
+    }
+
+    /// The first and the last id whose commands are never forgotten.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) const KEPT: (Self, Self) = (
+        Self(Uuid::from_u128(KEPT)),
+        Self(Uuid::from_u128(KEPT | !KEPT_MASK)),
+    );
+
     /// An id that nobody else has.
     #[cfg(feature = "runtime")]
     pub fn random() -> Self {
@@ -232,6 +254,10 @@ impl CommandId {
         self.0.as_u128()
     }
 }
+
+/// What the ids begin with whose commands are never forgotten, and where it stands.
+const KEPT: u128 = 0x6b65_7074 << 96;
+const KEPT_MASK: u128 = 0xffff_ffff << 96;
 
 /// The hyphenated form of a UUID.
 impl fmt::Display for CommandId {
@@ -419,6 +445,15 @@ mod tests {
             ),
         ];
         assert!(!others.contains(&one));
+    }
+
+    #[test]
+    fn a_command_that_is_kept_shows_it() {
+        let kept = CommandId::kept("payments:17");
+        // Frozen: a message must meet it again, in every release.
+        assert_eq!(kept.to_string(), "6b657074-8f86-8e38-8a59-185a6a8ec608");
+        assert!(kept.is_kept() && !CommandId::of("payments:17").is_kept());
+        assert_ne!(kept, CommandId::kept("payments:18"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::headers::{self, FOREVER, Keep, link, tagged};
 use super::problem::Problem;
 use super::{Names, Served, Shared, names};
 use crate::error::{Error, Kind, Result};
-use crate::store::StreamVersion;
+use crate::store::{EventStore, KeptSchema, Store, StreamVersion};
 
 /// Documents by where they are. A schema's address names what is in it: it never changes.
 #[derive(Debug, Default)]
@@ -83,6 +83,26 @@ impl Documents {
         Ok(())
     }
 
+    /// Keeps what is served now: its addresses outlive this release.
+    pub(super) async fn keep(&self, store: &Store) -> Result<()> {
+        let schemas = self
+            .schemas
+            .iter()
+            .filter_map(|((name, revision), document)| {
+                Some(KeptSchema {
+                    name: name.clone(),
+                    revision: revision.clone(),
+                    stream: document.stream.clone()?,
+                    text: String::from_utf8_lossy(&document.text).into_owned(),
+                })
+            });
+        match store.keep_schemas(&schemas.collect::<Vec<_>>()).await {
+            // Whoever writes keeps them.
+            Err(error) if error.is_read_only() => Ok(()),
+            kept => kept,
+        }
+    }
+
     /// Says where the description of all is.
     pub(super) fn link(&self, headers: &mut HeaderMap) {
         if self.asyncapi.is_some() {
@@ -117,19 +137,19 @@ mod described {
                     let file = format!("{folder}/{}.json", event.name);
                     let text = texts.remove(&file).unwrap_or_default();
                     let event_type = contract.event_type(id, event.name);
-                    let place = self.keep(event_type.clone(), id, text);
+                    let place = self.place(event_type.clone(), id, text);
                     links.events.insert(event_type, place);
                 }
                 let text = texts.remove(&format!("{folder}/stream.json"));
                 let name = format!("{}.v{}", id.stream, id.version);
-                links.stream = self.keep(name, id, text.unwrap_or_default());
+                links.stream = self.place(name, id, text.unwrap_or_default());
                 self.of.insert(id.clone(), links);
             }
             Ok(())
         }
 
-        /// Keeps a schema and answers where it is.
-        fn keep(&mut self, name: String, stream: &StreamVersion, text: String) -> String {
+        /// Takes a schema and answers where it is.
+        fn place(&mut self, name: String, stream: &StreamVersion, text: String) -> String {
             let document = Document::new(Some(stream.clone()), text);
             let revision = document.tag.trim_matches('"').to_owned();
             let place = format!("/schemas/{name}/{revision}.json");
@@ -151,6 +171,16 @@ mod described {
     }
 }
 
+impl From<KeptSchema> for Document {
+    fn from(kept: KeptSchema) -> Self {
+        Self {
+            stream: Some(kept.stream),
+            tag: format!("\"{}\"", kept.revision),
+            text: kept.text.into(),
+        }
+    }
+}
+
 pub(super) async fn schema(
     State(shared): State<Arc<Shared>>,
     path: Names,
@@ -158,11 +188,20 @@ pub(super) async fn schema(
 ) -> Result<Response, Problem> {
     let (name, file) = names(path)?;
     let revision = file.strip_suffix(".json").unwrap_or(&file).to_owned();
-    let documents = &shared.feed.serve.documents;
-    let found = documents.schemas.get(&(name, revision));
+    let Shared { feed, .. } = &*shared;
+    let served = feed
+        .serve
+        .documents
+        .schemas
+        .get(&(name.clone(), revision.clone()));
+    let earlier = match served {
+        Some(_) => None,
+        None => feed.store.kept_schema(&name, &revision).await?,
+    };
+    let earlier = earlier.map(Document::from);
     let unknown =
         || Problem::not_found("there is no such schema here: /streams has their addresses");
-    let found = found.ok_or_else(unknown)?;
+    let found = served.or(earlier.as_ref()).ok_or_else(unknown)?;
     answer(
         &shared,
         found,

@@ -94,6 +94,7 @@ impl Feed {
     /// Serves until `stop` says so; long polls and sent events end then.
     pub(crate) async fn start(mut self, stop: Stop) -> Result<Running> {
         self.serve.documents.describe(&self.streams)?;
+        self.serve.documents.keep(&self.store).await?;
         let listener = match &self.serve.address {
             Some(address) => Some(listen(address).await?),
             None => None,

@@ -110,10 +110,8 @@ impl Sent {
     /// The events of a page, and how far it looked.
     fn piece(&mut self, before: &[u8], page: PublishedPage, place: Place) -> Piece {
         let stream = &self.asked.query.stream;
-        let id = |position: Position| {
-            let name = &stream.stream;
-            format!("id: {name}.v{}-{position}\n", stream.version)
-        };
+        let address = stream.address();
+        let id = |position: Position| format!("id: {address}-{position}\n");
         let envelopes = Envelopes::new(&self.shared.feed.service, stream);
         let (mut body, mut last) = (before.to_vec(), self.asked.query.after);
         for event in &page.events {

@@ -78,7 +78,7 @@ impl CloudEvent {
         let data = RawValue::from_string(event.payload.clone()).map_err(broken)?;
         Ok(Self {
             specversion: "1.0".to_owned(),
-            id: format!("{name}.v{version}-{}", event.position),
+            id: format!("{}-{}", stream.address(), event.position),
             source: format!("urn:es:{service}:{name}:v{version}"),
             event_type: event.event_type,
             partitionkey: event.subject.clone(),

@@ -37,7 +37,7 @@ impl<'a> Envelopes<'a> {
             version,
         } = stream;
         let mut before_position = r#"{"specversion":"1.0","id":"#.to_owned();
-        before_position += &json(&format!("{name}.v{version}-"));
+        before_position += &json(&format!("{}-", stream.address()));
         before_position.pop();
         let source = json(&format!("urn:es:{service}:{name}:v{version}"));
         Self {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, StoredEvents};
+use crate::runtime::backoff;
 use crate::store::{Advanced, Claimed, Phase};
 
 /// Events in one transaction, where it follows the log.
@@ -11,7 +12,8 @@ const PAGE: usize = 1000;
 /// Events in one transaction, where it is far behind: rows that several of them touch are written
 /// once.
 const LARGE_PAGE: usize = 50_000;
-/// The longest pause between two attempts.
+/// The first pause between two attempts, and the longest.
+const FIRST: Duration = Duration::from_millis(20);
 const SLOWEST: Duration = Duration::from_secs(10);
 
 /// How long nothing may happen before it is looked at what changed.
@@ -155,11 +157,9 @@ impl Runner {
         if !error.is_transient() {
             return Err(error);
         }
-        let time = Duration::from_millis(20).saturating_mul(1 << self.failures.min(16));
-        self.failures += 1;
-        Ok(Step::Rest {
-            time: time.min(SLOWEST),
-        })
+        let time = backoff(FIRST, self.failures, SLOWEST);
+        self.failures = self.failures.saturating_add(1);
+        Ok(Step::Rest { time })
     }
 }
 

@@ -24,8 +24,7 @@ impl Route {
 
     /// What the addresses of all its messages begin with: `accounts.v2`.
     pub fn address(&self) -> String {
-        let StreamVersion { stream, version } = &self.stream;
-        format!("{stream}.v{version}")
+        self.stream.address()
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Link, Message, Route, Transport};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
+use crate::store::StreamVersion;
 
 /// How long the broker may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +72,12 @@ impl Nats {
         self
     }
 
-    async fn connect(&self, purpose: String) -> Result<Connection> {
+    /// The subjects of a stream version: `{prefix}.{stream}.v{version}.>`.
+    pub(crate) fn subjects(&self, stream: &StreamVersion) -> String {
+        format!("{}.{}.>", self.prefix, stream.address())
+    }
+
+    pub(crate) async fn connect(&self, purpose: String) -> Result<Connection> {
         let (lost, is_lost) = watch::channel(false);
         let options = ConnectOptions::new()
             .name(purpose)
@@ -98,7 +104,7 @@ impl fmt::Debug for Nats {
     }
 }
 
-fn failed<E>(doing: &'static str) -> impl FnOnce(E) -> Error
+pub(crate) fn failed<E>(doing: &'static str) -> impl FnOnce(E) -> Error
 where
     E: std::error::Error + Send + Sync + 'static,
 {
@@ -107,9 +113,9 @@ where
 
 /// The client connects again by itself, and sends what it had not sent: here, a connection that was
 /// lost is of no use any more.
-struct Connection {
-    client: Client,
-    is_lost: watch::Receiver<bool>,
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) is_lost: watch::Receiver<bool>,
 }
 
 /// What JetStream says to a request or an event.
@@ -237,7 +243,7 @@ impl Transport for Nats {
         let connection = self.connect(purpose).await?;
         let (name, subjects) = (
             format!("{}-{}", self.prefix, address.replace('.', "-")),
-            format!("{}.{address}.>", self.prefix),
+            self.subjects(&route.stream),
         );
         let last_number = connection.last_number(&name, &subjects).await?;
         let has = connection.last_event(&name, &subjects).await?;

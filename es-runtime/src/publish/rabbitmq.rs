@@ -86,25 +86,29 @@ impl RabbitMq {
     }
 
     fn address(&self) -> Result<AMQPUri> {
-        let bad = |why: String| {
-            // The text that was not understood may hold a password.
-            let url = "amqp://user:password@host:port/vhost".to_owned();
-            Error::new(Kind::BadBrokerUrl { url, why })
+        address(&self.url, self.heartbeat)
+    }
+
+    /// A connection, and the exchange on it, which is made where it is missing.
+    pub(crate) async fn exchange_on(
+        &self,
+        purpose: String,
+    ) -> Result<(Connection, Channel, ShortString)> {
+        let exchange = short(&self.exchange)?;
+        let (connection, channel) = self.connect(purpose).await?;
+        let durable = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
         };
-        let mut uri: AMQPUri = self.url.parse().map_err(bad)?;
-        let seconds = u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX);
-        uri.query.heartbeat.get_or_insert(seconds.max(1));
-        uri.query.connection_timeout.get_or_insert(CONNECTING);
-        Ok(uri)
+        let none = FieldTable::default();
+        let declared =
+            channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, none);
+        declared.await.map_err(failed("declaring the exchange"))?;
+        Ok((connection, channel, exchange))
     }
 
     async fn connect(&self, purpose: String) -> Result<(Connection, Channel)> {
-        let properties =
-            ConnectionProperties::default().with_connection_name(LongString::from(purpose));
-        let connection = Connection::connect_uri(self.address()?, properties).await;
-        let connection = connection.map_err(failed("connecting"))?;
-        let channel = connection.create_channel().await;
-        let channel = channel.map_err(failed("opening a channel"))?;
+        let (connection, channel) = connect(self.address()?, &purpose).await?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default());
         confirms.await.map_err(failed("asking for confirmations"))?;
         Ok((connection, channel))
@@ -121,12 +125,37 @@ impl fmt::Debug for RabbitMq {
     }
 }
 
-fn failed(doing: &'static str) -> impl FnOnce(lapin::Error) -> Error {
+/// The server at a URL.
+pub(crate) fn address(url: &str, heartbeat: Duration) -> Result<AMQPUri> {
+    let bad = |why: String| {
+        // The text that was not understood may hold a password.
+        let url = "amqp://user:password@host:port/vhost".to_owned();
+        Error::new(Kind::BadBrokerUrl { url, why })
+    };
+    let mut uri: AMQPUri = url.parse().map_err(bad)?;
+    let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
+    uri.query.heartbeat.get_or_insert(seconds.max(1));
+    uri.query.connection_timeout.get_or_insert(CONNECTING);
+    Ok(uri)
+}
+
+/// A connection, which the broker shows under its purpose, with a channel.
+pub(crate) async fn connect(uri: AMQPUri, purpose: &str) -> Result<(Connection, Channel)> {
+    let properties =
+        ConnectionProperties::default().with_connection_name(LongString::from(purpose));
+    let connection = Connection::connect_uri(uri, properties).await;
+    let connection = connection.map_err(failed("connecting"))?;
+    let channel = connection.create_channel().await;
+    let channel = channel.map_err(failed("opening a channel"))?;
+    Ok((connection, channel))
+}
+
+pub(crate) fn failed(doing: &'static str) -> impl FnOnce(lapin::Error) -> Error {
     move |error| Error::broker(doing, error)
 }
 
 /// A name that goes over the wire.
-fn short(name: &str) -> Result<ShortString> {
+pub(crate) fn short(name: &str) -> Result<ShortString> {
     ShortString::try_new(name).map_err(|error| {
         let what = name.to_owned();
         Error::caused_by(Kind::Untransportable { what }, error)
@@ -154,11 +183,10 @@ impl Transport for RabbitMq {
     }
 
     async fn open(&self, route: &Route) -> Result<RabbitLink> {
-        let exchange = short(&self.exchange)?;
         let address = route.address();
         let fence = format!("es.relay.{}.{}.{address}", route.service, self.exchange);
         let purpose = format!("{}: relay of {address}", route.service);
-        let (connection, channel) = self.connect(purpose).await?;
+        let (connection, channel, exchange) = self.exchange_on(purpose).await?;
         if !without("one relay at a time holds the broker's exclusive queue") {
             let (alone, none) = (QueueDeclareOptions::exclusive(), FieldTable::default());
             let held = channel.queue_declare(short(&fence)?, alone, none).await;
@@ -167,14 +195,6 @@ impl Transport for RabbitMq {
                 false => failed("declaring the relay's queue")(error),
             })?;
         }
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let none = FieldTable::default();
-        let declared =
-            channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, none);
-        declared.await.map_err(failed("declaring the exchange"))?;
         Ok(RabbitLink {
             connection,
             channel,
@@ -245,7 +265,7 @@ fn properties(message: &Message) -> Result<BasicProperties> {
         .with_headers(headers))
 }
 
-async fn close(connection: &Connection) {
+pub(crate) async fn close(connection: &Connection) {
     // Who does not answer is gone anyway.
     let closing = connection.close(200, "done".into());
     tokio::time::timeout(Duration::from_secs(2), closing)

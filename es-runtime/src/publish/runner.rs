@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::event::Position;
-use crate::runtime::without;
+use crate::runtime::{backoff, without};
 use crate::store::{Advanced, Phase, RelayState};
 
 /// Events that are under way at most, and unconfirmed.
 pub(super) const WINDOW: u64 = 512;
-/// The longest pause between two attempts.
+/// The first pause between two attempts, and the longest.
+const FIRST: Duration = Duration::from_millis(20);
 const SLOWEST: Duration = Duration::from_secs(10);
 /// How long a relay rests that has nothing to do, since it is another one's turn.
 const LOOK: Duration = Duration::from_millis(500);
@@ -144,11 +145,9 @@ impl Runner {
         if !error.is_transient() {
             return Err(error);
         }
-        let time = Duration::from_millis(20).saturating_mul(1 << self.failures.min(16));
-        self.failures += 1;
-        Ok(Step::Rest {
-            time: time.min(SLOWEST),
-        })
+        let time = backoff(FIRST, self.failures, SLOWEST);
+        self.failures = self.failures.saturating_add(1);
+        Ok(Step::Rest { time })
     }
 }
 

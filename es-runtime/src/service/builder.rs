@@ -49,8 +49,11 @@ pub struct Builder {
     knows: Knowledge,
     judges: Vec<Judge>,
     aggregates: HashMap<&'static str, TypeId>,
+    /// Other views of their streams, whose commands are executed, too.
+    beside: HashSet<TypeId>,
     recorders: Typed,
     caches: Typed,
+    /// By the type's name.
     snapshotters: BTreeMap<&'static str, SnapshotterDraft>,
     read_models: BTreeMap<ProjectionId, Box<dyn Startable>>,
     /// By the read model's name.
@@ -136,6 +139,7 @@ impl Builder {
             knows: Knowledge::new(),
             judges: Vec::new(),
             aggregates: HashMap::new(),
+            beside: HashSet::new(),
             recorders: HashMap::new(),
             caches: HashMap::new(),
             snapshotters: BTreeMap::new(),
@@ -178,7 +182,8 @@ impl Builder {
     /// one that comes again after that is a new command. Kept for ever unless something is said.
     ///
     /// Choose a time that is longer than anything can hold a message back: queues, dead letters, an
-    /// import that is repeated. Events stay, and so does what they say of their command.
+    /// import that is repeated. Events stay, and so does what they say of their command; commands that
+    /// [are kept](crate::event::CommandId::kept) are not forgotten.
     pub fn forget_commands_after(mut self, time: Duration) -> Self {
         self.keep_commands = Some(time);
         self
@@ -224,6 +229,21 @@ impl Builder {
         self
     }
 
+    /// Executes the commands of another view of an aggregate's streams.
+    pub(crate) fn beside<A: Decide + Evolve>(mut self) -> Self {
+        self.knows.add::<A::Event>();
+        self.judges.push(Versions::judge::<A::Event>);
+        if !self.beside.insert(TypeId::of::<A>()) {
+            self.duplicate(format!("what is adapted to `{}`", A::NAME));
+        }
+        self
+    }
+
+    /// Whether [`beside`](Self::beside) was said of it.
+    pub(crate) fn has_beside<A: 'static>(&self) -> bool {
+        self.beside.contains(&TypeId::of::<A>())
+    }
+
     /// Keeps the content of the aggregate's commands with their events, not only their names: for
     /// audits, and to replay decisions. Mind personal data.
     pub fn record_commands<A: Decide + Evolve>(mut self) -> Self
@@ -250,7 +270,8 @@ impl Builder {
             policy,
             make: |policy, clock, queue| Ok(Box::new(Snapshotter::<A>::new(policy, clock, queue)?)),
         };
-        if self.snapshotters.insert(A::NAME, draft).is_some() {
+        let name = std::any::type_name::<A>();
+        if self.snapshotters.insert(name, draft).is_some() {
             self.duplicate(format!("the snapshots of `{}`", A::NAME));
         }
         self
@@ -472,7 +493,8 @@ impl Builder {
             })
         };
         let store = self.store.ok_or_else(no_store)?;
-        let aggregates: HashSet<_> = self.aggregates.into_values().collect();
+        let aggregates = self.aggregates.into_values().chain(self.beside);
+        let aggregates: HashSet<_> = aggregates.collect();
         let cached = self.caches.keys().copied();
         let snapshotted = self.snapshotters.values().map(|draft| draft.aggregate);
         if !cached.chain(snapshotted).all(|a| aggregates.contains(&a)) {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, Timestamp};
 use crate::projection::{Comparer, Comparing, Found};
-use crate::runtime::{Stop, panic_message, without};
+use crate::runtime::{Stop, backoff, panic_message, without};
 use crate::store::life::refused;
 use crate::store::{
     Change, Comparison, EventStore, Phase, ProjectionId, ProjectionState, Still, Store,
@@ -91,9 +91,9 @@ impl Comparisons {
             return;
         };
         tracing::warn!(read_model = comparer.old.name, %error, "could not be compared");
-        let pause = LOOK.saturating_mul(1 << tried.failures.min(8));
-        tried.failures += 1;
-        tried.next = Some(Instant::now() + pause.min(SLOWEST));
+        let pause = backoff(LOOK, tried.failures, SLOWEST);
+        tried.failures = tried.failures.saturating_add(1);
+        tried.next = Some(Instant::now() + pause);
     }
 
     /// Which of the two versions is live; nothing if neither is, or one is not there.

@@ -1,6 +1,5 @@
 //! One command's way: load, decide, append; again if somebody else was faster.
 
-use std::any::TypeId;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -137,22 +136,16 @@ impl<'s, A: Decide + Evolve> IntoFuture for Execute<'s, A> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send + 's>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(async { Ok(self.told().await?.0) })
     }
 }
 
 impl<A: Decide + Evolve> Execute<'_, A> {
-    async fn run(mut self) -> Result<Receipt> {
+    /// Executes it, and answers what happened, too: nothing if it was repeated.
+    pub(crate) async fn told(mut self) -> Result<(Receipt, Vec<A::Event>)> {
         let stream = self.stream?;
-        let Inner {
-            aggregates,
-            recorders,
-            ..
-        } = &*self.service.inner;
-        if !aggregates.contains(&TypeId::of::<A>()) {
-            let what = format!("the aggregate `{}`", A::NAME);
-            return Err(Error::new(Kind::Unregistered { what }));
-        }
+        self.service.executes::<A>()?;
+        let Inner { recorders, .. } = &*self.service.inner;
         let name = self.command.name();
         let mut record = CommandRecord::named(name);
         if let Some(json) = typed::<A, RecordCommand<A>>(recorders) {
@@ -197,7 +190,7 @@ impl Attempt<'_> {
         name: &'static str,
         command: &A::Command,
         mut tx: Option<Tx>,
-    ) -> Result<Receipt> {
+    ) -> Result<(Receipt, Vec<A::Event>)> {
         let loader = self.service.inner.loader::<A>();
         let store = loader.store;
         // A state from the cache may be behind: what is decided on it counts once the store agrees.
@@ -222,7 +215,7 @@ impl Attempt<'_> {
                 Err(error) => {
                     // A command that was accepted before may well be refused by what it made.
                     if let Some(outcome) = self.earlier().await? {
-                        return Ok(Receipt::new(outcome, true));
+                        return Ok((Receipt::new(outcome, true), Vec::new()));
                     }
                     let stream = self.stream.clone();
                     let command = name;
@@ -243,7 +236,7 @@ impl Attempt<'_> {
                     count,
                     version,
                 };
-                return Ok(Receipt::new(nothing, false));
+                return Ok((Receipt::new(nothing, false), events));
             }
             let append = match self.append::<A>(expected, &events) {
                 // Who held it back may have left, which is heard with the next heartbeat.
@@ -277,9 +270,11 @@ impl Attempt<'_> {
                         known.advance(next, outcome, self.id);
                         loader.keep(&self.stream, &mut known);
                     }
-                    return Ok(Receipt::new(outcome, false));
+                    return Ok((Receipt::new(outcome, false), events));
                 }
-                Ok(Appended::Already(outcome)) => return Ok(Receipt::new(outcome, true)),
+                Ok(Appended::Already(outcome)) => {
+                    return Ok((Receipt::new(outcome, true), Vec::new()));
+                }
                 Ok(Appended::Conflict { found }) if bound || attempts >= ATTEMPTS => {
                     let stream = self.stream;
                     return Err(Error::new(Kind::Conflict {

@@ -185,6 +185,20 @@ impl Service {
         Execute::new(self, &id.into(), command)
     }
 
+    /// Whether the commands of this aggregate are executed here.
+    pub(crate) fn executes<A: Aggregate>(&self) -> Result<()> {
+        if self.inner.aggregates.contains(&TypeId::of::<A>()) {
+            return Ok(());
+        }
+        let what = format!("the aggregate `{}`", A::NAME);
+        Err(Error::new(Kind::Unregistered { what }))
+    }
+
+    /// The time, by the service's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
     /// The aggregate as its events left it, with its version.
     ///
     /// # Errors

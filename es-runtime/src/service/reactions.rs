@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{Inner, Service};
 use crate::consume::HandlerError;
 use crate::event::IdempotencyKey;
-use crate::runtime::{Stop, panic_message};
+use crate::runtime::{Stop, backoff, panic_message};
 use crate::store::{DueKey, DueReaction, EventStore, Postponed, ReactionClaim, ReactionId, Store};
 
 /// How often an instance looks for reactions that others enqueued.
@@ -150,10 +150,8 @@ impl Retry {
 
     /// The pause after so many failures.
     pub(super) fn pause(&self, failures: u32) -> Duration {
-        let pause = self
-            .first
-            .saturating_mul(1 << failures.saturating_sub(1).min(20));
-        pause.min(self.longest)
+        let earlier = failures.saturating_sub(1);
+        backoff(self.first, earlier, self.longest)
     }
 }
 

@@ -506,6 +506,9 @@ pub enum Change {
         /// From when on it may be gone.
         sunset: Option<Timestamp>,
     },
+    /// Its deprecation is taken back: it is live again, without a day on which it may be gone. Of
+    /// streams, where a command deprecated it; what the code declares is the code's.
+    Reinstate,
     /// It ends, if nobody ran or read it for `quiet`, or for a reason all the same. A stream may
     /// end while it is run, and not before its sunset.
     Retire {

@@ -19,6 +19,13 @@ pub struct StreamVersion {
     pub version: u32,
 }
 
+impl StreamVersion {
+    /// `accounts.v2`: what the ids of its events begin with, and their addresses at a broker.
+    pub fn address(&self) -> String {
+        format!("{}.v{}", self.stream, self.version)
+    }
+}
+
 impl fmt::Display for StreamVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.stream, self.version)
@@ -205,4 +212,17 @@ impl PublishedPage {
             life,
         }
     }
+}
+
+/// A schema as the feed once served it, under an address that never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSchema {
+    /// What it describes: the type of an event, or a whole stream version.
+    pub name: String,
+    /// Which text it is: a digest.
+    pub revision: String,
+    /// To whose events it belongs.
+    pub stream: StreamVersion,
+    /// The schema.
+    pub text: String,
 }

@@ -12,15 +12,7 @@ async fn bank() -> Result<Service> {
 }
 
 async fn served(serve: Serve) -> Result<Service> {
-    let bank = Service::builder("bank")
-        .namespace("dk.example.bank")
-        .store(Store::connect("memory:").await?)
-        .aggregate::<Account>()
-        .project::<AccountEvent, first::Balance>()
-        .publish::<Account, history::Accounts>()
-        .serve(serve)
-        .start()
-        .await?;
+    let bank = deployed(Store::connect("memory:").await?, serve).await?;
     let owner = "Alice".to_owned();
     bank.execute::<Account>("alice", AccountCommand::Open { owner })
         .await?;
@@ -30,6 +22,18 @@ async fn served(serve: Serve) -> Result<Service> {
     command.await?;
     bank.caught_up().await?;
     Ok(bank)
+}
+
+async fn deployed(store: Store, serve: Serve) -> Result<Service> {
+    Service::builder("bank")
+        .namespace("dk.example.bank")
+        .store(store)
+        .aggregate::<Account>()
+        .project::<AccountEvent, first::Balance>()
+        .publish::<Account, history::Accounts>()
+        .serve(serve)
+        .start()
+        .await
 }
 
 async fn events(bank: &Service, version: u32) -> Vec<Value> {
@@ -124,6 +128,30 @@ async fn the_catalogue_leads_to_the_schemas_that_the_documents_are() -> Result<(
     let bank = self::bank().await?;
     assert_eq!(get(&bank, "/asyncapi.json").await.status(), 404);
     assert!(value(get(&bank, "/streams").await).await[0]["schemas"].is_null());
+    bank.shutdown().await
+}
+
+#[tokio::test]
+async fn the_address_of_a_schema_outlives_the_release_that_served_it() -> Result<()> {
+    let store = Store::connect("memory:").await?;
+    let anywhere = || Serve::at("127.0.0.1:0");
+    let bank = deployed(store.clone(), anywhere().contract(history::contract())).await?;
+    let entry = value(get(&bank, "/streams/accounts/v1").await).await;
+    let place = entry["schema"].as_str().unwrap();
+    let before = get(&bank, place).await;
+    let tag = before.headers()["etag"].clone();
+    let before = before.bytes().await.unwrap();
+    bank.shutdown().await?;
+    // The next release has nothing under this address.
+    let bank = deployed(store, anywhere()).await?;
+    let after = get(&bank, place).await;
+    assert_eq!(after.status(), 200);
+    assert_eq!(after.headers()["etag"], tag);
+    assert_eq!(
+        after.headers()["cache-control"],
+        "max-age=31536000, immutable"
+    );
+    assert_eq!(after.bytes().await.unwrap(), before);
     bank.shutdown().await
 }
 

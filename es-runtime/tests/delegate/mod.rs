@@ -178,6 +178,12 @@ macro_rules! delegate {
     (@consumers $to:ident) => {
         delegate!(@fn $to consumers(stream: Option<&StreamVersion>) -> Result<Vec<ConsumerState>>);
     };
+    (@keep_schemas $to:ident) => {
+        delegate!(@fn $to keep_schemas(schemas: &[KeptSchema]) -> Result<()>);
+    };
+    (@kept_schema $to:ident) => {
+        delegate!(@fn $to kept_schema(name: &str, revision: &str) -> Result<Option<KeptSchema>>);
+    };
     (@claim_relay $to:ident) => {
         delegate!(@fn $to claim_relay(claim: &RelayClaim) -> Result<RelayState>);
     };
@@ -190,12 +196,33 @@ macro_rules! delegate {
     };
     (@relays $to:ident) => { delegate!(@fn $to relays() -> Result<Vec<RelayState>>); };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@claim_inbox $to:ident) => {
+        delegate!(@fn $to claim_inbox(claim: &InboxClaim) -> Result<InboxClaimed>);
+    };
+    (@inbox_keys $to:ident) => {
+        delegate!(@fn $to inbox_keys(inbox: &InboxId, after: Option<&str>, limit: usize)
+            -> Result<Vec<InboxKey>>);
+    };
+    (@inbox_events $to:ident) => {
+        delegate!(@fn $to inbox_events(inbox: &InboxId, key: &str, limit: usize)
+            -> Result<Vec<HeldEvent>>);
+    };
+    (@retry_inbox $to:ident) => {
+        delegate!(@fn $to retry_inbox(inbox: &InboxId, key: Option<&str>) -> Result<u64>);
+    };
+    (@give_up_inbox $to:ident) => {
+        delegate!(@fn $to give_up_inbox(
+            inbox: &InboxId, position: Position, reason: &str, by: &str)
+            -> Result<bool>);
+    };
+    (@dead_letters $to:ident) => {
+        delegate!(@fn $to dead_letters(inbox: &InboxId, after: Position, limit: usize)
+            -> Result<Vec<DeadLetter>>);
+    };
     (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };
     (@commit_inbox $to:ident) => {
-        delegate!(@fn $to commit_inbox(
-            tx: Tx, inbox: &InboxId, from: StreamCursor, to: StreamCursor)
-            -> Result<Advanced>);
+        delegate!(@fn $to commit_inbox(tx: Tx, step: &InboxMove) -> Result<Advanced>);
     };
     (@register $to:ident) => {
         delegate!(@fn $to register(instance: &NewInstance) -> Result<Vec<Instance>>);

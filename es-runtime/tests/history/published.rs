@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::consume::{Consumer, Handler, HandlerError, Page, Source};
-use es_runtime::event::{Position, Recorded};
+use es_runtime::event::Recorded;
 use es_runtime::integration::{CloudEvent, stream_of};
 use es_runtime::prelude::*;
-use es_runtime::store::{EventStore, StreamVersion, Tx};
+use es_runtime::store::{EventStore, StreamCursor, StreamVersion, Tx};
 use es_runtime::{Result, Service, Store};
 
 use super::all_releases;
@@ -93,11 +93,11 @@ impl Source for Direct {
     async fn read(
         &mut self,
         stream: &StreamVersion,
-        after: Position,
+        after: StreamCursor,
         limit: usize,
         _: Duration,
     ) -> Result<Page> {
-        let events = self.0.read_published(stream, after, limit).await?;
+        let events = self.0.read_published(stream, after.position, limit).await?;
         let events = events
             .into_iter()
             .map(|event| CloudEvent::new("bank", stream, event))

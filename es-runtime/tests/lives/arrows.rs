@@ -112,6 +112,10 @@ fn of_streams() -> Vec<(&'static str, Vec<Step>)> {
             "its day is announced",
             to(&deprecated, deprecate(1, Some(7))),
         ),
+        (
+            "its deprecation is taken back",
+            to(&deprecated, Step::Change(1, Change::Reinstate)),
+        ),
         ("a deprecated stream is retired", to(&deprecated, retire(1))),
         ("a live stream is retired", to(&live, retire(1))),
         (
@@ -335,7 +339,7 @@ async fn look(store: &Store, kind: ProjectionKind, name: &str) -> Seen {
             .collect(),
         view: match kind {
             ProjectionKind::ReadModel => view_of(store, name).await,
-            ProjectionKind::Stream => None,
+            ProjectionKind::Stream | ProjectionKind::Process => None,
         },
     }
 }

@@ -41,6 +41,7 @@ documents! {
     GuideRollingDeploys: "../../../docs/guides/rolling-deploys.md",
     GuideSchemaCompatibility: "../../../docs/guides/schema-compatibility.md",
     GuideSqlProjections: "../../../docs/guides/sql-projections.md",
+    GuideAdapters: "../../../docs/guides/adapters.md",
     GuideFailingKeys: "../../../docs/guides/failing-keys.md",
     GuideSnapshots: "../../../docs/guides/snapshots.md",
     GuideSchemas: "../../../docs/guides/schemas.md",

@@ -41,6 +41,7 @@ usage: streams COMMAND [NAME@VERSION] [options]
     --service NAME         who publishes it                                      [who did]
   deprecate NAME@VERSION   tells its readers to move to another version
     --sunset DAY           from when on it may be gone, 2027-01-31
+  reinstate NAME@VERSION   takes a deprecation back
   retire NAME@VERSION      ends it, if nobody reads it any more
     --unread-for TIME      how long nobody must have read it                         [1d]
     --check                only says whether it may end, and why not
@@ -67,6 +68,7 @@ pub(super) enum Verb {
     Verify,
     Redeliver,
     Deprecate,
+    Reinstate,
     Retire,
 }
 
@@ -81,6 +83,7 @@ impl Verb {
             "verify" => Self::Verify,
             "redeliver" => Self::Redeliver,
             "deprecate" => Self::Deprecate,
+            "reinstate" => Self::Reinstate,
             "retire" => Self::Retire,
             other => return Err(format!("there is no command `streams {other}`")),
         })
@@ -94,7 +97,7 @@ impl Verb {
     }
 
     fn changes(self) -> bool {
-        matches!(self, Self::Deprecate | Self::Retire)
+        matches!(self, Self::Deprecate | Self::Reinstate | Self::Retire)
     }
 }
 

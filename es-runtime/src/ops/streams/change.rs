@@ -1,4 +1,4 @@
-//! Changes a life: deprecate, retire.
+//! Changes a life: deprecate, reinstate, retire.
 
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ pub(super) async fn deprecate(store: &Store, asked: &Asked) -> Result<String, Re
     };
     Ok(format!(
         "{id} is deprecated: its readers are told to move to another version{told}\n"
+    ))
+}
+
+pub(super) async fn reinstate(store: &Store, asked: &Asked) -> Result<String, Refusal> {
+    let id = find(store, asked.name.as_ref()).await?.id;
+    let by = by(asked.by.as_ref());
+    store.change(&id, &Change::Reinstate, &by).await?;
+    Ok(format!(
+        "{id} is live again: its readers are told to move no more, unless the code says so\n"
     ))
 }
 

@@ -37,6 +37,7 @@ async fn obey(store: &Store, asked: &Asked) -> Result<Answer, Refusal> {
         Verb::Verify => verify::verify(store, asked).await,
         Verb::Redeliver => redeliver::redeliver(store, asked).await,
         Verb::Deprecate => change::deprecate(store, asked).await.map(Answer::from),
+        Verb::Reinstate => change::reinstate(store, asked).await.map(Answer::from),
         Verb::Retire => change::retire(store, asked).await.map(Answer::from),
     }
 }

@@ -92,6 +92,7 @@ impl Change {
             Self::Promote { .. } => "promote",
             Self::RollBack { .. } => "roll back",
             Self::Deprecate { .. } => "deprecate",
+            Self::Reinstate => "reinstate",
             Self::Retire { .. } => "retire",
             Self::Rebuild { .. } => "rebuild",
             Self::RetryParked { .. } => "retry",

@@ -218,7 +218,7 @@ async fn copy(
 pub(super) const FORGET: &str = "
     DELETE FROM es.command
     WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid
-      AND at < $3";
+      AND at < $3 AND command_id NOT BETWEEN $4 AND $5";
 
 /// Goes once over the table from its first block to its last, in runs that are one transaction
 /// each. Without an index, which every append would pay for.
@@ -242,7 +242,13 @@ pub(super) async fn forget(pool: &Pool, before: Timestamp, limit: usize) -> Resu
     while from < blocks {
         let to = from.saturating_add(step);
         let mut tx = pool.begin(FORGETTING).await?;
-        let delete = sqlx::query(FORGET).bind(from).bind(to).bind(Moment(before));
+        let (first_kept, last_kept) = CommandId::KEPT;
+        let delete = sqlx::query(FORGET)
+            .bind(from)
+            .bind(to)
+            .bind(Moment(before))
+            .bind(uuid(first_kept))
+            .bind(uuid(last_kept));
         let done = delete.execute(&mut *tx).await.map_err(failed(FORGETTING))?;
         tx.commit().await.map_err(failed(FORGETTING))?;
         forgotten += done.rows_affected();

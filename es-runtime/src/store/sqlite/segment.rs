@@ -153,7 +153,8 @@ pub(super) const RUN: &str = "
 
 pub(super) const FORGET: &str = "
     DELETE FROM es_command
-    WHERE (stream, command_id) > (?, ?) AND (stream, command_id) <= (?, ?) AND at < ?";
+    WHERE (stream, command_id) > (?, ?) AND (stream, command_id) <= (?, ?) AND at < ?
+      AND command_id NOT BETWEEN ? AND ?";
 
 /// Goes once over all commands, by their key, in runs that are one transaction each.
 pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize) -> Result<u64> {
@@ -162,6 +163,7 @@ pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize)
                 WHERE forgotten_before IS NULL OR forgotten_before < ?1";
     let mark = sqlx::query(mark).bind(before).execute(writer).await;
     mark.map_err(failed(FORGETTING))?;
+    let (first_kept, last_kept) = CommandId::KEPT;
     let (mut from, mut forgotten) = ((String::new(), Vec::new()), 0);
     loop {
         let mut tx = begin(writer, FORGETTING).await?;
@@ -179,7 +181,9 @@ pub(super) async fn forget(writer: &SqlitePool, before: Timestamp, limit: usize)
             .bind(&from.1)
             .bind(&end.0)
             .bind(&end.1)
-            .bind(before);
+            .bind(before)
+            .bind(first_kept.as_u128().to_be_bytes().to_vec())
+            .bind(last_kept.as_u128().to_be_bytes().to_vec());
         let done = delete.execute(&mut *tx).await.map_err(failed(FORGETTING))?;
         tx.commit().await.map_err(failed(FORGETTING))?;
         forgotten += done.rows_affected();

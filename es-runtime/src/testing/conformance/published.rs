@@ -4,12 +4,12 @@ use fastrand::Rng;
 
 use super::cursors::published;
 use super::rows::advance;
-use super::{Check, law};
+use super::{Check, Subject, law};
 use crate::error::Result;
 use crate::event::Position;
 use crate::store::{
-    Change, EventStore, PUBLISHED_BYTES, PUBLISHED_WINDOW, Phase, PublishedEvent, PublishedQuery,
-    StreamVersion,
+    Change, EventStore, KeptSchema, PUBLISHED_BYTES, PUBLISHED_WINDOW, Phase, PublishedEvent,
+    PublishedQuery, StreamVersion,
 };
 
 const TYPES: [&str; 3] = ["bank.opened.v1", "bank.changed.v1", "it's \"ü\"; 1,2"];
@@ -147,5 +147,43 @@ pub(super) async fn pages_are_bounded<S: EventStore>(store: S) -> Check {
         "and then up to {}",
         page.seen
     );
+    Ok(())
+}
+
+pub(super) async fn schemas_are_kept<S: Subject>(subject: &S) -> Check {
+    const LAW: &str = "a schema is kept for ever";
+    let schema = |name: &str, revision: &str, text: &str| KeptSchema {
+        name: name.to_owned(),
+        revision: revision.to_owned(),
+        stream: accounts(),
+        text: text.to_owned(),
+    };
+    let store = subject.fresh().await;
+    store.keep_schemas(&[]).await?;
+    let first = [
+        schema("bank.opened.v1", "a", "{\"title\": \"it's \u{fc}\"}"),
+        schema("accounts.v1", "a", "{}"),
+    ];
+    store.keep_schemas(&first).await?;
+    // The next release has another text, and one of the same.
+    let second = [
+        schema("bank.opened.v1", "b", "{\"a\": 1}"),
+        first[1].clone(),
+    ];
+    store.keep_schemas(&second).await?;
+    // What is under an address stays.
+    store
+        .keep_schemas(&[schema("accounts.v1", "a", "[]")])
+        .await?;
+    for schema in first.iter().chain(&second) {
+        let kept = store.kept_schema(&schema.name, &schema.revision).await?;
+        law!(
+            LAW,
+            kept.as_ref() == Some(schema),
+            "{schema:?} was kept, and {kept:?} is found"
+        );
+    }
+    let unknown = store.kept_schema("accounts.v1", "b").await?;
+    law!(LAW, unknown.is_none(), "nobody kept {unknown:?}");
     Ok(())
 }

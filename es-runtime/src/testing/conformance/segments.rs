@@ -261,6 +261,10 @@ pub(super) async fn commands_are_forgotten_by_time<S: Subject>(subject: &S) -> C
     let mut nothing = append(&a, 20, "nothing", 0);
     nothing.time = Timestamp::from_micros(5);
     accepted(&store, nothing.clone()).await?;
+    let mut kept = append(&a, 20, "kept", 0);
+    kept.time = Timestamp::from_micros(6);
+    kept.command_id = CommandId::kept("kept");
+    accepted(&store, kept.clone()).await?;
     let was = format!("{:?}", log(&store, Position::START, 100).await?);
     for (before, limit, expected) in [(0, 3, 0), (1007, 3, 8), (1007, 100, 0), (1003, 1, 0)] {
         let forgotten = store
@@ -282,6 +286,12 @@ pub(super) async fn commands_are_forgotten_by_time<S: Subject>(subject: &S) -> C
                 "command {n} is known: {known}, {round} a restart"
             );
         }
+        let known = store.outcome(&a, kept.command_id).await?.is_some();
+        law!(
+            LAW,
+            known,
+            "a command that is kept was forgotten, {round} a restart"
+        );
         let now = format!("{:?}", log(&store, Position::START, 100).await?);
         law!(LAW, was == now, "the log {was} became {now}");
         store = subject.reopen(store).await;

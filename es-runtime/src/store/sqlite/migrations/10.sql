@@ -1,17 +1,11 @@
--- Timers of processes that have not fired yet. Times are in microseconds.
-CREATE TABLE es_timer (
-  process    TEXT    NOT NULL,
-  key        TEXT    NOT NULL,
-  name       TEXT    NOT NULL,
-  -- By the service's clock.
-  due        INTEGER NOT NULL,
-  -- Names this very setting: fired, it is the id of the command.
-  command_id BLOB    NOT NULL,
-  payload    TEXT    NOT NULL,
-  -- How often it was fired in vain, and why last.
-  attempts   INTEGER NOT NULL DEFAULT 0,
-  failure    TEXT,
-  failed_at  INTEGER,
-  PRIMARY KEY (process, key, name)
+-- The schemas that were ever served, since their addresses never change: by what they describe, and
+-- a digest of their text.
+CREATE TABLE es_contract (
+  name     TEXT    NOT NULL,
+  revision TEXT    NOT NULL,
+  -- To whose events it belongs.
+  stream   TEXT    NOT NULL,
+  version  INTEGER NOT NULL,
+  text     TEXT    NOT NULL,
+  PRIMARY KEY (name, revision)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX es_timer_due ON es_timer (process, due, key, name);
