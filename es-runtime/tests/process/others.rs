@@ -204,43 +204,44 @@ async fn timers_are_made_anew_from_the_log() -> Result<()> {
 /// The process was cancelled in time, and nobody had come to that when time was over.
 #[tokio::test]
 async fn a_timer_that_was_cancelled_in_time_never_fires() -> Result<()> {
-    let store = Store::connect("memory:").await?;
-    let clock = noon();
-    let bank = start(&store, &clock).await?;
-    bank.execute::<Account>("alice", open("alice")).await?;
-    bank.settled().await?;
-    bank.shutdown().await?;
-    // The process decides while nothing follows from what it decides.
-    let decides = Service::builder("bank")
-        .store(store.clone())
-        .clock(clock.clone());
-    let decides = decides
-        .aggregate::<Bonus>()
-        .aggregate::<Account>()
-        .start()
-        .await?;
-    // More than a page of what means nothing to it.
-    for _ in 0..1500 {
-        decides.execute::<Account>("alice", deposit(1)).await?;
+    for (store, _folder) in stores().await {
+        let clock = noon();
+        let bank = start(&store, &clock).await?;
+        bank.execute::<Account>("alice", open("alice")).await?;
+        bank.settled().await?;
+        bank.shutdown().await?;
+        // The process decides while nothing follows from what it decides.
+        let decides = Service::builder("bank")
+            .store(store.clone())
+            .clock(clock.clone());
+        let decides = decides
+            .aggregate::<Bonus>()
+            .aggregate::<Account>()
+            .start()
+            .await?;
+        // What means nothing to it, and has to be gone through.
+        for _ in 0..50 {
+            decides.execute::<Account>("alice", deposit(1)).await?;
+        }
+        decides
+            .execute::<Bonus>("alice", BonusInput::Forfeit)
+            .await?;
+        decides.shutdown().await?;
+        clock.turn(MONTH * 2);
+        let bank = start(&store, &clock).await?;
+        bank.settled().await?;
+        let events = all::<BonusEvent>(&store).await?;
+        let earned = events
+            .iter()
+            .find(|e| e.id() == "alice" && e.data == BonusEvent::Earned);
+        assert!(earned.is_none(), "it was cancelled: {earned:?}");
+        let failed = store.timers("bonus", None, 9).await?;
+        assert!(
+            failed.iter().all(|timer| timer.place.due > clock.now()),
+            "{failed:?}"
+        );
+        bank.shutdown().await?;
     }
-    decides
-        .execute::<Bonus>("alice", BonusInput::Forfeit)
-        .await?;
-    decides.shutdown().await?;
-    clock.turn(MONTH * 2);
-    let bank = start(&store, &clock).await?;
-    bank.settled().await?;
-    let events = all::<BonusEvent>(&store).await?;
-    let earned = events
-        .iter()
-        .find(|e| e.id() == "alice" && e.data == BonusEvent::Earned);
-    assert!(earned.is_none(), "it was cancelled: {earned:?}");
-    let failed = store.timers("bonus", None, 9).await?;
-    assert!(
-        failed.iter().all(|timer| timer.place.due > clock.now()),
-        "{failed:?}"
-    );
-    bank.shutdown().await?;
     Ok(())
 }
 
