@@ -217,6 +217,18 @@ impl Builder {
         self
     }
 
+    /// Runs a process: executes its inputs, as those of an [`aggregate`](Self::aggregate), does what
+    /// follows from its events, and fires its timers. The aggregates that it sends commands to are
+    /// declared beside it. What happened before there was such a process, it does not react to.
+    pub fn process<P: Process>(mut self) -> Self {
+        self = self.aggregate::<P>();
+        let mut managing = Managing::<P>::new();
+        P::wire(&mut managing);
+        self.knows.merge(managing.knows());
+        self.processes.insert(P::NAME, Box::new(managing));
+        self
+    }
+
     /// Executes the commands of another view of an aggregate's streams.
     pub(crate) fn beside<A: Decide + Evolve>(mut self) -> Self {
         self.knows.add::<A::Event>();
@@ -230,18 +242,6 @@ impl Builder {
     /// Whether [`beside`](Self::beside) was said of it.
     pub(crate) fn has_beside<A: 'static>(&self) -> bool {
         self.beside.contains(&TypeId::of::<A>())
-    }
-
-    /// Runs a process: executes its inputs, as those of an [`aggregate`](Self::aggregate), does what
-    /// follows from its events, and fires its timers. The aggregates that it sends commands to are
-    /// declared beside it. What happened before there was such a process, it does not react to.
-    pub fn process<P: Process>(mut self) -> Self {
-        self = self.aggregate::<P>();
-        let mut managing = Managing::<P>::new();
-        P::wire(&mut managing);
-        self.knows.merge(managing.knows());
-        self.processes.insert(P::NAME, Box::new(managing));
-        self
     }
 
     /// Keeps the content of the aggregate's commands with their events, not only their names: for

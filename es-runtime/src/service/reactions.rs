@@ -150,7 +150,8 @@ impl Retry {
 
     /// The pause after so many failures.
     pub(super) fn pause(&self, failures: u32) -> Duration {
-        backoff(self.first, failures.saturating_sub(1), self.longest)
+        let earlier = failures.saturating_sub(1);
+        backoff(self.first, earlier, self.longest)
     }
 }
 
