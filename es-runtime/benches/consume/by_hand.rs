@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
+use es_runtime::postgres::sqlx::{self, Connection};
 use es_runtime::prelude::Deserialize;
-use es_runtime::{postgres, sqlite};
-use sqlite::sqlx::Connection;
 
 use crate::database::{connect, execute};
 use crate::measure::Round;
@@ -44,11 +43,11 @@ pub(crate) async fn in_postgres(url: &str, pages: &[Vec<u8>], events: usize) -> 
         let mut to = cursor;
         for event in &page {
             to = event.sequence.parse().expect("a position");
-            let upsert = postgres::sqlx::query(UPSERT);
+            let upsert = sqlx::query(UPSERT);
             let upsert = upsert.bind(event.data.account).bind(event.data.balance);
             upsert.execute(&mut *tx).await.expect("a row");
         }
-        let moved = postgres::sqlx::query(MOVE).bind(cursor).bind(to);
+        let moved = sqlx::query(MOVE).bind(cursor).bind(to);
         let moved = moved.execute(&mut *tx).await.expect("a cursor");
         assert_eq!(moved.rows_affected(), 1);
         tx.commit().await.expect("a commit");
@@ -59,15 +58,13 @@ pub(crate) async fn in_postgres(url: &str, pages: &[Vec<u8>], events: usize) -> 
 }
 
 pub(crate) async fn in_sqlite(url: &str, pages: &[Vec<u8>], events: usize) -> Round {
-    let mut database = sqlite::sqlx::SqliteConnection::connect(url)
-        .await
-        .expect("a file");
+    let mut database = sqlx::SqliteConnection::connect(url).await.expect("a file");
     let settings =
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;
                     PRAGMA wal_autocheckpoint = 4000; DROP TABLE IF EXISTS raw_cursor;
                     CREATE TABLE raw_cursor (position INTEGER NOT NULL);
                     INSERT INTO raw_cursor VALUES (0)";
-    let settings = sqlite::sqlx::raw_sql(settings).execute(&mut database);
+    let settings = sqlx::raw_sql(settings).execute(&mut database);
     settings.await.expect("its settings");
     let began = Instant::now();
     let mut cursor: i64 = 0;
@@ -80,11 +77,11 @@ pub(crate) async fn in_sqlite(url: &str, pages: &[Vec<u8>], events: usize) -> Ro
         let mut to = cursor;
         for event in &page {
             to = event.sequence.parse().expect("a position");
-            let upsert = sqlite::sqlx::query(UPSERT);
+            let upsert = sqlx::query(UPSERT);
             let upsert = upsert.bind(event.data.account).bind(event.data.balance);
             upsert.execute(&mut *tx).await.expect("a row");
         }
-        let moved = sqlite::sqlx::query(MOVE).bind(cursor).bind(to);
+        let moved = sqlx::query(MOVE).bind(cursor).bind(to);
         let moved = moved.execute(&mut *tx).await.expect("a cursor");
         assert_eq!(moved.rows_affected(), 1);
         tx.commit().await.expect("a commit");

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use es_runtime::Store;
-use es_runtime::consume::{Consumer, Handler, HandlerError};
+use es_runtime::consume::{Consumer, Handler, HandlerError, Running};
 use es_runtime::event::Position;
 use es_runtime::integration::Received;
+use es_runtime::postgres::sqlx;
 use es_runtime::store::{EventStore, Tx};
-use es_runtime::{postgres, sqlite};
 
 use crate::measure::Round;
 use crate::stream::{Accounts, Pages};
@@ -32,7 +32,7 @@ impl Handler<Accounts> for InPostgres {
         let Accounts::BalanceChanged {
             account, balance, ..
         } = &event.data;
-        let upsert = postgres::sqlx::query(UPSERT).bind(account).bind(balance);
+        let upsert = sqlx::query(UPSERT).bind(account).bind(balance);
         upsert.execute(tx.postgres()?).await?;
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Handler<Accounts> for InSqlite {
         let Accounts::BalanceChanged {
             account, balance, ..
         } = &event.data;
-        let upsert = sqlite::sqlx::query(UPSERT).bind(account).bind(balance);
+        let upsert = sqlx::query(UPSERT).bind(account).bind(balance);
         upsert.execute(tx.sqlite()?).await?;
         Ok(())
     }
@@ -88,7 +88,7 @@ pub(crate) async fn in_sqlite(url: &str, pages: Arc<[Vec<u8>]>, events: usize) -
     round
 }
 
-async fn reached(running: &es_runtime::consume::Running, events: usize) {
+async fn reached(running: &Running, events: usize) {
     let last = Position::new(events as u64);
     running.reached(last).await.expect("all events");
 }
