@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use es_runtime::postgres::sqlx::{self, Connection};
 use es_runtime::prelude::Deserialize;
-use es_runtime::sqlite::sqlx::{self, Connection};
 
 use crate::database::{connect, execute};
 use crate::measure::Round;

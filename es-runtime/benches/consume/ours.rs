@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use es_runtime::Store;
-use es_runtime::consume::{Consumer, Handler, HandlerError};
+use es_runtime::consume::{Consumer, Handler, HandlerError, Running};
 use es_runtime::event::Position;
 use es_runtime::integration::Received;
-use es_runtime::sqlite::sqlx;
+use es_runtime::postgres::sqlx;
 use es_runtime::store::{EventStore, Tx};
 
 use crate::measure::Round;
@@ -88,7 +88,7 @@ pub(crate) async fn in_sqlite(url: &str, pages: Arc<[Vec<u8>]>, events: usize) -
     round
 }
 
-async fn reached(running: &es_runtime::consume::Running, events: usize) {
+async fn reached(running: &Running, events: usize) {
     let last = Position::new(events as u64);
     running.reached(last).await.expect("all events");
 }

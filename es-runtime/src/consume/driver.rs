@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -23,18 +23,18 @@ use crate::integration::IntegrationEvent;
 use crate::runtime::{Stop, panic_message};
 use crate::store::{EventStore, InboxClaim, InboxClaimed, InboxId, InboxPart, Store, StreamCursor};
 
-/// The handlers of a consumer: one, or as many as parts are worked on.
+/// The handler of a consumer, and how others like it are made.
 struct Handlers<H> {
-    idle: Vec<H>,
+    one: Arc<Mutex<H>>,
     another: Option<fn(&H) -> H>,
 }
 
 impl<H> Handlers<H> {
-    fn take(&mut self) -> Option<H> {
+    /// A handler for a part: one of its own, or, where there is only one, that one in turn.
+    async fn give(&self) -> Arc<Mutex<H>> {
         match self.another {
-            // One stays, to make others from.
-            Some(another) if self.idle.len() == 1 => self.idle.first().map(another),
-            _ => self.idle.pop(),
+            Some(another) => Arc::new(Mutex::new(another(&*self.one.lock().await))),
+            None => self.one.clone(),
         }
     }
 }
@@ -60,7 +60,7 @@ pub(super) struct Work<E, H> {
     told: Told,
     stop: Stop,
     heard: watch::Sender<Heard>,
-    workers: JoinSet<Ended<H>>,
+    workers: JoinSet<Ended>,
     busy: BTreeMap<u16, Busy>,
     /// Failures in a row of each part, and of claims.
     failing: BTreeMap<u16, u32>,
@@ -84,7 +84,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
             attempts: consumer.attempts,
             parts: consumer.parts,
             handlers: Handlers {
-                idle: vec![consumer.handler],
+                one: Arc::new(Mutex::new(consumer.handler)),
                 another: consumer.another,
             },
             open: Open::new::<H>(consumer.skip_unknown),
@@ -217,7 +217,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
         let own: Vec<_> = own.map(|part| part.slices.clone()).collect();
         self.told.claimed(&claimed, &own);
         for part in new {
-            self.start(part, &claimed);
+            self.start(part, &claimed).await;
         }
         self.heard.send_replace(Heard {
             level: claimed.level,
@@ -227,10 +227,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
         Ok(())
     }
 
-    fn start(&mut self, part: InboxPart, claimed: &InboxClaimed) {
-        let Some(handler) = self.handlers.take() else {
-            return;
-        };
+    async fn start(&mut self, part: InboxPart, claimed: &InboxClaimed) {
+        let handler = self.handlers.give().await;
         let (stop, stopped) = watch::channel(false);
         let (slice, told) = (part.slices.start, self.told.clone());
         let id = self.id.clone();
@@ -255,11 +253,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
     }
 
     /// A worker is done: answers whether it knew what it did.
-    fn ended(&mut self, ended: Ended<H>) -> Result<bool> {
+    fn ended(&mut self, ended: Ended) -> Result<bool> {
         self.busy.remove(&ended.part);
-        if self.handlers.another.is_none() || self.handlers.idle.is_empty() {
-            self.handlers.idle.push(ended.handler);
-        }
         if ended.failures > 0 {
             self.failing.insert(ended.part, ended.failures);
         }

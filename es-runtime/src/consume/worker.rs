@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ahead::{Ahead, Opened, Read};
@@ -47,7 +47,8 @@ pub(super) struct Worker<E, H> {
     pub(super) inbox: Store,
     pub(super) id: InboxId,
     pub(super) part: InboxPart,
-    pub(super) handler: H,
+    /// Its own, or one that all parts have in turn.
+    pub(super) handler: Arc<Mutex<H>>,
     pub(super) open: Open<E>,
     pub(super) ahead: Arc<Ahead<E>>,
     pub(super) held: Held,
@@ -62,10 +63,9 @@ pub(super) struct Worker<E, H> {
 }
 
 /// How a worker ended.
-pub(super) struct Ended<H> {
+pub(super) struct Ended {
     /// The first slice of its part.
     pub(super) part: u16,
-    pub(super) handler: H,
     pub(super) failures: u32,
     pub(super) why: Result<End>,
 }
@@ -102,7 +102,7 @@ impl Failure {
 }
 
 impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
-    pub(super) async fn run(mut self) -> Ended<H> {
+    pub(super) async fn run(mut self) -> Ended {
         let part = self.part.slices.start;
         self.ahead.enter(part, self.seen);
         self.told.moved(part, self.seen.position);
@@ -110,7 +110,6 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
         self.ahead.leave(part);
         Ended {
             part,
-            handler: self.handler,
             failures: self.failures,
             why,
         }
@@ -261,6 +260,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
         to: StreamCursor,
         failed: Option<&(usize, String)>,
     ) -> Result<(), Failure> {
+        let handler = self.handler.clone();
+        let mut handler = handler.lock().await;
         let mut tx = self.inbox.begin().await.map_err(Failure::Away)?;
         let mut changes = Changes::default();
         for (index, read) in events.iter().enumerate() {
@@ -272,7 +273,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                     (Opened::Unreadable(reason), _) => Some(reason),
                     (Opened::Passed, _) => None,
                     (Opened::Event(event), _) => {
-                        let handled = caught(self.handler.handle(event, &mut tx)).await;
+                        let handled = caught(handler.handle(event, &mut tx)).await;
                         judged(handled).map_err(|failed| failed.at(index))?;
                         None
                     }
@@ -345,6 +346,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
 
     /// Handles events that waited; none of them where it is known that the first fails.
     async fn again(&mut self, events: &[HeldEvent], known: Option<&str>) -> Result<Tx, Failure> {
+        let handler = self.handler.clone();
+        let mut handler = handler.lock().await;
         let mut tx = self.inbox.begin().await.map_err(Failure::Away)?;
         if known.is_some() {
             return Ok(tx);
@@ -355,7 +358,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                 .map(|event| self.open.open(&event, &self.id));
             match opened {
                 Ok(Opened::Event(event)) => {
-                    let handled = caught(self.handler.handle(&event, &mut tx)).await;
+                    let handled = caught(handler.handle(&event, &mut tx)).await;
                     judged(handled).map_err(|failed| failed.at(index))?;
                 }
                 Ok(Opened::Passed) => {}

@@ -81,6 +81,25 @@ async fn instances_share_the_parts_and_have_each_effect_once() -> Result<()> {
     Ok(())
 }
 
+/// As while a release is rolled out that has more parts than the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_one_handler_works_on_all_parts_in_turn() -> Result<()> {
+    let (_bank, upstream) = publisher(&ACCOUNTS, TURNS).await?;
+    let (inbox, _folder) = file().await?;
+    let one = rows(&inbox, source(&upstream), Rows::good())
+        .start()
+        .await?;
+    let two = rows(&inbox, source(&upstream), Rows::good())
+        .parts(4)
+        .start()
+        .await?;
+    two.stop().await?;
+    one.reached(Position::new(EVENTS)).await?;
+    one.stop().await?;
+    assert_eq!(effects(&inbox).await?, all(&ACCOUNTS, TURNS));
+    Ok(())
+}
+
 /// Fails now and then, at random.
 fn moody(random: &mut Rng) -> Rows {
     let random = std::sync::Mutex::new(random.fork());
