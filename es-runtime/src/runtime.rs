@@ -1,6 +1,10 @@
 //! What tasks of every kind need: the way to stop, and why one died.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -24,6 +28,20 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
         "it panicked: {}",
         text.as_deref().unwrap_or("without a message")
     )
+}
+
+/// Waits for a future that may panic.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = || future.as_mut().poll(context);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
 }
 
 /// The pause after so many failures in a row before this one: twice as long each time, up to `longest`.

@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 48] = [
+const REJECTED: [(Fault, &str); 52] = [
     (Fault::ForgottenSchema, "a schema is kept for ever"),
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
@@ -290,6 +290,22 @@ const REJECTED: [(Fault, &str); 48] = [
     (Fault::ReplacesHolder, "what is unique is held by one row"),
     (Fault::HastyUnique, "what is unique is held by one row"),
     (Fault::Unproven, "an inbox moves once"),
+    (
+        Fault::InboxOfBefore,
+        "parts of an inbox are divided where all stand",
+    ),
+    (
+        Fault::HeldApart,
+        "what a consumer believes of a key is compared",
+    ),
+    (
+        Fault::HeldUnfenced,
+        "what a consumer believes of a key is compared",
+    ),
+    (
+        Fault::ForgottenLetters,
+        "an event is given up when somebody says so",
+    ),
     (Fault::CommandsLeft, "imported history is as it was"),
     (Fault::Renumbered, "imported history continues the log"),
     (

@@ -14,7 +14,9 @@ use super::{Adapt, Adapter};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Position, Timestamp};
 use crate::runtime::without;
-use crate::store::{Advanced, EventStore, HandlerError, InboxId, StreamCursor, StreamVersion};
+use crate::store::{
+    Advanced, EventStore, HandlerError, InboxId, InboxMove, StreamCursor, StreamVersion,
+};
 
 /// Rows that are asked for at once.
 const PAGE: usize = 500;
@@ -292,7 +294,8 @@ impl<P: Poll<M>, M: Adapt> Polling<P, M> {
         };
         let (store, inbox) = (self.work.adapter.service.store(), self.inbox());
         let tx = store.begin().await?;
-        match store.commit_inbox(tx, &inbox, self.cursor, to).await? {
+        let step = InboxMove::new(&inbox, self.cursor, to);
+        match store.commit_inbox(tx, &step).await? {
             Advanced::Moved => self.cursor = to,
             // Another instance polls, too.
             _ => self.cursor = store.inbox(&inbox).await?,

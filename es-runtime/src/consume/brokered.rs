@@ -172,6 +172,10 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
         self.feed.introduce(consumer);
     }
 
+    async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
+        self.feed.head(stream).await
+    }
+
     async fn read(
         &mut self,
         stream: &StreamVersion,

@@ -1,18 +1,26 @@
-//! What a consumer is made of, and the handle to one at work.
+//! What a consumer is made of.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use super::begin::Begin;
 use super::driver::Work;
 use super::handler::Handler;
+use super::inbox::Inbox;
+use super::running::Running;
 use super::source::Source;
+use super::told::Told;
 use crate::error::{Error, Kind, Result};
-use crate::event::Position;
 use crate::integration::{IntegrationEvent, stream_of};
 use crate::runtime::Stop;
-use crate::store::{Advanced, EventStore, InboxId, Store, StreamCursor};
+use crate::store::{EventStore, InboxId, Store};
+
+/// How often an event is tried until somebody should look.
+const ATTEMPTS: u32 = 8;
+/// How long parts stay an instance's own that is not heard of.
+const LEASE: Duration = Duration::from_secs(3);
 
 /// A consumer of one stream of another service: says who it is and where it keeps its inbox.
 ///
@@ -40,72 +48,109 @@ use crate::store::{Advanced, EventStore, InboxId, Store, StreamCursor};
 /// order; a duplicate is dropped, a hole is asked for again, and nothing is skipped.
 #[derive(Debug)]
 pub struct Consumer<E = (), S = (), H = ()> {
-    name: String,
     pub(super) inbox: Store,
     pub(super) source: S,
     pub(super) handler: H,
     pub(super) skip_unknown: bool,
+    pub(super) begin: Begin,
+    pub(super) attempts: u32,
+    pub(super) lease: Duration,
+    pub(super) parts: Option<u16>,
+    pub(super) another: Option<fn(&H) -> H>,
+    name: String,
     event: PhantomData<fn() -> E>,
 }
 
 impl Consumer {
     /// A consumer of this name, which keeps its cursor and its effects in `inbox`.
     pub fn new(name: impl Into<String>, inbox: Store) -> Self {
-        let (source, handler, event) = ((), (), PhantomData);
         Self {
-            name: name.into(),
             inbox,
-            source,
-            handler,
+            source: (),
+            handler: (),
             skip_unknown: false,
-            event,
+            begin: Begin::First,
+            attempts: ATTEMPTS,
+            lease: LEASE,
+            parts: Some(1),
+            another: None,
+            name: name.into(),
+            event: PhantomData,
         }
     }
 
     /// The stream to read, named by its event type, and where.
     pub fn stream<E: IntegrationEvent>(self, mut source: impl Source) -> Consumer<E, impl Source> {
-        let Self {
-            name,
-            inbox,
-            skip_unknown,
-            ..
-        } = self;
-        source.introduce(&name);
+        source.introduce(&self.name);
+        self.with(|(), ()| (source, ()))
+    }
+}
+
+impl<E, S, H> Consumer<E, S, H> {
+    /// The same settings, with another source and handler.
+    fn with<E2, S2, H2>(self, replace: impl FnOnce(S, H) -> (S2, H2)) -> Consumer<E2, S2, H2> {
+        let (source, handler) = replace(self.source, self.handler);
         Consumer {
-            name,
-            inbox,
+            inbox: self.inbox,
             source,
-            handler: (),
-            skip_unknown,
+            handler,
+            skip_unknown: self.skip_unknown,
+            begin: self.begin,
+            attempts: self.attempts,
+            lease: self.lease,
+            parts: self.parts,
+            another: None,
+            name: self.name,
             event: PhantomData,
         }
+    }
+
+    /// Passes over events whose type this contract does not know. By default they wait, with their
+    /// key, for the release that does.
+    pub fn skip_unknown_types(mut self) -> Self {
+        self.skip_unknown = true;
+        self
+    }
+
+    /// Where a consumer begins that is new to the stream; by default at the first event.
+    pub fn from(mut self, begin: Begin) -> Self {
+        self.begin = begin;
+        self
+    }
+
+    /// How often an event is tried, with growing pauses, until its key counts as parked: that is
+    /// logged as an error and shown in the [`Progress`](super::Progress), since somebody should look.
+    /// It is tried on, every few minutes. By default eight times.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long what this instance works on stays its own when it is not heard of; by default three
+    /// seconds. Another one goes on then. It saves work alone: no effect depends on it.
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.lease = time;
+        self
     }
 }
 
 impl<E: IntegrationEvent, S: Source, H> Consumer<E, S, H> {
     /// What to do with each event.
     pub fn handle<N: Handler<E>>(self, handler: N) -> Consumer<E, S, N> {
-        let Self {
-            name,
-            inbox,
-            source,
-            skip_unknown,
-            event,
-            ..
-        } = self;
-        Consumer {
-            name,
-            inbox,
-            source,
-            handler,
-            skip_unknown,
-            event,
-        }
+        self.with(|source, _| (source, handler))
     }
+}
 
-    /// Passes over events whose type this contract does not know, instead of stopping at them.
-    pub fn skip_unknown_types(mut self) -> Self {
-        self.skip_unknown = true;
+impl<E: IntegrationEvent, S: Source, H: Handler<E> + Clone> Consumer<E, S, H> {
+    /// Handles events in so many parts, side by side: each has some of the keys, with a cursor and
+    /// transactions of its own, and a clone of the handler. Several instances divide the parts among
+    /// them.
+    ///
+    /// The number may change with a release: the parts come to one position first, by themselves. All
+    /// instances work in as many as the one wants that started last.
+    pub fn parts(mut self, parts: u16) -> Self {
+        self.parts = Some(parts);
+        self.another = Some(H::clone);
         self
     }
 }
@@ -120,113 +165,25 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
             consumer: self.name.clone(),
             stream: stream_of::<E>(),
         };
-        let cursor = self.prepare(&id).await?;
-        let (progress, seen) = watch::channel(Progress {
-            position: cursor.position,
-            trouble: None,
-        });
+        let mut tx = self.inbox.begin().await?;
+        self.handler.prepare(&mut tx).await.map_err(|error| {
+            let consumer = id.consumer.clone();
+            Error::caused_by(Kind::Unprepared { consumer }, error)
+        })?;
+        tx.commit().await?;
+        let (told, seen) = Told::new();
+        told.moved(0, self.inbox.inbox(&id).await?.position);
         let (stop, stopped) = watch::channel(false);
-        let name = id.consumer.clone();
-        let work = Work::new(self, id, cursor, progress, Stop::new(stopped));
+        let (name, attempts) = (self.name.clone(), self.attempts);
+        let inbox = Inbox::new(id.clone(), self.inbox.clone());
+        let (work, source, begin) = Work::new(self, id, told, Stop::new(stopped));
         Ok(Running {
             name,
-            task: tokio::spawn(work.run()),
+            task: tokio::spawn(work.run(source, begin)),
             stop,
             seen,
+            attempts,
+            inbox,
         })
     }
-
-    /// Commits what the handler prepares, and answers where the inbox stands. Started again at
-    /// once if another instance moves it meanwhile.
-    async fn prepare(&mut self, id: &InboxId) -> Result<StreamCursor> {
-        loop {
-            let mut tx = self.inbox.begin().await?;
-            let cursor = self.inbox.inbox(id).await?;
-            self.handler.prepare(&mut tx).await.map_err(|error| {
-                let consumer = id.consumer.clone();
-                Error::caused_by(Kind::Unprepared { consumer }, error)
-            })?;
-            if self.inbox.commit_inbox(tx, id, cursor, cursor).await? == Advanced::Moved {
-                return Ok(cursor);
-            }
-        }
-    }
-}
-
-/// How far a consumer has come, and what is in its way.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The last position whose effects are committed.
-    pub position: Position,
-    /// What failed last, while it is tried again.
-    pub trouble: Option<String>,
-}
-
-/// A consumer at work.
-#[derive(Debug)]
-pub struct Running {
-    name: String,
-    task: JoinHandle<Result<()>>,
-    stop: watch::Sender<bool>,
-    seen: watch::Receiver<Progress>,
-}
-
-impl Running {
-    /// How far it has come.
-    pub fn progress(&self) -> Progress {
-        self.seen.borrow().clone()
-    }
-
-    /// Waits until it has handled everything up to `position`.
-    ///
-    /// # Errors
-    /// When it has stopped before; [`stop`](Self::stop) tells why.
-    pub async fn reached(&self, position: Position) -> Result<()> {
-        let there = |progress: &Progress| progress.position >= position;
-        let ended = |_| {
-            let reason = "its task has ended; `stop()` tells why".to_owned();
-            Error::new(Kind::Stopped {
-                worker: self.name.clone(),
-                reason,
-            })
-        };
-        self.seen
-            .clone()
-            .wait_for(there)
-            .await
-            .map(drop)
-            .map_err(ended)
-    }
-
-    /// Finishes the transaction at hand and stops.
-    ///
-    /// # Errors
-    /// Why it had stopped before, if it had: nothing was skipped.
-    pub async fn stop(self) -> Result<()> {
-        self.stop.send_replace(true);
-        self.ended().await
-    }
-
-    /// Runs until the process is asked to stop (Ctrl-C, SIGTERM), or until it cannot go on.
-    ///
-    /// # Errors
-    /// Why it cannot go on.
-    pub async fn until_shutdown(mut self) -> Result<()> {
-        tokio::select! {
-            () = crate::runtime::asked_to_stop() => self.stop().await,
-            ended = &mut self.task => ended.map_err(|error| panicked(&self.name, error))?,
-        }
-    }
-
-    async fn ended(self) -> Result<()> {
-        self.task
-            .await
-            .map_err(|error| panicked(&self.name, error))?
-    }
-}
-
-fn panicked(name: &str, error: tokio::task::JoinError) -> Error {
-    let (worker, reason) = (name.to_owned(), crate::runtime::panic_message(error));
-    Error::new(Kind::Stopped { worker, reason })
 }

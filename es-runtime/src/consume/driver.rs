@@ -1,314 +1,291 @@
-//! Drives a consumer: reads from the source, judges, handles, and moves the inbox with the effects.
+//! Drives a consumer: claims parts of its inbox, has each worked on, and lets the stream be read for
+//! all of them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::consumer::{Consumer, Progress};
-use super::detector::{Detector, Verdict};
-use super::handler::{Handler, HandlerError};
+use super::ahead::Ahead;
+use super::begin::Begin;
+use super::consumer::Consumer;
+use super::handler::Handler;
+use super::held::Held;
+use super::reader::{Open, PAUSE, Reader, pause};
 use super::source::Source;
+use super::told::Told;
+use super::worker::{End, Ended, Heard, Worker};
 use crate::error::{Error, Kind, Result};
-use crate::event::Position;
-use crate::integration::{CloudEvent, IntegrationEvent, Received};
-use crate::runtime::Stop;
-use crate::store::{Advanced, EventStore, InboxId, StreamCursor};
+use crate::integration::IntegrationEvent;
+use crate::runtime::{Stop, panic_message};
+use crate::store::{EventStore, InboxClaim, InboxClaimed, InboxId, InboxPart, Store, StreamCursor};
 
-/// Events in one page, and so at most in one transaction.
-const PAGE: usize = 500;
-/// How long the source may wait for news.
-const WAIT: Duration = Duration::from_secs(20);
-/// The least time between two questions that bring nothing.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause after failures.
-const SLOWEST: Duration = Duration::from_secs(10);
-/// How often a failing event is handled, and a hole asked for, before the consumer stops.
-const ATTEMPTS: u32 = 8;
-
-/// A consumer's task.
-pub(super) struct Work<E, S, H> {
-    consumer: Consumer<E, S, H>,
-    id: InboxId,
-    detector: Detector,
-    progress: watch::Sender<Progress>,
-    stop: Stop,
-    /// Failures in a row, of whatever kind: they make the pauses longer.
-    failures: u32,
-    /// How often the handler failed at the next event.
-    refusals: u32,
-    /// Questions in a row that brought a hole and nothing else.
-    holes: u32,
+/// The handlers of a consumer: one, or as many as parts are worked on.
+struct Handlers<H> {
+    idle: Vec<H>,
+    another: Option<fn(&H) -> H>,
 }
 
-/// Why a page could not be handled.
-enum Failure {
-    /// The event at this place of the page could not.
-    Event { index: usize, why: Refusal },
-    /// Another instance of this consumer has handled it.
-    Fenced,
-    /// The inbox's database failed.
-    Inbox(Error),
-}
-
-/// Why one event could not be handled.
-enum Refusal {
-    Unreadable(Error),
-    Handler(HandlerError),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Inbox(error)
+impl<H> Handlers<H> {
+    fn take(&mut self) -> Option<H> {
+        match self.another {
+            // One stays, to make others from.
+            Some(another) if self.idle.len() == 1 => self.idle.first().map(another),
+            _ => self.idle.pop(),
+        }
     }
 }
 
-impl<E: IntegrationEvent, S: Source, H: Handler<E>> Work<E, S, H> {
-    pub(super) fn new(
+/// A part that is worked on.
+struct Busy {
+    part: InboxPart,
+    stop: watch::Sender<bool>,
+}
+
+/// A consumer's task.
+pub(super) struct Work<E, H> {
+    inbox: Store,
+    id: InboxId,
+    /// This instance, as the others see it.
+    owner: String,
+    lease: Duration,
+    attempts: u32,
+    parts: Option<u16>,
+    handlers: Handlers<H>,
+    open: Open<E>,
+    ahead: Arc<Ahead<E>>,
+    told: Told,
+    stop: Stop,
+    heard: watch::Sender<Heard>,
+    workers: JoinSet<Ended<H>>,
+    busy: BTreeMap<u16, Busy>,
+    /// Failures in a row of each part, and of claims.
+    failing: BTreeMap<u16, u32>,
+    failures: u32,
+}
+
+impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
+    /// The task of this consumer, and its source with the place where it begins.
+    pub(super) fn new<S>(
         consumer: Consumer<E, S, H>,
         id: InboxId,
-        cursor: StreamCursor,
-        progress: watch::Sender<Progress>,
+        told: Told,
         stop: Stop,
-    ) -> Self {
-        let detector = Detector::new(id.stream.clone(), cursor);
-        Self {
-            consumer,
+    ) -> (Self, S, Begin) {
+        let work = Self {
+            inbox: consumer.inbox,
+            ahead: Arc::new(Ahead::new(id.stream.clone())),
             id,
-            detector,
-            progress,
+            owner: uuid::Uuid::new_v4().simple().to_string(),
+            lease: consumer.lease,
+            attempts: consumer.attempts,
+            parts: consumer.parts,
+            handlers: Handlers {
+                idle: vec![consumer.handler],
+                another: consumer.another,
+            },
+            open: Open::new::<H>(consumer.skip_unknown),
+            told,
             stop,
+            heard: watch::Sender::default(),
+            workers: JoinSet::new(),
+            busy: BTreeMap::new(),
+            failing: BTreeMap::new(),
             failures: 0,
-            refusals: 0,
-            holes: 0,
-        }
+        };
+        (work, consumer.source, consumer.begin)
     }
 
     /// Consumes until it is asked to stop.
     ///
     /// # Errors
     /// Why it cannot go on.
-    pub(super) async fn run(mut self) -> Result<()> {
-        // Smaller after a failure, so that the events before the failing one are committed.
-        let mut limit = PAGE;
-        while !self.stop.is_asked() {
-            let asked = Instant::now();
-            let from = self.detector.cursor();
-            let events = match self.next(limit).await {
-                Ok(Some(events)) => events,
-                Ok(None) => break,
-                Err(error) => {
-                    self.trouble(error)?;
-                    self.pause().await;
-                    continue;
-                }
-            };
-            if events.is_empty() {
-                self.failures = 0;
-                if asked.elapsed() < PAUSE {
-                    self.sleep(PAUSE).await;
-                }
-                continue;
-            }
-            match self.deliver(from, &events).await {
-                Ok(()) => {
-                    (self.failures, self.refusals) = (0, 0);
-                    limit = PAGE;
-                    let position = self.detector.cursor().position;
-                    self.progress.send_replace(Progress {
-                        position,
-                        trouble: None,
-                    });
-                }
-                // What comes before it is committed first.
-                Err(Failure::Event { index, .. }) if index > 0 => {
-                    self.detector.rewind(from);
-                    limit = index;
-                }
-                Err(Failure::Event { why, .. }) => {
-                    self.detector.rewind(from);
-                    limit = 1;
-                    self.refused(from.position.next(), why)?;
-                    self.pause().await;
-                }
-                Err(Failure::Fenced) => {
-                    tracing::debug!(consumer = self.id.consumer, "another instance is at work");
-                    self.sleep(PAUSE).await;
-                    self.reload(from).await;
-                    self.refusals = 0;
-                }
-                Err(Failure::Inbox(error)) => {
-                    self.trouble(error)?;
-                    // The commit may have succeeded before the answer was lost.
-                    self.pause().await;
-                    self.reload(from).await;
-                }
-            }
+    pub(super) async fn run<S: Source>(mut self, mut source: S, begin: Begin) -> Result<()> {
+        let begin = self.begin(&mut source, begin).await?;
+        let reader = Reader::new(
+            source,
+            self.id.clone(),
+            self.open.clone(),
+            self.ahead.clone(),
+            self.told.clone(),
+            self.stop.clone(),
+        );
+        let mut reader = tokio::spawn(reader.run());
+        let worked = self.work(&mut reader, begin).await;
+        reader.abort();
+        let ended = self.end().await;
+        if let Err(error) = self.inbox.release(&self.owner).await {
+            tracing::warn!(inbox = %self.id, %error, "others wait until the lease ends");
         }
-        Ok(())
+        worked.and(ended)
     }
 
-    /// The next events of the stream, judged: in order, without doubles, nothing missing. `None`
-    /// when it is time to stop.
-    async fn next(&mut self, limit: usize) -> Result<Option<Vec<CloudEvent>>> {
-        let after = self.detector.cursor();
+    /// Where a new inbox begins.
+    async fn begin<S: Source>(&mut self, source: &mut S, begin: Begin) -> Result<StreamCursor> {
+        let (inbox, id) = (self.inbox.clone(), self.id.clone());
+        loop {
+            let found = async {
+                // Once it has moved, that is decided.
+                if begin == Begin::First || inbox.inbox(&id).await? != StreamCursor::default() {
+                    return Ok(StreamCursor::default());
+                }
+                begin.find(source, &id.stream).await
+            };
+            let mut stop = self.stop.clone();
+            let found = tokio::select! {
+                found = found => found,
+                () = stop.asked() => return Ok(StreamCursor::default()),
+            };
+            match found {
+                Ok(found) => return Ok(found),
+                Err(error) if error.is_transient() => {
+                    self.trouble(&error);
+                    self.sleep(pause(self.failures)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn work(
+        &mut self,
+        reader: &mut JoinHandle<Result<()>>,
+        begin: StreamCursor,
+    ) -> Result<()> {
         let mut stop = self.stop.clone();
-        let mut page = tokio::select! {
-            page = self.consumer.source.read(&self.id.stream, after, limit, WAIT) => page?,
-            () = stop.asked() => return Ok(None),
-        };
-        page.events.sort_by_key(CloudEvent::position);
-        let stream = || self.id.stream.to_string();
-        let answered = !page.events.is_empty();
-        let mut events = Vec::with_capacity(page.events.len());
-        for event in page.events {
-            // A source may answer more than it was asked for.
-            if events.len() == limit {
-                break;
-            }
-            match self.detector.offer(&event) {
-                Verdict::Next => events.push(event),
-                Verdict::Duplicate => {}
-                // What came before is good; what is wrong shows again, alone, next time.
-                _ if !events.is_empty() => break,
-                Verdict::Hole { wanted } if self.holes < ATTEMPTS => {
-                    self.holes += 1;
-                    let why = format!("position {wanted} is missing; asking again");
-                    return Err(Error::new(Kind::Feed { url: stream(), why }));
+        let mut next = Instant::now();
+        while !self.stop.is_asked() {
+            tokio::select! {
+                () = sleep_until(next) => {
+                    next = match self.claim(begin).await {
+                        Ok(()) => Instant::now() + (self.lease / 3).min(Duration::from_secs(1)),
+                        Err(error) if error.is_transient() => {
+                            self.trouble(&error);
+                            Instant::now() + pause(self.failures)
+                        }
+                        Err(error) => return Err(error),
+                    };
                 }
-                Verdict::Hole { wanted } => {
-                    let found = event.position().unwrap_or_default();
-                    return Err(Error::new(Kind::UnfilledHole {
-                        stream: stream(),
-                        wanted,
-                        found,
-                    }));
+                ended = &mut *reader => return ended.map_err(|error| self.died(error))?,
+                Some(ended) = self.workers.join_next() => {
+                    let sure = self.ended(ended.map_err(|error| self.died(error))?)?;
+                    if !sure {
+                        next = next.min(Instant::now() + PAUSE);
+                    }
                 }
-                Verdict::Forked => {
-                    let position = event.position().unwrap_or_default();
-                    return Err(Error::new(Kind::Forked {
-                        stream: stream(),
-                        position,
-                    }));
-                }
-                Verdict::Foreign { why } => {
-                    return Err(Error::new(Kind::BadEnvelope {
-                        stream: stream(),
-                        why,
-                    }));
-                }
+                () = stop.asked() => {}
             }
         }
-        self.holes = 0;
-        if answered && events.is_empty() {
-            let why = "it answers with nothing but events that were handled before".to_owned();
-            return Err(Error::new(Kind::Feed { url: stream(), why }));
-        }
-        Ok(Some(events))
-    }
-
-    /// Handles the events and moves the inbox, in one transaction.
-    async fn deliver(&mut self, from: StreamCursor, events: &[CloudEvent]) -> Result<(), Failure> {
-        let inbox = self.consumer.inbox.clone();
-        let mut opened = Vec::with_capacity(events.len());
-        for (index, event) in events.iter().enumerate() {
-            let unreadable = |error| Failure::Event {
-                index,
-                why: Refusal::Unreadable(error),
-            };
-            opened.push(self.open(event).map_err(unreadable)?);
-        }
-        let mut tx = inbox.begin().await?;
-        // Looked at before the effects, too: what another instance has handled may well fail in the
-        // handler, and that is no fault of the event.
-        if inbox.inbox(&self.id).await? != from {
-            return Err(Failure::Fenced);
-        }
-        for (index, event) in opened.iter().enumerate() {
-            let Some(event) = event else { continue };
-            let handled = self.consumer.handler.handle(event, &mut tx).await;
-            let refused = |error| Failure::Event {
-                index,
-                why: Refusal::Handler(error),
-            };
-            handled.map_err(refused)?;
-        }
-        let to = self.detector.cursor();
-        match inbox.commit_inbox(tx, &self.id, from, to).await? {
-            Advanced::Moved => Ok(()),
-            Advanced::Fenced => Err(Failure::Fenced),
-        }
-    }
-
-    fn open(&self, event: &CloudEvent) -> Result<Option<Received<E>>> {
-        let received = Received::open(event)?;
-        if received.is_none() && !self.consumer.skip_unknown {
-            let (stream, event_type) = (self.id.stream.to_string(), event.event_type.clone());
-            let position = event.position().unwrap_or_default();
-            return Err(Error::new(Kind::UnknownIntegrationEvent {
-                stream,
-                position,
-                event_type,
-            }));
-        }
-        Ok(received)
-    }
-
-    /// Notes what failed.
-    ///
-    /// # Errors
-    /// The same error if trying again cannot help.
-    fn trouble(&mut self, error: Error) -> Result<()> {
-        if !error.is_transient() {
-            return Err(error);
-        }
-        tracing::warn!(consumer = self.id.consumer, %error, "trying again");
-        self.failures = self.failures.saturating_add(1);
-        self.progress
-            .send_modify(|progress| progress.trouble = Some(error.to_string()));
         Ok(())
     }
 
-    /// Notes that the event at a position could not be handled.
-    ///
-    /// # Errors
-    /// When it cannot be read, or the handler failed too many times.
-    fn refused(&mut self, position: Position, why: Refusal) -> Result<()> {
-        let error = match why {
-            Refusal::Unreadable(error) => return Err(error),
-            Refusal::Handler(error) => error,
+    /// Claims what is this instance's share, and has it worked on.
+    async fn claim(&mut self, begin: StreamCursor) -> Result<()> {
+        let at = Instant::now();
+        let claim = InboxClaim {
+            inbox: self.id.clone(),
+            owner: self.owner.clone(),
+            lease: self.lease,
+            parts: self.parts,
+            begin,
         };
-        self.failures = self.failures.saturating_add(1);
-        self.refusals += 1;
-        tracing::warn!(consumer = self.id.consumer, %position, %error, "the handler failed");
-        self.progress
-            .send_modify(|progress| progress.trouble = Some(error.to_string()));
-        if self.refusals < ATTEMPTS {
-            return Ok(());
+        let claimed = self.inbox.claim_inbox(&claim).await?;
+        // Said once: whoever starts later may want another number.
+        self.parts = None;
+        self.failures = 0;
+        self.told.inbox(None);
+        let mine = |part: &&InboxPart| part.owner.as_ref() == Some(&self.owner);
+        let mine: Vec<_> = claimed.parts.iter().filter(mine).cloned().collect();
+        for (slice, busy) in &self.busy {
+            let same = |part: &InboxPart| {
+                let place = (&part.slices, part.epoch);
+                place == (&busy.part.slices, busy.part.epoch)
+            };
+            if !mine
+                .iter()
+                .any(|part| part.slices.start == *slice && same(part))
+            {
+                busy.stop.send_replace(true);
+            }
         }
-        let (consumer, attempts) = (self.id.consumer.clone(), self.refusals);
-        Err(Error::caused_by(
-            Kind::Handler {
-                consumer,
-                position,
-                attempts,
-            },
-            error,
-        ))
+        let new = |part: &InboxPart| !self.busy.contains_key(&part.slices.start);
+        let new: Vec<_> = mine.into_iter().filter(new).collect();
+        let own = self.busy.values().map(|busy| &busy.part).chain(&new);
+        let own: Vec<_> = own.map(|part| part.slices.clone()).collect();
+        self.told.claimed(&claimed, &own);
+        for part in new {
+            self.start(part, &claimed);
+        }
+        self.heard.send_replace(Heard {
+            level: claimed.level,
+            keys: claimed.keys,
+            at: Some(at),
+        });
+        Ok(())
     }
 
-    /// Asks the inbox where it stands; if it cannot be read, goes back to `from`, and the fence
-    /// tells.
-    async fn reload(&mut self, from: StreamCursor) {
-        let cursor = self.consumer.inbox.inbox(&self.id).await.unwrap_or(from);
-        self.detector.rewind(cursor);
-        self.progress
-            .send_modify(|progress| progress.position = cursor.position);
+    fn start(&mut self, part: InboxPart, claimed: &InboxClaimed) {
+        let Some(handler) = self.handlers.take() else {
+            return;
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (slice, told) = (part.slices.start, self.told.clone());
+        let id = self.id.clone();
+        let held = Held::new(id, &part.slices, &claimed.keys, self.attempts, told);
+        let worker = Worker {
+            inbox: self.inbox.clone(),
+            id: self.id.clone(),
+            seen: part.cursor,
+            since: None,
+            handler,
+            open: self.open.clone(),
+            ahead: self.ahead.clone(),
+            held,
+            heard: self.heard.subscribe(),
+            told: self.told.clone(),
+            stop: Stop::new(stopped),
+            failures: self.failing.remove(&slice).unwrap_or_default(),
+            part: part.clone(),
+        };
+        self.workers.spawn(worker.run());
+        self.busy.insert(slice, Busy { part, stop });
     }
 
-    async fn pause(&mut self) {
-        let slower = PAUSE.saturating_mul(1 << self.failures.min(10));
-        self.sleep(slower.min(SLOWEST)).await;
+    /// A worker is done: answers whether it knew what it did.
+    fn ended(&mut self, ended: Ended<H>) -> Result<bool> {
+        self.busy.remove(&ended.part);
+        if self.handlers.another.is_none() || self.handlers.idle.is_empty() {
+            self.handlers.idle.push(ended.handler);
+        }
+        if ended.failures > 0 {
+            self.failing.insert(ended.part, ended.failures);
+        }
+        Ok(matches!(ended.why?, End::Told))
+    }
+
+    /// Lets all workers finish the transaction at hand.
+    async fn end(&mut self) -> Result<()> {
+        for busy in self.busy.values() {
+            busy.stop.send_replace(true);
+        }
+        while let Some(ended) = self.workers.join_next().await {
+            self.ended(ended.map_err(|error| self.died(error))?)?;
+        }
+        Ok(())
+    }
+
+    fn died(&self, error: tokio::task::JoinError) -> Error {
+        let (worker, reason) = (self.id.consumer.clone(), panic_message(error));
+        Error::new(Kind::Stopped { worker, reason })
+    }
+
+    fn trouble(&mut self, error: &Error) {
+        tracing::warn!(inbox = %self.id, %error, "trying again");
+        self.failures = self.failures.saturating_add(1);
+        self.told.inbox(Some(error.to_string()));
     }
 
     async fn sleep(&mut self, pause: Duration) {

@@ -94,6 +94,35 @@ impl Feed {
         })
     }
 
+    /// What the feed answers to whoever asks for events.
+    async fn ask(
+        &mut self,
+        stream: &StreamVersion,
+        after: Position,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Response> {
+        let StreamVersion {
+            stream: name,
+            version,
+        } = stream;
+        let wait_ms = wait.as_millis();
+        let url = format!(
+            "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
+            self.base
+        );
+        let mut request = self.client.get(url).timeout(wait + PATIENCE);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response, stream, after).await);
+        }
+        self.warn(response.headers(), stream);
+        Ok(response)
+    }
+
     /// The answer's body, if it is not too long to be one.
     async fn body(&self, mut response: Response, stream: &StreamVersion) -> Result<Vec<u8>> {
         let mut body = Vec::new();
@@ -163,6 +192,18 @@ impl Source for Feed {
         }
     }
 
+    async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
+        let response = self.ask(stream, Position::START, 1, Duration::ZERO).await?;
+        let head = response.headers().get("stream-head");
+        let head = head.and_then(|head| head.to_str().ok()?.parse().ok());
+        let nothing = || {
+            let why = "the answer has no `Stream-Head`".to_owned();
+            let stream = stream.to_string();
+            Error::new(Kind::BadEnvelope { stream, why })
+        };
+        head.map(Position::new).ok_or_else(nothing)
+    }
+
     async fn read(
         &mut self,
         stream: &StreamVersion,
@@ -170,24 +211,7 @@ impl Source for Feed {
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let StreamVersion {
-            stream: name,
-            version,
-        } = stream;
-        let (after, wait_ms) = (after.position, wait.as_millis());
-        let url = format!(
-            "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
-            self.base
-        );
-        let mut request = self.client.get(url).timeout(wait + PATIENCE);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let response = request.send().await.map_err(|error| self.failed(error))?;
-        if !response.status().is_success() {
-            return Err(self.refused(response, stream, after).await);
-        }
-        self.warn(response.headers(), stream);
+        let response = self.ask(stream, after.position, limit, wait).await?;
         let body = self.body(response, stream).await?;
         let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
             let why = "the answer is no batch of CloudEvents".to_owned();

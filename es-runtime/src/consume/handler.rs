@@ -45,10 +45,20 @@ pub trait Handler<E>: Send + 'static {
         let _ = tx;
         async { Ok(()) }
     }
-    /// Handles one event; an error rolls back everything that was written with `tx`.
+    /// What an event belongs to: the events of one key are handled in order, and when one fails, the
+    /// others wait. By default the publishing service's aggregate id.
+    ///
+    /// The law: an event has the same key in every release, while the consumer is divided into
+    /// [parts](super::Consumer::parts). What cannot be decoded belongs to its subject.
+    fn key(event: &Received<E>) -> String {
+        event.subject.clone()
+    }
+
+    /// Handles one event; an error or a panic rolls back everything that was written with `tx`.
     ///
     /// # Errors
-    /// Whatever keeps the event from being handled. It is tried again, and never skipped.
+    /// Whatever keeps the event from being handled. Its key is set aside, with the events behind it,
+    /// and tried again; it is never skipped. A database that is away is tried again for everybody.
     fn handle(
         &mut self,
         event: &Received<E>,

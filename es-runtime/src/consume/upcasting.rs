@@ -25,6 +25,13 @@ impl<V: Upcast, H: Handler<V::Newer>> Handler<V> for Upcasting<H> {
         self.0.prepare(tx).await
     }
 
+    /// What the newer event says, the first of several.
+    fn key(event: &Received<V>) -> String {
+        let newer = event.data.clone().upcast().ok();
+        let first = newer.and_then(|newer| newer.into_iter().next());
+        first.map_or_else(|| event.subject.clone(), |data| H::key(&event.with(data)))
+    }
+
     async fn handle(&mut self, event: &Received<V>, tx: &mut Tx) -> Result<(), HandlerError> {
         for data in event.data.clone().upcast()? {
             let event = event.with(data);

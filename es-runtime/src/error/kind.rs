@@ -164,8 +164,18 @@ pub(crate) enum Kind {
     },
     Handler {
         consumer: String,
+        most: usize,
+        key: String,
+        reason: String,
+    },
+    ParkedInInbox {
+        consumer: String,
+        key: String,
         position: Position,
-        attempts: u32,
+        reason: String,
+    },
+    NoHead {
+        stream: String,
     },
     UnknownIntegrationEvent {
         stream: String,
@@ -346,6 +356,8 @@ impl Kind {
             Self::UnfilledHole { .. } => "ES0132",
             Self::Forked { .. } => "ES0133",
             Self::Handler { .. } => "ES0134",
+            Self::ParkedInInbox { .. } => "ES0240",
+            Self::NoHead { .. } => "ES0241",
             Self::UnknownIntegrationEvent { .. } => "ES0135",
             Self::BadEnvelope { .. } => "ES0136",
             Self::Unprepared { .. } => "ES0138",
@@ -553,11 +565,25 @@ impl fmt::Display for Kind {
             ),
             Self::Handler {
                 consumer,
-                position,
-                attempts,
+                most,
+                key,
+                reason,
             } => write!(
                 f,
-                "the handler of `{consumer}` failed {attempts} times at position {position}: nothing was skipped, it continues there when it is started again"
+                "more than {most} keys of `{consumer}` have failed, so it is not about single keys: nothing was skipped, and it goes on as soon as some of them do; mend what failed; `{key}` failed: {reason}"
+            ),
+            Self::ParkedInInbox {
+                consumer,
+                key,
+                position,
+                reason,
+            } => write!(
+                f,
+                "the key `{key}` of `{consumer}` is parked at position {position}, before what was asked for ({reason}): mend what failed and try it again, or give that event up"
+            ),
+            Self::NoHead { stream } => write!(
+                f,
+                "this source cannot tell where `{stream}` ends now: begin at its first event, or after a position"
             ),
             Self::UnknownIntegrationEvent {
                 stream,

@@ -138,6 +138,7 @@ impl Error {
                 | Kind::Unapplied { .. }
                 | Kind::OtherInstances
                 | Kind::Locked { .. }
+                | Kind::Handler { .. }
         )
     }
 
@@ -196,10 +197,13 @@ impl Error {
         matches!(self.kind(), Kind::LifeRefused { .. })
     }
 
-    /// A key of a read model is set aside, since an event failed, and what was asked for lies behind
-    /// it.
+    /// A key of a read model or of a consumer is set aside, since an event failed, and what was asked
+    /// for lies behind it.
     pub fn is_parked(&self) -> bool {
-        matches!(self.kind(), Kind::Parked { .. })
+        matches!(
+            self.kind(),
+            Kind::Parked { .. } | Kind::ParkedInInbox { .. }
+        )
     }
 
     /// What was waited for did not come in time.

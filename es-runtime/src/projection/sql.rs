@@ -1,22 +1,19 @@
 //! Projections written by hand in SQL: their handlers write in the transaction of the cursor.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::driver::Work;
 use super::parking::{Parking, read_at};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Position, Recorded, StoredEventRef, StoredEvents};
-use crate::runtime::panic_text;
+use crate::runtime::{caught, panic_text};
 use crate::store::{
     Advance, Advanced, Claimed, EventStore, HandlerError, ParkedChange, ProjectionId,
-    ProjectionKind, ProjectionState, StillParked, Tx,
+    ProjectionKind, ProjectionState, StillParked, Tx, passes,
 };
 
 /// Events of the log in one transaction: others wait for it where there is one writer.
@@ -204,7 +201,7 @@ impl<P: SqlProjection> Handwritten<P> {
         for part in &effect.parts {
             let failed = match caught(part.apply(&self.projection, tx)).await {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) if is_transient(&*error) => {
+                Ok(Err(error)) if passes(&*error) => {
                     let doing = "applying an event";
                     return Err(Failed::Transient(Error::database(doing, error)));
                 }
@@ -320,32 +317,6 @@ fn is_at(change: &ParkedChange, position: Position) -> bool {
         }
         ParkedChange::Retried { .. } => false,
     }
-}
-
-/// Waits for a future that may panic.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        let poll = || future.as_mut().poll(context);
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
-}
-
-/// Whether the handler may succeed without anybody mending anything.
-fn is_transient(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<Error>() {
-        return error.is_transient();
-    }
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
-        return crate::store::is_transient(error);
-    }
-    false
 }
 
 impl<S: EventStore, P: SqlProjection> Work<S> for Handwritten<P> {

@@ -8,12 +8,12 @@ use super::sqlite::SqliteStore;
 use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema,
-    Segment, Select, Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Written,
+    DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
+    RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still,
+    StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -437,18 +437,57 @@ impl EventStore for Store {
         to!(self.inbox(inbox).await)
     }
 
+    async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
+        to!(self.claim_inbox(claim).await)
+    }
+
+    async fn inbox_keys(
+        &self,
+        inbox: &InboxId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<InboxKey>> {
+        to!(self.inbox_keys(inbox, after, limit).await)
+    }
+
+    async fn inbox_events(
+        &self,
+        inbox: &InboxId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>> {
+        to!(self.inbox_events(inbox, key, limit).await)
+    }
+
+    async fn retry_inbox(&self, inbox: &InboxId, key: Option<&str>) -> Result<u64> {
+        to!(self.retry_inbox(inbox, key).await)
+    }
+
+    async fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> Result<bool> {
+        to!(self.give_up_inbox(inbox, position, reason, by).await)
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        to!(self.dead_letters(inbox, after, limit).await)
+    }
+
     async fn begin(&self) -> Result<Tx> {
         to!(self.begin().await)
     }
 
-    async fn commit_inbox(
-        &self,
-        tx: Tx,
-        inbox: &InboxId,
-        from: StreamCursor,
-        to: StreamCursor,
-    ) -> Result<Advanced> {
-        to!(self.commit_inbox(tx, inbox, from, to).await)
+    async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
+        to!(self.commit_inbox(tx, step).await)
     }
 
     async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {

@@ -13,6 +13,7 @@ mod told;
 pub(crate) use told::{not_parked, tell_given_up, told};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use self::ending::{rebuildable, retirable};
@@ -81,7 +82,7 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
         since: at.now,
         cursor: Position::START,
         epoch: 0,
-        slices: divided(slices),
+        slices: divided(slices).map(fresh).collect(),
         reacts: BTreeSet::new(),
         reacted: BTreeMap::new(),
         paused: None,
@@ -100,19 +101,23 @@ pub(crate) fn prepare(lineage: &mut Lineage, version: u32, slices: u16, at: &Occ
 }
 
 /// The slices of keys in so many parts.
-fn divided(parts: u16) -> Vec<SliceState> {
+pub(crate) fn divided(parts: u16) -> impl Iterator<Item = Range<u16>> {
     let parts = parts.clamp(1, SLICES);
-    let edge = |part: u16| {
+    let edge = move |part: u16| {
         let edge = u32::from(part) * u32::from(SLICES) / u32::from(parts);
         u16::try_from(edge).unwrap_or(SLICES)
     };
-    let part = |part| SliceState {
-        slices: edge(part)..edge(part + 1),
+    (0..parts).map(move |part| edge(part)..edge(part + 1))
+}
+
+/// A part that nobody has worked on.
+fn fresh(slices: Range<u16>) -> SliceState {
+    SliceState {
+        slices,
         cursor: Position::START,
         owner: None,
         failure: None,
-    };
-    (0..parts).map(part).collect()
+    }
 }
 
 /// Applies the change, or says why not. After an error, nothing of the lineage counts.

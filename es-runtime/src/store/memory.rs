@@ -3,6 +3,7 @@
 //! It keeps every law in the plainest way; nothing survives the process.
 
 mod consumers;
+mod inboxes;
 mod instances;
 mod life;
 mod parked;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::consumers::Consumers;
+use self::inboxes::Inboxes;
 use self::instances::Instances;
 use self::life::Lives;
 use self::reactions::Reactions;
@@ -27,12 +29,12 @@ use super::unique::{Changes, check};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, Found, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage,
-    LogQuery, NewInstance, Outcome, Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId,
-    ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
-    ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
-    Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Written,
+    DeadLetter, DueKey, EventStore, Found, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
     health::{Durability, StoreHealth},
     known_instances, not_prepared, plan,
 };
@@ -62,7 +64,7 @@ struct State {
     published: HashMap<StreamVersion, Vec<PublishedEvent>>,
     consumers: Consumers,
     schemas: HashMap<(String, String), KeptSchema>,
-    inboxes: HashMap<InboxId, StreamCursor>,
+    inboxes: Inboxes,
     instances: Instances,
 }
 
@@ -513,6 +515,7 @@ impl EventStore for MemoryStore {
         state.lives.release(owner);
         state.reactions.release(owner);
         state.relays.release(owner);
+        state.inboxes.release(owner);
         Ok(())
     }
 
@@ -731,27 +734,60 @@ impl EventStore for MemoryStore {
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
-        Ok(self.state().inboxes.get(inbox).copied().unwrap_or_default())
+        Ok(self.state().inboxes.cursor(inbox))
+    }
+
+    async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
+        Ok(self.state().inboxes.claim(claim))
+    }
+
+    async fn inbox_keys(
+        &self,
+        inbox: &InboxId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<InboxKey>> {
+        Ok(self.state().inboxes.keys(inbox, after, limit))
+    }
+
+    async fn inbox_events(
+        &self,
+        inbox: &InboxId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>> {
+        Ok(self.state().inboxes.events(inbox, key, limit))
+    }
+
+    async fn retry_inbox(&self, inbox: &InboxId, key: Option<&str>) -> Result<u64> {
+        Ok(self.state().inboxes.retry(inbox, key))
+    }
+
+    async fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> Result<bool> {
+        Ok(self.state().inboxes.give_up(inbox, position, reason, by))
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        Ok(self.state().inboxes.dead(inbox, after, limit))
     }
 
     async fn begin(&self) -> Result<Tx> {
         Ok(Tx(Inner::Memory(self.clone())))
     }
 
-    async fn commit_inbox(
-        &self,
-        _: Tx,
-        inbox: &InboxId,
-        from: StreamCursor,
-        to: StreamCursor,
-    ) -> Result<Advanced> {
-        let mut state = self.state();
-        let cursor = state.inboxes.entry(inbox.clone()).or_default();
-        if *cursor != from {
-            return Ok(Advanced::Fenced);
-        }
-        *cursor = to;
-        Ok(Advanced::Moved)
+    async fn commit_inbox(&self, _: Tx, step: &InboxMove) -> Result<Advanced> {
+        Ok(self.state().inboxes.advance(step))
     }
 
     async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {

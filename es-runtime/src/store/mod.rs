@@ -14,6 +14,7 @@ pub(crate) mod handover;
 mod health;
 #[cfg(feature = "runtime")]
 mod history;
+pub(crate) mod inbox;
 pub(crate) mod instance;
 #[cfg(feature = "runtime")]
 pub(crate) mod life;
@@ -59,6 +60,10 @@ pub use handover::Owed;
 pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
+pub use inbox::{
+    DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey, InboxMove,
+    InboxPart, StillHeld, StreamCursor,
+};
 pub use instance::{Instance, Knowledge, NewInstance};
 pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
@@ -96,6 +101,8 @@ pub(crate) use table::not_prepared;
 pub use table::{ColumnDef, ColumnKind, IndexDef, Row, Table, Value};
 #[cfg(feature = "runtime")]
 pub use tx::{HandlerError, Tx};
+#[cfg(feature = "runtime")]
+pub(crate) use tx::{is_away, passes};
 
 use std::future::Future;
 use std::time::Duration;
@@ -111,24 +118,6 @@ pub struct Schema {
     pub found: i64,
     /// The one that this binary brings it to when it connects.
     pub known: i64,
-}
-
-/// Names the cursor of one consumer in one upstream stream.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InboxId {
-    /// The consumer's name.
-    pub consumer: String,
-    /// The stream that it reads.
-    pub stream: StreamVersion,
-}
-
-/// A place in an integration stream, with the proof of all that came before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamCursor {
-    /// The position.
-    pub position: Position,
-    /// The running hash at that position.
-    pub hash: [u8; 32],
 }
 
 /// A log of events with the cursors over it.
@@ -550,21 +539,70 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// Every relay that there ever was, by transport, stream and version.
     fn relays(&self) -> impl Future<Output = Result<Vec<RelayState>>> + Send;
 
-    /// How far the consumer has come.
+    /// How far the consumer has come: where the part stands that is behind the others.
     fn inbox(&self, inbox: &InboxId) -> impl Future<Output = Result<StreamCursor>> + Send;
+
+    /// Makes a consumer's inbox known, if it is not, takes those of its parts to work on that are
+    /// the claimer's share, and tells all that its workers must know. It saves work alone: what keeps
+    /// two workers apart is the cursor's move.
+    ///
+    /// The law: parts are divided anew only where all of them stand at one position, and no move from
+    /// before counts afterwards.
+    fn claim_inbox(&self, claim: &InboxClaim) -> impl Future<Output = Result<InboxClaimed>> + Send;
+
+    /// The keys that a consumer has set aside, after the key `after`, by key, at most `limit`.
+    fn inbox_keys(
+        &self,
+        inbox: &InboxId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<InboxKey>>> + Send;
+
+    /// The events that wait for a key that is set aside, in order, at most `limit`; none for any
+    /// other key.
+    fn inbox_events(
+        &self,
+        inbox: &InboxId,
+        key: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<HeldEvent>>> + Send;
+
+    /// Lets a key that is set aside be tried again at once, or all of them. Answers how many.
+    fn retry_inbox(
+        &self,
+        inbox: &InboxId,
+        key: Option<&str>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Gives up an event that waits: it becomes a dead letter, with the reason, and the key goes on
+    /// with the next one. Answers whether it was there.
+    fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// The events that somebody gave up, after a position, in order, at most `limit`.
+    fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
 
     /// Begins a transaction for a consumer's effects. Dropped, it is rolled back.
     #[cfg(feature = "runtime")]
     fn begin(&self) -> impl Future<Output = Result<Tx>> + Send;
 
-    /// Moves the consumer's cursor in the transaction of its effects and commits both.
+    /// Moves the cursor of a part of an inbox in the transaction of its effects, sets keys aside or
+    /// lets them go on, and commits all of it.
     #[cfg(feature = "runtime")]
     fn commit_inbox(
         &self,
         tx: Tx,
-        inbox: &InboxId,
-        from: StreamCursor,
-        to: StreamCursor,
+        step: &InboxMove,
     ) -> impl Future<Output = Result<Advanced>> + Send;
 
     /// Makes an instance of a service known that is about to run, and answers all that are known,

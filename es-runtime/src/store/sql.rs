@@ -9,8 +9,8 @@ use std::ops::Bound;
 
 use super::query::order_of;
 use super::{
-    Advance, ColumnKind, IndexDef, Phase, ProjectionId, ProjectionKind, RelayMove, Row, RowPlace,
-    RowQuery, RowsAt, Select, StreamLife, Table, Value,
+    Advance, ColumnKind, InboxId, InboxMove, IndexDef, Phase, ProjectionId, ProjectionKind,
+    RelayMove, Row, RowPlace, RowQuery, RowsAt, Select, StreamLife, Table, Value,
 };
 use crate::error::{Error, Result};
 use crate::event::{Position, Timestamp};
@@ -453,4 +453,20 @@ pub(crate) fn stream_life(
         since,
         sunset: sunset.transpose()?,
     })
+}
+
+/// The statement that moves the cursor of a part of an inbox: consumer, stream, version and the first
+/// slice come first, then where it goes, and then where it must stand.
+pub(crate) fn move_inbox(table: &str) -> String {
+    let always = without(InboxMove::FENCE);
+    format!(
+        "UPDATE {table} SET position = $5, hash = $6
+         WHERE consumer = $1 AND stream = $2 AND version = $3 AND slice_from = $4
+           AND (position = $7 AND hash = $8 AND epoch = $9 OR {always})"
+    )
+}
+
+/// The name under which those are kept who would work on an inbox. No stream's name has a `/`.
+pub(crate) fn inbox_worker(inbox: &InboxId) -> String {
+    format!("{}/{}", inbox.stream.stream, inbox.consumer)
 }

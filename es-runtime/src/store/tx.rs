@@ -11,6 +11,39 @@ use crate::error::{Error, Kind, Result};
 /// Any error of a handler; `?` makes one of whatever failed.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Whether a handler may succeed without anybody mending anything.
+pub(crate) fn passes(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return is_away(error);
+    }
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return super::is_transient(error);
+    }
+    false
+}
+
+/// Whether a store failed for a reason that has nothing to do with what it was given.
+pub(crate) fn is_away(error: &Error) -> bool {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(error) = error.cause::<sqlx::Error>() {
+        return super::is_transient(error);
+    }
+    error.is_transient() && error.cause::<Ended>().is_none()
+}
+
+/// The database ended a transaction before it was committed.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an earlier error ended the transaction; what it did is undone")
+    }
+}
+
+impl std::error::Error for Ended {}
+
 /// A transaction in the database of a store: a consumer writes its effects in it, beside its
 /// cursor; a service writes rows of its own that must agree with an [`append`](Self::append).
 ///
@@ -212,9 +245,9 @@ impl Tx {
     /// Commits all that was done.
     pub(crate) async fn commit(self) -> Result<()> {
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
-        const DOING: &str = "committing a projection's tables";
+        const DOING: &str = "committing a transaction";
         match self.0 {
-            Inner::Memory(_) => Err(no_database()),
+            Inner::Memory(_) => Ok(()),
             #[cfg(feature = "sqlite")]
             Inner::Sqlite(tx, _) => {
                 let done = tx.commit().await;

@@ -160,6 +160,8 @@ async fn a_broker_that_comes_back_is_followed() {
     running.until(trouble).await.unwrap();
     server.run();
     let (_connection, channel) = connect(&broker).await;
+    // It may have died before it had written down that there is a queue.
+    declare(&channel).await;
     send(&channel, &report("b", 2)).await;
     running.until(|status| status.taken == 2).await.unwrap();
     let aircraft = flights.load::<Aircraft>("N1").await.unwrap();

@@ -12,12 +12,12 @@ use es_runtime::event::{CommandId, LogIdentity, Position, StoredEvent, StreamId,
 use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment,
-    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx,
-    Written,
+    DeadLetter, DueKey, EventStore, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId,
+    InboxKey, InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
+    Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent,
+    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
+    RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot,
+    Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -88,6 +88,14 @@ pub(crate) enum Fault {
     ParkedUnfenced,
     /// Believes a consumer's position without its proof.
     Unproven,
+    /// Believes a consumer who knows an inbox as it was divided before.
+    InboxOfBefore,
+    /// Sets a consumer's keys aside in another step than the cursor's.
+    HeldApart,
+    /// Believes a consumer of a key that is set aside, or not any more.
+    HeldUnfenced,
+    /// Keeps no event that was given up.
+    ForgottenLetters,
     /// Imports events and leaves their commands behind.
     CommandsLeft,
     /// Imports what does not follow: it puts it where its log ends.
@@ -315,6 +323,17 @@ async fn undo(
 /// The same question without a filter, for as many events as it was answered with.
 fn unfiltered(query: &LogQuery, limit: usize) -> LogQuery {
     LogQuery::after(query.position()).limit(limit)
+}
+
+/// A claim that takes nothing for longer than now.
+fn look(inbox: &InboxId) -> InboxClaim {
+    InboxClaim {
+        inbox: inbox.clone(),
+        owner: "nobody".to_owned(),
+        lease: Duration::ZERO,
+        parts: None,
+        begin: StreamCursor::default(),
+    }
 }
 
 impl EventStore for BrokenStore {
@@ -620,18 +639,71 @@ impl EventStore for BrokenStore {
         Ok(rows)
     }
 
-    async fn commit_inbox(
-        &self,
-        tx: Tx,
-        inbox: &InboxId,
-        mut from: StreamCursor,
-        to: StreamCursor,
-    ) -> Result<Advanced> {
-        let now = self.kept.inbox(inbox).await?;
-        if self.fault == Fault::Unproven && now.position == from.position {
-            from = now;
+    async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
+        let mut step = step.clone();
+        match self.fault {
+            Fault::Unproven => {
+                let now = self.kept.inbox(&step.inbox).await?;
+                if now.position == step.from.position {
+                    step.from = now;
+                }
+            }
+            Fault::InboxOfBefore => {
+                let claimed = self.kept.claim_inbox(&look(&step.inbox)).await?;
+                let mut parts = claimed.parts.iter();
+                if let Some(part) = parts.find(|part| part.slices.start == step.slice) {
+                    step.epoch = part.epoch;
+                }
+            }
+            Fault::HeldApart => {
+                let changes = std::mem::take(&mut step.changes);
+                let moved = self.kept.commit_inbox(tx, &step).await?;
+                let (from, tx) = (step.to, self.kept.begin().await?);
+                let later = InboxMove {
+                    from,
+                    changes,
+                    ..step
+                };
+                self.kept.commit_inbox(tx, &later).await?;
+                return Ok(moved);
+            }
+            Fault::HeldUnfenced => {
+                let keys = self.kept.inbox_keys(&step.inbox, None, ALL).await?;
+                step.changes.retain(|change| match change {
+                    InboxChange::Park { key, .. } => !keys.iter().any(|held| held.key == *key),
+                    InboxChange::Wait { key, .. } => keys.iter().any(|held| held.key == *key),
+                    InboxChange::Retried { key, from, .. } => {
+                        keys.iter().any(|h| h.key == *key && h.position == *from)
+                    }
+                    _ => true,
+                });
+            }
+            _ => {}
         }
-        self.kept.commit_inbox(tx, inbox, from, to).await
+        self.kept.commit_inbox(tx, &step).await
+    }
+
+    async fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> Result<bool> {
+        let there = self.kept.give_up_inbox(inbox, position, reason, by).await?;
+        Ok(there || self.fault == Fault::ForgottenLetters)
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        match self.fault {
+            Fault::ForgottenLetters => Ok(Vec::new()),
+            _ => self.kept.dead_letters(inbox, after, limit).await,
+        }
     }
 
     async fn query_published(&self, query: &PublishedQuery) -> Result<PublishedPage> {
@@ -726,5 +798,5 @@ impl EventStore for BrokenStore {
     delegate!(kept: read_commands read_empty_commands remove_snapshot remove_outdated head prepare_table complete_table prepare_stream projection projections lineage
         life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
-        note_consumers keep_schemas note_relay_failure relays inbox begin register keep_alive deregister instances close);
+        note_consumers keep_schemas note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
 }

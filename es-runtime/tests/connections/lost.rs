@@ -1,6 +1,8 @@
 //! Connections that are killed.
 
-use es_runtime::store::{Advance, Advanced, Change, InboxId, StreamCursor, StreamVersion, Table};
+use es_runtime::store::{
+    Advance, Advanced, Change, InboxId, InboxMove, StreamCursor, StreamVersion, Table,
+};
 use es_servers::Postgres;
 
 use super::*;
@@ -153,7 +155,9 @@ async fn a_user_who_owns_nothing_can_write() {
         stream,
     };
     let (tx, start) = (store.begin().await.unwrap(), StreamCursor::default());
-    let moved = store.commit_inbox(tx, &inbox, start, start).await;
+    let moved = store
+        .commit_inbox(tx, &InboxMove::new(&inbox, start, start))
+        .await;
     assert_eq!(moved.unwrap(), Advanced::Moved);
     assert!(store.health().await.reachable);
 }

@@ -179,12 +179,33 @@ macro_rules! delegate {
     };
     (@relays $to:ident) => { delegate!(@fn $to relays() -> Result<Vec<RelayState>>); };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@claim_inbox $to:ident) => {
+        delegate!(@fn $to claim_inbox(claim: &InboxClaim) -> Result<InboxClaimed>);
+    };
+    (@inbox_keys $to:ident) => {
+        delegate!(@fn $to inbox_keys(inbox: &InboxId, after: Option<&str>, limit: usize)
+            -> Result<Vec<InboxKey>>);
+    };
+    (@inbox_events $to:ident) => {
+        delegate!(@fn $to inbox_events(inbox: &InboxId, key: &str, limit: usize)
+            -> Result<Vec<HeldEvent>>);
+    };
+    (@retry_inbox $to:ident) => {
+        delegate!(@fn $to retry_inbox(inbox: &InboxId, key: Option<&str>) -> Result<u64>);
+    };
+    (@give_up_inbox $to:ident) => {
+        delegate!(@fn $to give_up_inbox(
+            inbox: &InboxId, position: Position, reason: &str, by: &str)
+            -> Result<bool>);
+    };
+    (@dead_letters $to:ident) => {
+        delegate!(@fn $to dead_letters(inbox: &InboxId, after: Position, limit: usize)
+            -> Result<Vec<DeadLetter>>);
+    };
     (@still $to:ident) => { delegate!(@fn $to still() -> Result<Still>); };
     (@begin $to:ident) => { delegate!(@fn $to begin() -> Result<Tx>); };
     (@commit_inbox $to:ident) => {
-        delegate!(@fn $to commit_inbox(
-            tx: Tx, inbox: &InboxId, from: StreamCursor, to: StreamCursor)
-            -> Result<Advanced>);
+        delegate!(@fn $to commit_inbox(tx: Tx, step: &InboxMove) -> Result<Advanced>);
     };
     (@register $to:ident) => {
         delegate!(@fn $to register(instance: &NewInstance) -> Result<Vec<Instance>>);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use es_runtime::consume::{Consumer, Feed, Handler, HandlerError};
 use es_runtime::event::Position;
 use es_runtime::integration::{CloudEvent, Received, StreamHash};
-use es_runtime::store::{EventStore, InboxId, StreamCursor, StreamVersion, Tx};
+use es_runtime::store::{EventStore, InboxId, InboxMove, StreamCursor, StreamVersion, Tx};
 use es_runtime::{Result, Service, Store};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -252,7 +252,7 @@ async fn a_cursor_beyond_the_head_stops_the_consumer() -> Result<()> {
     };
     let tx = inbox.begin().await?;
     inbox
-        .commit_inbox(tx, &id, StreamCursor::default(), ahead)
+        .commit_inbox(tx, &InboxMove::new(&id, StreamCursor::default(), ahead))
         .await?;
     let consumer = Consumer::new("watcher", inbox).stream::<v1::Accounts>(Feed::http(url));
     let running = consumer.handle(Nothing).start().await?;

@@ -11,11 +11,12 @@ use es_runtime::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select,
-    Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
+    DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
+    RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, Still, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Tx, Written,
 };
 
 use crate::delegate::delegate;
@@ -63,7 +64,7 @@ impl EventStore for Fleet {
         remove_outdated read_log read_correlated read_commands read_empty_commands import forget_commands head wait_for_append prepare_table complete_table
         prepare_stream projection projections lineage change life parked parked_events remove_rows claim release note_failure note_seen claim_reactions keep_reactions finish_reaction postpone_reactions
         reaction_queues retry_reactions drop_reaction advance_rows read_rows
-        read_rows_at query_rows count_rows still advance_stream read_published query_published published_head wait_for_published note_consumers consumers keep_schemas kept_schema claim_relay advance_relay note_relay_failure relays inbox begin
+        read_rows_at query_rows count_rows still advance_stream read_published query_published published_head wait_for_published note_consumers consumers keep_schemas kept_schema claim_relay advance_relay note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox give_up_inbox dead_letters begin
         commit_inbox register keep_alive deregister instances);
 
     async fn close(&self) {

@@ -6,7 +6,9 @@ use std::task::Poll;
 
 use es_runtime::event::Position;
 use es_runtime::store::sqlite::SqliteStore;
-use es_runtime::store::{Advanced, EventStore, InboxId, StreamCursor, StreamVersion, Tx};
+use es_runtime::store::{
+    Advanced, EventStore, InboxId, InboxMove, StreamCursor, StreamVersion, Tx,
+};
 use fastrand::Rng;
 use tokio::task::yield_now;
 
@@ -53,10 +55,14 @@ async fn effects_and_cursor_are_committed_together_or_not_at_all() {
     let (file, store) = with_mails().await;
     let tx = mail(&store).await;
     assert_eq!(mails(&file).await, 0, "seen before the commit");
-    let moved = store.commit_inbox(tx, &inbox(), START, at(1)).await;
+    let moved = store
+        .commit_inbox(tx, &InboxMove::new(&inbox(), START, at(1)))
+        .await;
     assert_eq!((moved.unwrap(), mails(&file).await), (Advanced::Moved, 1));
     let tx = mail(&store).await;
-    let late = store.commit_inbox(tx, &inbox(), START, at(1)).await;
+    let late = store
+        .commit_inbox(tx, &InboxMove::new(&inbox(), START, at(1)))
+        .await;
     assert_eq!((late.unwrap(), mails(&file).await), (Advanced::Fenced, 1));
     assert_eq!(store.inbox(&inbox()).await.unwrap(), at(1));
 }
@@ -92,7 +98,9 @@ async fn a_dropped_call_leaves_all_or_nothing_and_blocks_nobody() {
     for n in 1..=60 {
         let call = async {
             let tx = mail(&store).await;
-            store.commit_inbox(tx, &inbox(), cursor, at(n)).await
+            store
+                .commit_inbox(tx, &InboxMove::new(&inbox(), cursor, at(n)))
+                .await
         };
         give_up(call, &mut random).await;
         // The writer's turn comes after what the call left under way.
@@ -115,7 +123,9 @@ async fn a_transaction_that_the_database_ended_moves_no_cursor() {
     ] {
         let mut tx = store.begin().await.unwrap();
         run(tx.sqlite().unwrap(), effect).await.ok();
-        let moved = store.commit_inbox(tx, &inbox(), START, at(1)).await;
+        let moved = store
+            .commit_inbox(tx, &InboxMove::new(&inbox(), START, at(1)))
+            .await;
         moved.expect_err(effect);
         assert_eq!(store.inbox(&inbox()).await.unwrap(), START, "{effect}");
         assert_eq!(mails(&file).await, 0, "{effect}");
@@ -123,6 +133,8 @@ async fn a_transaction_that_the_database_ended_moves_no_cursor() {
         drop(mail(&store).await);
     }
     let tx = mail(&store).await;
-    let moved = store.commit_inbox(tx, &inbox(), START, at(1)).await;
+    let moved = store
+        .commit_inbox(tx, &InboxMove::new(&inbox(), START, at(1)))
+        .await;
     assert_eq!((moved.unwrap(), mails(&file).await), (Advanced::Moved, 1));
 }

@@ -9,6 +9,7 @@ mod consumers;
 mod failure;
 mod health;
 mod hosts;
+mod inboxes;
 mod instances;
 mod kept_schemas;
 pub(super) mod life;
@@ -49,11 +50,12 @@ use super::tx::{Inner as TxInner, Tx};
 use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment,
-    Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
+    RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -404,6 +406,7 @@ impl EventStore for PostgresStore {
         claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
         relays::release(&mut tx, owner).await?;
+        inboxes::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -659,7 +662,73 @@ impl EventStore for PostgresStore {
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
-        read!(self, "reading an inbox", |db| streams::inbox(db, inbox))
+        read!(self, "reading an inbox", |db| inboxes::cursor(db, inbox))
+    }
+
+    async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
+        const DOING: &str = "claiming an inbox";
+        let mut tx = self.write(DOING).await?;
+        let claiming = async {
+            let claimed = inboxes::claim(&mut tx, claim).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(claimed)
+        };
+        self.pool.watch(DOING, claiming).await
+    }
+
+    async fn inbox_keys(
+        &self,
+        inbox: &InboxId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<InboxKey>> {
+        read!(self, "reading keys that are set aside", |db| inboxes::keys(
+            db, inbox, after, limit
+        ))
+    }
+
+    async fn inbox_events(
+        &self,
+        inbox: &InboxId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>> {
+        read!(self, "reading events that wait", |db| inboxes::events(
+            db, inbox, key, limit
+        ))
+    }
+
+    async fn retry_inbox(&self, inbox: &InboxId, key: Option<&str>) -> Result<u64> {
+        const DOING: &str = "retrying keys that are set aside";
+        let mut tx = self.write(DOING).await?;
+        let done = inboxes::retry(&mut tx, inbox, key).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> Result<bool> {
+        const DOING: &str = "giving an event up";
+        let mut tx = self.write(DOING).await?;
+        let done = inboxes::give_up(&mut tx, inbox, position, reason, by).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        read!(self, "reading dead letters", |db| inboxes::dead(
+            db, inbox, after, limit
+        ))
     }
 
     async fn begin(&self) -> Result<Tx> {
@@ -667,13 +736,7 @@ impl EventStore for PostgresStore {
         Ok(Tx(TxInner::Postgres(tx, self.clone())))
     }
 
-    async fn commit_inbox(
-        &self,
-        tx: Tx,
-        inbox: &InboxId,
-        from: StreamCursor,
-        to: StreamCursor,
-    ) -> Result<Advanced> {
+    async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
         const DOING: &str = "committing a consumer's effects";
         let TxInner::Postgres(mut tx, _) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction {
@@ -681,7 +744,7 @@ impl EventStore for PostgresStore {
             }));
         };
         let committing = async {
-            let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
+            let advanced = inboxes::advance(&mut tx, step).await?;
             if advanced == Advanced::Moved {
                 tx.commit().await.map_err(failed(DOING))?;
             }

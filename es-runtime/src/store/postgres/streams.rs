@@ -1,4 +1,4 @@
-//! Integration streams, and the inboxes of consumers.
+//! Integration streams.
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::store::sql::stream_life;
 use crate::store::{
-    Advanced, InboxId, PUBLISHED_BYTES, PublishedEvent, PublishedPage, PublishedQuery,
-    StreamCursor, StreamLife, StreamVersion,
+    PUBLISHED_BYTES, PublishedEvent, PublishedPage, PublishedQuery, StreamCursor, StreamLife,
+    StreamVersion,
 };
 
 const INSERT: &str = "
@@ -204,57 +204,5 @@ fn cursor_of(row: &PgRow) -> Result<StreamCursor> {
     Ok(StreamCursor {
         position: position(stored)?,
         hash: bytes(row, 1)?,
-    })
-}
-
-pub(super) const INBOX: &str = "
-    SELECT position, hash FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
-
-pub(super) async fn inbox(connection: &mut PgConnection, inbox: &InboxId) -> Result<StreamCursor> {
-    let version: i32 = signed("version", inbox.stream.version)?;
-    let query = sqlx::query(INBOX)
-        .bind(&inbox.consumer)
-        .bind(&inbox.stream.stream)
-        .bind(version);
-    let row = query
-        .fetch_optional(connection)
-        .await
-        .map_err(failed("reading an inbox"))?;
-    row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))
-}
-
-/// Moves the inbox's cursor if it stands where the consumer believes: the fence.
-pub(super) async fn advance_inbox(
-    tx: &mut Transaction<'static, Postgres>,
-    inbox: &InboxId,
-    from: StreamCursor,
-    to: StreamCursor,
-) -> Result<Advanced> {
-    const DOING: &str = "moving an inbox's cursor";
-    let InboxId { consumer, stream } = inbox;
-    let version: i32 = signed("version", stream.version)?;
-    let make = sqlx::query(
-        "INSERT INTO es.inbox (consumer, stream, version, position, hash)
-         VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING",
-    );
-    let start = StreamCursor::default().hash;
-    let make = make
-        .bind(consumer)
-        .bind(&stream.stream)
-        .bind(version)
-        .bind(&start[..]);
-    make.execute(&mut **tx).await.map_err(failed(DOING))?;
-    let query = sqlx::query(
-        "UPDATE es.inbox SET position = $6, hash = $7
-         WHERE consumer = $1 AND stream = $2 AND version = $3 AND position = $4 AND hash = $5",
-    );
-    let query = query.bind(consumer).bind(&stream.stream).bind(version);
-    let query = query.bind(number(from.position)?).bind(&from.hash[..]);
-    let query = query.bind(number(to.position)?).bind(&to.hash[..]);
-    let done = query.execute(&mut **tx).await.map_err(failed(DOING))?;
-    Ok(if done.rows_affected() == 1 {
-        Advanced::Moved
-    } else {
-        Advanced::Fenced
     })
 }

@@ -6,6 +6,7 @@
 mod claim;
 mod committer;
 mod consumers;
+mod inboxes;
 mod instances;
 mod kept_schemas;
 pub(super) mod life;
@@ -41,15 +42,16 @@ use self::committer::Batches;
 use super::group::{Committer, DOING, Limits};
 use super::health::{Durability, StoreHealth};
 use super::still::{Inner as StillInner, Still};
-use super::tx::{Inner as TxInner, Tx};
+use super::tx::{Ended, Inner as TxInner, Tx};
 use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
-    DueKey, EventStore, InboxId, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery,
-    NewInstance, Outcome, Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment,
-    Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Written,
+    DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
+    Outdated, ParkedKey, Postponed, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
+    RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -226,8 +228,7 @@ async fn still_under_way(tx: &mut Transaction<'static, Sqlite>, doing: &'static 
     if raw_sql("BEGIN").execute(&mut **tx).await.is_err() {
         return Ok(());
     }
-    let ended = "an earlier error ended the transaction; what it did is undone";
-    Err(Error::database(doing, ended))
+    Err(Error::database(doing, Ended))
 }
 
 /// Begins with the write lock, so that all that is read inside is the newest.
@@ -459,6 +460,7 @@ impl EventStore for SqliteStore {
         claim::release(&mut tx, owner).await?;
         reactions::release(&mut tx, owner).await?;
         relays::release(&mut tx, owner).await?;
+        inboxes::release(&mut tx, owner).await?;
         tx.commit().await.map_err(failed(DOING))
     }
 
@@ -689,7 +691,72 @@ impl EventStore for SqliteStore {
     }
 
     async fn inbox(&self, inbox: &InboxId) -> Result<StreamCursor> {
-        streams::inbox(&self.readers, inbox).await
+        const DOING: &str = "reading an inbox";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::cursor(&mut connection, inbox).await
+    }
+
+    async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
+        const DOING: &str = "claiming an inbox";
+        let mut tx = self.write(DOING).await?;
+        let done = inboxes::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn inbox_keys(
+        &self,
+        inbox: &InboxId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<InboxKey>> {
+        const DOING: &str = "reading keys that are set aside";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::keys(&mut connection, inbox, after, limit).await
+    }
+
+    async fn inbox_events(
+        &self,
+        inbox: &InboxId,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>> {
+        const DOING: &str = "reading events that wait";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::events(&mut connection, inbox, key, limit).await
+    }
+
+    async fn retry_inbox(&self, inbox: &InboxId, key: Option<&str>) -> Result<u64> {
+        const DOING: &str = "retrying keys that are set aside";
+        let mut tx = self.write(DOING).await?;
+        let done = inboxes::retry(&mut tx, inbox, key).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn give_up_inbox(
+        &self,
+        inbox: &InboxId,
+        position: Position,
+        reason: &str,
+        by: &str,
+    ) -> Result<bool> {
+        const DOING: &str = "giving an event up";
+        let mut tx = self.write(DOING).await?;
+        let done = inboxes::give_up(&mut tx, inbox, position, reason, by).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        const DOING: &str = "reading dead letters";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::dead(&mut connection, inbox, after, limit).await
     }
 
     async fn begin(&self) -> Result<Tx> {
@@ -698,18 +765,12 @@ impl EventStore for SqliteStore {
             .map(|tx| Tx(TxInner::Sqlite(tx, self.clone())))
     }
 
-    async fn commit_inbox(
-        &self,
-        tx: Tx,
-        inbox: &InboxId,
-        from: StreamCursor,
-        to: StreamCursor,
-    ) -> Result<Advanced> {
+    async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
         let TxInner::Sqlite(mut tx, _) = tx.0 else {
             return Err(Error::new(Kind::WrongTransaction { wanted: "SQLite" }));
         };
         still_under_way(&mut tx, "committing a consumer's effects").await?;
-        let advanced = streams::advance_inbox(&mut tx, inbox, from, to).await?;
+        let advanced = inboxes::advance(&mut tx, step).await?;
         if advanced == Advanced::Moved {
             tx.commit()
                 .await

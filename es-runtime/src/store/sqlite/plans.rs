@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{
-    SqliteStore, committer, consumers, life, log, parked, projections, read_rows, relays, segment,
-    snapshots, streams,
+    SqliteStore, committer, consumers, inboxes, life, log, parked, projections, read_rows, relays,
+    segment, snapshots, streams,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -122,7 +122,11 @@ async fn every_read_goes_by_a_key() {
         streams::PAGE,
         streams::LONG,
         streams::HEAD,
-        streams::INBOX,
+        inboxes::PARTS,
+        inboxes::KEYS,
+        inboxes::KEYS_AFTER,
+        inboxes::EVENTS,
+        inboxes::DEAD,
         consumers::LIST,
         relays::ONE,
         life::LINEAGE,

@@ -1,4 +1,4 @@
-//! Integration streams, and the inboxes of consumers.
+//! Integration streams.
 
 use futures_util::TryStreamExt;
 use serde::Serialize;
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::event::{Position, Timestamp};
 use crate::store::sql::stream_life;
 use crate::store::{
-    Advanced, InboxId, PUBLISHED_BYTES, PublishedEvent, PublishedPage, PublishedQuery,
-    StreamCursor, StreamLife, StreamVersion,
+    PUBLISHED_BYTES, PublishedEvent, PublishedPage, PublishedQuery, StreamCursor, StreamLife,
+    StreamVersion,
 };
 
 const INSERT: &str = "
@@ -70,9 +70,6 @@ pub(super) const PAGE: &str = "
 pub(super) const HEAD: &str = "
     SELECT position, hash FROM es_published WHERE stream = ? AND version = ?
     ORDER BY position DESC LIMIT 1";
-
-pub(super) const INBOX: &str = "
-    SELECT position, hash FROM es_inbox WHERE consumer = ? AND stream = ? AND version = ?";
 
 /// Positions are dense, so a page is a range: its cost does not depend on statistics.
 pub(super) async fn page(
@@ -273,57 +270,5 @@ fn cursor_of(row: &SqliteRow) -> Result<StreamCursor> {
     Ok(StreamCursor {
         position: position(stored)?,
         hash: bytes(row, 1)?,
-    })
-}
-
-pub(super) async fn inbox(readers: &SqlitePool, inbox: &InboxId) -> Result<StreamCursor> {
-    let query = sqlx::query(INBOX)
-        .bind(&inbox.consumer)
-        .bind(&inbox.stream.stream)
-        .bind(inbox.stream.version);
-    let row = query
-        .fetch_optional(readers)
-        .await
-        .map_err(failed("reading an inbox"))?;
-    row.map_or_else(|| Ok(StreamCursor::default()), |row| cursor_of(&row))
-}
-
-/// Moves the inbox's cursor if it stands where the consumer believes: the fence.
-pub(super) async fn advance_inbox(
-    tx: &mut Transaction<'static, Sqlite>,
-    inbox: &InboxId,
-    from: StreamCursor,
-    to: StreamCursor,
-) -> Result<Advanced> {
-    const DOING: &str = "moving an inbox's cursor";
-    let InboxId { consumer, stream } = inbox;
-    let make = sqlx::query(
-        "INSERT INTO es_inbox (consumer, stream, version, position, hash)
-         VALUES (?, ?, ?, 0, zeroblob(32)) ON CONFLICT DO NOTHING",
-    );
-    let make = make
-        .bind(consumer)
-        .bind(&stream.stream)
-        .bind(stream.version);
-    make.execute(&mut **tx).await.map_err(failed(DOING))?;
-    let query = sqlx::query(
-        "UPDATE es_inbox SET position = ?, hash = ?
-         WHERE consumer = ? AND stream = ? AND version = ? AND position = ? AND hash = ?",
-    );
-    let query = query
-        .bind(signed("position", to.position.get())?)
-        .bind(&to.hash[..]);
-    let query = query
-        .bind(consumer)
-        .bind(&stream.stream)
-        .bind(stream.version);
-    let query = query
-        .bind(signed("position", from.position.get())?)
-        .bind(&from.hash[..]);
-    let done = query.execute(&mut **tx).await.map_err(failed(DOING))?;
-    Ok(if done.rows_affected() == 1 {
-        Advanced::Moved
-    } else {
-        Advanced::Fenced
     })
 }

@@ -10,8 +10,8 @@ use super::{Check, Subject, accepted, append, law, stream};
 use crate::error::Result;
 use crate::event::{Position, Timestamp};
 use crate::store::{
-    Advanced, Change, EventStore, InboxId, Phase, ProjectionId, PublishedEvent, RowQuery,
-    StreamCursor, StreamVersion, Table, Written,
+    Advanced, Change, EventStore, InboxId, InboxMove, Phase, ProjectionId, PublishedEvent,
+    RowQuery, StreamCursor, StreamVersion, Table, Written,
 };
 
 pub(super) async fn cursors_are_fenced<S: EventStore>(store: S, seed: u64) -> Check {
@@ -250,20 +250,26 @@ pub(super) async fn inboxes_commit_with_their_effects<S: Subject>(subject: &S) -
     let start = StreamCursor::default();
     store.begin().await.map(drop)?;
     let tx = store.begin().await?;
-    let moved = store.commit_inbox(tx, &inbox, start, at(2)).await?;
+    let moved = store
+        .commit_inbox(tx, &InboxMove::new(&inbox, start, at(2)))
+        .await?;
     law!(
         LAW,
         moved == Advanced::Moved,
         "the first move was {moved:?}"
     );
     let tx = store.begin().await?;
-    let again = store.commit_inbox(tx, &inbox, start, at(9)).await?;
+    let again = store
+        .commit_inbox(tx, &InboxMove::new(&inbox, start, at(9)))
+        .await?;
     law!(LAW, again == Advanced::Fenced, "a stale move was {again:?}");
     for other in [(at(2).position, [7; 32]), (Position::new(1), at(2).hash)] {
         let (position, hash) = other;
         let tx = store.begin().await?;
         let from = StreamCursor { position, hash };
-        let moved = store.commit_inbox(tx, &inbox, from, at(9)).await?;
+        let moved = store
+            .commit_inbox(tx, &InboxMove::new(&inbox, from, at(9)))
+            .await?;
         law!(
             LAW,
             moved == Advanced::Fenced,

@@ -1,0 +1,432 @@
+//! The inboxes of consumers.
+
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
+
+use super::instances::micros;
+use super::{failed, limit as rows_limit, position, signed, unsigned};
+use crate::error::{Error, Result};
+use crate::event::{Clock, Position, SystemClock, Timestamp};
+use crate::store::inbox::Division;
+use crate::store::sql::{inbox_worker, move_inbox};
+use crate::store::{
+    Advanced, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey,
+    InboxMove, InboxPart, StillHeld, StreamCursor,
+};
+
+type Tx = Transaction<'static, Sqlite>;
+type Asked<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+const READING: &str = "reading an inbox";
+const WRITING: &str = "writing an inbox";
+
+/// A statement about an inbox: consumer, stream and version come first.
+fn about<'q>(statement: &'static str, inbox: &'q InboxId) -> Asked<'q> {
+    let query = sqlx::query(statement).bind(&inbox.consumer);
+    query.bind(&inbox.stream.stream).bind(inbox.stream.version)
+}
+
+async fn run(tx: &mut Tx, query: Asked<'_>) -> Result<u64> {
+    let done = query.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    Ok(done.rows_affected())
+}
+
+fn number(position: Position) -> Result<i64> {
+    signed("position", position.get())
+}
+
+/// The machine's clock, which all processes on the file have in common.
+fn now() -> i64 {
+    SystemClock.now().as_micros()
+}
+
+fn get<'r, T>(row: &'r SqliteRow, column: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(column).map_err(failed(READING))
+}
+
+pub(super) const PARTS: &str = "
+    SELECT slice_from, slice_to, position, hash, epoch, wanted,
+           CASE WHEN owned_until > $4 THEN owner END
+    FROM es_inbox WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY slice_from";
+
+async fn division(connection: &mut SqliteConnection, inbox: &InboxId) -> Result<Division> {
+    let parts = about(PARTS, inbox).bind(now()).fetch_all(connection).await;
+    let mut division = Division::default();
+    for row in &parts.map_err(failed(READING))? {
+        let hash: &[u8] = get(row, 3)?;
+        let broken = |error| Error::database(READING, error);
+        let from = unsigned("slice_from", get::<i64>(row, 0)?)?;
+        let wanted: Option<i64> = get(row, 5)?;
+        division.wanted = wanted
+            .map(|wanted| unsigned("wanted", wanted))
+            .transpose()?;
+        division.parts.push(InboxPart {
+            slices: from..unsigned("slice_to", get::<i64>(row, 1)?)?,
+            cursor: StreamCursor {
+                position: position(get(row, 2)?)?,
+                hash: hash.try_into().map_err(broken)?,
+            },
+            epoch: unsigned("epoch", get::<i64>(row, 4)?)?,
+            owner: get(row, 6)?,
+        });
+    }
+    Ok(division)
+}
+
+/// Where the part stands that is behind the others.
+pub(super) async fn cursor(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+) -> Result<StreamCursor> {
+    Ok(division(connection, inbox).await?.cursor())
+}
+
+/// Everybody who would work on it; those who are not heard of any more would not.
+async fn workers(tx: &mut Tx, claim: &InboxClaim) -> Result<Vec<String>> {
+    const WOULD_WORK: &str = "
+        INSERT INTO es_worker (kind, name, version, slice_from, who, until)
+        VALUES ('inbox', $1, $2, 0, $3, $4 + $5)
+        ON CONFLICT (kind, name, version, slice_from, who) DO UPDATE SET until = excluded.until";
+    const WOULD_NOT: &str = "
+        DELETE FROM es_worker WHERE kind = 'inbox' AND name = $1 AND version = $2
+        AND slice_from = 0 AND until <= $3";
+    const ALL: &str = "SELECT who FROM es_worker WHERE kind = 'inbox' AND name = $1
+                       AND version = $2 AND slice_from = 0";
+    let name = inbox_worker(&claim.inbox);
+    let of = |statement: &'static str| {
+        let query = sqlx::query(statement).bind(name.clone());
+        query.bind(claim.inbox.stream.version)
+    };
+    let would = of(WOULD_WORK).bind(&claim.owner).bind(now());
+    run(tx, would.bind(micros(claim.lease))).await?;
+    run(tx, of(WOULD_NOT).bind(now())).await?;
+    let rows = of(ALL)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed(READING))?;
+    rows.iter().map(|row| get(row, 0)).collect()
+}
+
+pub(super) async fn claim(tx: &mut Tx, claim: &InboxClaim) -> Result<InboxClaimed> {
+    const TAKE: &str = "UPDATE es_inbox SET owner = $5, owned_until = $6 WHERE consumer = $1
+                        AND stream = $2 AND version = $3 AND slice_from = $4";
+    const WANT: &str = "UPDATE es_inbox SET wanted = $4
+                        WHERE consumer = $1 AND stream = $2 AND version = $3";
+    let inbox = &claim.inbox;
+    let workers = workers(tx, claim).await?;
+    let before = division(tx, inbox).await?;
+    let mut after = before.clone();
+    after.claim(claim, &workers);
+    if !after.is_divided_as(&before) {
+        replace(tx, inbox, &after).await?;
+    }
+    if after.wanted != before.wanted {
+        run(tx, about(WANT, inbox).bind(after.wanted)).await?;
+    }
+    for (slice, owned) in after.changed(&before, &claim.owner) {
+        let until = owned.then(|| now().saturating_add(micros(claim.lease)));
+        let take = about(TAKE, inbox).bind(slice);
+        run(tx, take.bind(owned.then_some(&claim.owner)).bind(until)).await?;
+    }
+    Ok(InboxClaimed {
+        level: after.level(),
+        parts: after.parts,
+        keys: keys(tx, inbox, None, usize::MAX).await?,
+    })
+}
+
+/// Makes the parts anew.
+async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()> {
+    const GONE: &str = "DELETE FROM es_inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
+    const NEW: &str = "
+        INSERT INTO es_inbox (consumer, stream, version, slice_from, slice_to, position, hash, epoch)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    run(tx, about(GONE, inbox)).await?;
+    for part in &division.parts {
+        let new = about(NEW, inbox)
+            .bind(part.slices.start)
+            .bind(part.slices.end);
+        let new = new
+            .bind(number(part.cursor.position)?)
+            .bind(&part.cursor.hash[..]);
+        run(tx, new.bind(signed("epoch", part.epoch)?)).await?;
+    }
+    Ok(())
+}
+
+/// Gives back all that `owner` has.
+pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
+    let release = "UPDATE es_inbox SET owner = NULL, owned_until = NULL WHERE owner = $1";
+    run(tx, sqlx::query(release).bind(owner)).await.map(drop)
+}
+
+/// Moves the cursor if it stands where the consumer believes, and writes what changes with it: the
+/// fence.
+pub(super) async fn advance(tx: &mut Tx, step: &InboxMove) -> Result<Advanced> {
+    const BEGIN: &str = "
+        INSERT INTO es_inbox (consumer, stream, version, position, hash)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    let (
+        InboxMove {
+            inbox, from, to, ..
+        },
+        stream,
+    ) = (step, &step.inbox.stream);
+    let advance = sqlx::query(AssertSqlSafe(move_inbox("es_inbox")))
+        .bind(&inbox.consumer)
+        .bind(&stream.stream)
+        .bind(stream.version)
+        .bind(step.slice)
+        .bind(number(to.position)?)
+        .bind(&to.hash[..])
+        .bind(number(from.position)?)
+        .bind(&from.hash[..])
+        .bind(signed("epoch", step.epoch)?);
+    let mut moved = run(tx, advance).await?;
+    if moved == 0 && step.begins() {
+        let begin = about(BEGIN, inbox).bind(number(to.position)?);
+        moved = run(tx, begin.bind(&to.hash[..])).await?;
+    }
+    if moved == 0 {
+        return Ok(Advanced::Fenced);
+    }
+    for change in &step.changes {
+        if !write(tx, inbox, change).await? {
+            return Ok(Advanced::Fenced);
+        }
+    }
+    Ok(Advanced::Moved)
+}
+
+/// Writes what changes of a key; `false` if it is not what the mover believes: then nothing of the
+/// transaction counts.
+async fn write(tx: &mut Tx, inbox: &InboxId, change: &InboxChange) -> Result<bool> {
+    const PARK: &str = "
+        INSERT INTO es_inbox_key (consumer, stream, version, key, position, reason, attempts, since,
+                                  failed_at, due, waiting)
+        VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8, $9) ON CONFLICT DO NOTHING";
+    const WAIT: &str = "
+        UPDATE es_inbox_key SET waiting = waiting + $5
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4";
+    const GO_ON: &str = "
+        DELETE FROM es_inbox_key
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4 AND position = $5";
+    const STILL: &str = "
+        UPDATE es_inbox_key
+        SET position = $6, waiting = waiting - $7, reason = coalesce($8, reason),
+            attempts = CASE WHEN position = $6 THEN attempts ELSE 0 END + ($8 IS NOT NULL),
+            failed_at = CASE WHEN $8 IS NULL THEN failed_at ELSE $9 END, due = $10
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4 AND position = $5";
+    let now = now();
+    match change {
+        InboxChange::Park {
+            key,
+            events,
+            reason,
+            again,
+        } => {
+            let first = events.first().map(|held| held.position);
+            let park = about(PARK, inbox).bind(key);
+            let park = park.bind(number(first.unwrap_or_default())?).bind(reason);
+            let park = park.bind(now).bind(now.saturating_add(micros(*again)));
+            let parked = run(tx, park.bind(count(events)?)).await? == 1;
+            enqueue(tx, inbox, key, events).await?;
+            Ok(parked)
+        }
+        InboxChange::Wait { key, events } => {
+            let wait = about(WAIT, inbox).bind(key).bind(count(events)?);
+            let waits = run(tx, wait).await? == 1;
+            enqueue(tx, inbox, key, events).await?;
+            Ok(waits)
+        }
+        InboxChange::Retried { key, from, left } => {
+            let done = dequeue(tx, inbox, key, left.as_ref()).await?;
+            let retried = match left {
+                None => about(GO_ON, inbox).bind(key).bind(number(*from)?),
+                Some(StillHeld { position, failed }) => {
+                    let (reason, again) = failed.clone().unzip();
+                    let due = now.saturating_add(micros(again.unwrap_or_default()));
+                    let still = about(STILL, inbox).bind(key).bind(number(*from)?);
+                    let still = still.bind(number(*position)?).bind(signed("events", done)?);
+                    still.bind(reason).bind(now).bind(due)
+                }
+            };
+            Ok(run(tx, retried).await? == 1)
+        }
+    }
+}
+
+fn count(events: &[HeldEvent]) -> Result<i64> {
+    signed("events", events.len() as u64)
+}
+
+async fn enqueue(tx: &mut Tx, inbox: &InboxId, key: &str, events: &[HeldEvent]) -> Result<()> {
+    const ENQUEUE: &str = "
+        INSERT INTO es_inbox_event (consumer, stream, version, key, position, event)
+        SELECT $1, $2, $3, $4, value ->> 0, value ->> 1 FROM json_each($5)";
+    let events: Vec<_> = events
+        .iter()
+        .map(|held| (held.position.get(), &held.event))
+        .collect();
+    let events = serde_json::to_string(&events).map_err(|error| Error::database(WRITING, error))?;
+    let enqueue = about(ENQUEUE, inbox).bind(key).bind(events);
+    run(tx, enqueue).await.map(drop)
+}
+
+/// Takes out of the queue what does not wait any more.
+async fn dequeue(tx: &mut Tx, inbox: &InboxId, key: &str, left: Option<&StillHeld>) -> Result<u64> {
+    const DEQUEUE: &str = "
+        DELETE FROM es_inbox_event
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4 AND position < $5";
+    let before = left.map_or(Ok(i64::MAX), |left| number(left.position))?;
+    run(tx, about(DEQUEUE, inbox).bind(key).bind(before)).await
+}
+
+pub(super) const KEYS: &str = "
+    SELECT key, position, reason, attempts, since, failed_at, max(due - $5, 0), waiting
+    FROM es_inbox_key WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY key LIMIT $4";
+
+pub(super) const KEYS_AFTER: &str = "
+    SELECT key, position, reason, attempts, since, failed_at, max(due - $5, 0), waiting
+    FROM es_inbox_key WHERE consumer = $1 AND stream = $2 AND version = $3 AND key > $6
+    ORDER BY key LIMIT $4";
+
+pub(super) async fn keys(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<InboxKey>> {
+    let ask = |statement| about(statement, inbox).bind(rows_limit(limit)).bind(now());
+    let query = match after {
+        None => ask(KEYS),
+        Some(after) => ask(KEYS_AFTER).bind(after),
+    };
+    let rows = query.fetch_all(connection).await.map_err(failed(READING))?;
+    let key = |row: &SqliteRow| {
+        let again: u64 = unsigned("due", get::<i64>(row, 6)?)?;
+        Ok(InboxKey {
+            key: get(row, 0)?,
+            position: position(get(row, 1)?)?,
+            reason: get(row, 2)?,
+            attempts: unsigned("attempts", get::<i64>(row, 3)?)?,
+            since: Timestamp::from_micros(get(row, 4)?),
+            failed_at: Timestamp::from_micros(get(row, 5)?),
+            again: std::time::Duration::from_micros(again),
+            waiting: unsigned("waiting", get::<i64>(row, 7)?)?,
+        })
+    };
+    rows.iter().map(key).collect()
+}
+
+pub(super) const EVENTS: &str = "
+    SELECT position, event FROM es_inbox_event
+    WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4 ORDER BY position LIMIT $5";
+
+/// The first events that wait for a key.
+pub(super) async fn events(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<HeldEvent>> {
+    let events = about(EVENTS, inbox).bind(key).bind(rows_limit(limit));
+    let rows = events
+        .fetch_all(connection)
+        .await
+        .map_err(failed(READING))?;
+    let event = |row: &SqliteRow| {
+        let (position, event) = (position(get(row, 0)?)?, get(row, 1)?);
+        Ok(HeldEvent { position, event })
+    };
+    rows.iter().map(event).collect()
+}
+
+/// Lets a key be tried again at once, or all, and answers how many there are.
+pub(super) async fn retry(tx: &mut Tx, inbox: &InboxId, key: Option<&str>) -> Result<u64> {
+    const RETRY: &str = "
+        UPDATE es_inbox_key SET due = $5
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND ($4 IS NULL OR key = $4)";
+    run(tx, about(RETRY, inbox).bind(key).bind(now())).await
+}
+
+/// Makes an event that waits a dead letter, and answers whether it was there.
+pub(super) async fn give_up(
+    tx: &mut Tx,
+    inbox: &InboxId,
+    at: Position,
+    reason: &str,
+    by: &str,
+) -> Result<bool> {
+    const LETTER: &str = "
+        INSERT INTO es_dead_letter (consumer, stream, version, position, key, event, failure, reason,
+                                    by, at)
+        SELECT e.consumer, e.stream, e.version, e.position, e.key, e.event, k.reason, $5, $6, $7
+        FROM es_inbox_event e JOIN es_inbox_key k USING (consumer, stream, version, key)
+        WHERE e.consumer = $1 AND e.stream = $2 AND e.version = $3 AND e.position = $4
+        RETURNING key";
+    const GONE: &str = "
+        DELETE FROM es_inbox_event
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4 AND position = $5";
+    const FIRST: &str = "
+        SELECT min(position) FROM es_inbox_event
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4";
+    const NEXT: &str = "
+        UPDATE es_inbox_key
+        SET waiting = waiting - 1, position = $5,
+            attempts = CASE WHEN position = $5 THEN attempts ELSE 0 END,
+            due = CASE WHEN position = $5 THEN due ELSE $6 END
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4";
+    const GO_ON: &str = "
+        DELETE FROM es_inbox_key
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND key = $4";
+    let letter = about(LETTER, inbox).bind(number(at)?);
+    let letter = letter.bind(reason).bind(by).bind(now());
+    let row = letter.fetch_optional(&mut **tx).await;
+    let Some(row) = row.map_err(failed(WRITING))? else {
+        return Ok(false);
+    };
+    let key: String = get(&row, 0)?;
+    run(tx, about(GONE, inbox).bind(&key).bind(number(at)?)).await?;
+    let first = about(FIRST, inbox).bind(&key).fetch_one(&mut **tx).await;
+    let first: Option<i64> = get(&first.map_err(failed(READING))?, 0)?;
+    let next = match first {
+        Some(first) => about(NEXT, inbox).bind(&key).bind(first).bind(now()),
+        None => about(GO_ON, inbox).bind(&key),
+    };
+    run(tx, next).await?;
+    Ok(true)
+}
+
+pub(super) const DEAD: &str = "
+    SELECT position, key, event, failure, reason, by, at FROM es_dead_letter
+    WHERE consumer = $1 AND stream = $2 AND version = $3 AND position > $4
+    ORDER BY position LIMIT $5";
+
+pub(super) async fn dead(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
+    let dead = about(DEAD, inbox)
+        .bind(number(after)?)
+        .bind(rows_limit(limit));
+    let rows = dead.fetch_all(connection).await.map_err(failed(READING))?;
+    let letter = |row: &SqliteRow| {
+        Ok(DeadLetter {
+            position: position(get(row, 0)?)?,
+            key: get(row, 1)?,
+            event: get(row, 2)?,
+            failure: get(row, 3)?,
+            reason: get(row, 4)?,
+            by: get(row, 5)?,
+            at: Timestamp::from_micros(get(row, 6)?),
+        })
+    };
+    rows.iter().map(letter).collect()
+}
