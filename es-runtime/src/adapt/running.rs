@@ -178,6 +178,7 @@ impl<M: Adapt> Work<M> {
     }
 
     /// Until it is time for that.
+    #[cfg(feature = "rabbitmq")]
     pub(super) fn until_due(&self) -> impl Future<Output = ()> + use<M> {
         sleep_until(self.due)
     }
