@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::adapter::{Fate, is_its_own};
 use super::aside::Body;
@@ -178,8 +178,9 @@ impl<M: Adapt> Work<M> {
     }
 
     /// Until it is time for that.
+    #[cfg(feature = "rabbitmq")]
     pub(super) fn until_due(&self) -> impl Future<Output = ()> + use<M> {
-        sleep_until(self.due)
+        tokio::time::sleep_until(self.due)
     }
 
     /// Takes all of them, or sets aside those that cannot be taken, and returns when the log has each

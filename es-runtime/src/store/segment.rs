@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Position, StoredEvent, StreamId, Timestamp};
+#[cfg(feature = "runtime")]
 use crate::runtime::without;
 
 /// A command that a stream accepted, as the log remembers it.
@@ -29,6 +30,7 @@ impl AcceptedCommand {
 }
 
 /// The first and the last id whose commands are never forgotten.
+#[cfg(feature = "runtime")]
 pub(crate) fn kept_ids() -> (CommandId, CommandId) {
     let (first, last) = CommandId::KEPT;
     match without("what is kept is not forgotten") {

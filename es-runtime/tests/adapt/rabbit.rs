@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use es_runtime::Store;
 use es_runtime::adapt::{Queue, Running, Status};
+use es_runtime::sqlite::sqlx::{self, Connection as _, SqliteConnection};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
-use crate::domain::{Aircraft, fleet, memory, reports, seen, service, tower, truth};
+use crate::domain::{Aircraft, Report, fleet, memory, reports, seen, service, tower, truth};
 
 const QUEUE: &str = "reports";
+/// Messages that the source may have at hand.
+const PREFETCH: u16 = 30;
+/// Messages that are sent at once.
+const CHUNK: usize = 60;
 
 async fn connect(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default());
@@ -41,7 +47,7 @@ async fn send(channel: &Channel, body: &[u8]) {
 async fn live(url: String, broker: String) -> (es_runtime::Service, Running) {
     let store = Store::connect(&url).await.unwrap();
     let flights = service(&store).start().await.unwrap();
-    let queue = Queue::at(broker, QUEUE).prefetch(30);
+    let queue = Queue::at(broker, QUEUE).prefetch(PREFETCH);
     let running = queue.start(tower(&flights)).unwrap();
     (flights, running)
 }
@@ -62,42 +68,63 @@ fn what_is_confirmed_is_in_the_log() {
     // What comes twice hides a loss.
     arriving.extend(reports().into_iter().filter(|_| random.u8(..4) == 0));
     random.shuffle(&mut arriving);
-    let client = Runtime::new().unwrap();
-    client.block_on(async {
-        let (_connection, channel) = connect(&broker).await;
+    let (client, mut poison, mut left) = (Runtime::new().unwrap(), 0, 0);
+    let (_connection, channel) = client.block_on(async {
+        let (connection, channel) = connect(&broker).await;
         declare(&channel).await;
-        for (n, report) in arriving.iter().enumerate() {
-            send(&channel, &serde_json::to_vec(report).unwrap()).await;
-            if n % 100 == 0 {
-                send(&channel, format!("poison {n}").as_bytes()).await;
-            }
-        }
+        (connection, channel)
     });
-    let poison = arriving.len().div_ceil(100);
-    for _ in 0..8 {
+    let mut send_all = |reports: &[Report]| {
+        client.block_on(async {
+            for report in reports {
+                send(&channel, &serde_json::to_vec(report).unwrap()).await;
+            }
+            poison += 1;
+            send(&channel, format!("poison {poison}").as_bytes()).await;
+        });
+        reports.len() as u64 + 1
+    };
+    for arriving in arriving.chunks(2 * CHUNK) {
+        let (first, second) = arriving.split_at(CHUNK.min(arriving.len()));
+        left += send_all(first);
         let life = Runtime::new().unwrap();
         let (_flights, running) = life.block_on(live(url.clone(), broker.clone()));
-        let some = random.u64(..60);
-        life.block_on(async {
-            let some = |status: &Status| status.taken + status.repeated >= some;
-            running.until(some).await.unwrap();
+        let all = |status: &Status| status.taken + status.repeated + status.set_aside >= left;
+        let done = async { timeout(Duration::from_secs(30), running.until(all)).await };
+        let done = life.block_on(done);
+        done.expect("what was not confirmed comes again").unwrap();
+        // From here on nothing is committed; the broker has the time to hear what it should not.
+        let lock = client.block_on(async {
+            let mut lock = SqliteConnection::connect(&url).await.unwrap();
+            let begin = sqlx::query("BEGIN IMMEDIATE");
+            begin.execute(&mut lock).await.unwrap();
+            lock
+        });
+        left = send_all(second);
+        client.block_on(async {
+            let at_hand = u64::from(PREFETCH).min(left);
+            while u64::from(declare(&channel).await) > left - at_hand {}
+            for _ in 0..20 {
+                declare(&channel).await;
+            }
         });
         // Without a farewell: whatever is at hand is dropped where it is.
         life.shutdown_timeout(Duration::ZERO);
+        client.block_on(lock.close()).unwrap();
     }
     // The broker learns that they are dead.
     server.kill();
     server.run();
-    let left = client.block_on(async {
+    let found = client.block_on(async {
         let (_connection, channel) = connect(&broker).await;
         declare(&channel).await
     });
-    println!("{left} messages were left for the last life");
+    assert_eq!(u64::from(found), left, "what was not confirmed is there");
     client.block_on(async {
         let (flights, running) = live(url, broker.clone()).await;
         let handled = |status: &Status| {
             let done = status.taken + status.repeated + status.set_aside;
-            done == u64::from(left)
+            done == left
         };
         running.until(handled).await.unwrap();
         running.stop().await.unwrap();
