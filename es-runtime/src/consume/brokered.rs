@@ -11,7 +11,7 @@ use super::broker::{Broker, Subscription};
 use super::detector::Detector;
 use super::source::{Page, Source};
 use super::window::{Found, Window};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::integration::CloudEvent;
 use crate::runtime::{backoff, without};
@@ -279,7 +279,7 @@ async fn until_lost(
     mut subscription: impl Subscription,
     stream: &StreamVersion,
     tell: &mpsc::Sender<News>,
-) -> Option<crate::Error> {
+) -> Option<Error> {
     loop {
         let body = match subscription.next().await {
             Ok(body) => body,

@@ -11,6 +11,7 @@ mod instances;
 mod kept_schemas;
 pub(super) mod life;
 mod log;
+mod open;
 mod parked;
 #[cfg(test)]
 mod plans;
@@ -29,18 +30,14 @@ pub(super) use self::projections::{advance_in, prepare_in};
 pub use sqlx;
 pub use sqlx::SqliteConnection;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Sqlite, Transaction, raw_sql};
-use tokio::time::{Instant, sleep};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction, raw_sql};
+use tokio::time::Instant;
 
-use self::committer::Batches;
-use super::group::{Committer, DOING, Limits};
+use super::group::{Committer, DOING};
 use super::health::{Durability, StoreHealth};
 use super::still::{Inner as StillInner, Still};
 use super::tx::{Ended, Inner as TxInner, Tx};
@@ -51,19 +48,12 @@ use super::{
     InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
     Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
     PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written,
-    tasks_of,
+    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
+    StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
-
-/// How long a write waits for another process's, or a read for a free connection.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Other processes' appends are noticed after at most this long.
-const POLL: Duration = Duration::from_millis(50);
-const READERS: u32 = 4;
 
 /// A store in one SQLite file. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -77,71 +67,6 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it if it is not there, and brings its tables up to date.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, or comes from a newer release.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_limited(path.as_ref(), Limits::default()).await
-    }
-
-    /// Opens the file as [`open`](Self::open) does, with a queue of this length: when so many
-    /// appends wait for their commit, the next one fails at once, and
-    /// [`is_overloaded`](Error::is_overloaded) tells. Without it the queue takes 8192.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn open_with_queue(path: impl AsRef<Path>, appends: usize) -> Result<Self> {
-        let limits = Limits {
-            queue: appends.clamp(1, 1 << 24),
-            ..Limits::default()
-        };
-        Self::open_limited(path.as_ref(), limits).await
-    }
-
-    async fn open_limited(path: &Path, limits: Limits) -> Result<Self> {
-        let doing = || format!("opening the SQLite file `{}`", path.display());
-        let opening = |error| Error::database(doing(), error);
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(PATIENCE)
-            .pragma("cache_size", "-65536")
-            .disable_statement_logging();
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(PATIENCE)
-                .test_before_acquire(false)
-        };
-        let write = options
-            .clone()
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "4000");
-        let one = pool()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_release(|writer, _| Box::pin(as_good_as_new(writer)));
-        let writer = connect_writer(one, write).await.map_err(opening)?;
-        let identity = schema::migrate(&writer).await?;
-        let read = options.read_only(true).row_buffer_size(1000);
-        let readers = pool()
-            .max_connections(READERS)
-            .connect_with(read)
-            .await
-            .map_err(opening)?;
-        let wake = Arc::new(Wake::new(POLL));
-        let committer = Committer::start(Batches::new(writer.clone(), wake.clone()), limits);
-        Ok(Self {
-            identity,
-            readers,
-            writer,
-            committer,
-            wake,
-        })
-    }
-
     /// How the file is: whether it can be read, and what a commit waits for.
     pub async fn health(&self) -> StoreHealth {
         const DOING: &str = "asking how the file is";
@@ -161,25 +86,6 @@ impl SqliteStore {
         StoreHealth { waiting, ..health }
     }
 
-    /// Looks at the tables of a file, and changes nothing; a file that is not there has none.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub async fn schema(path: impl AsRef<Path>) -> Result<Schema> {
-        let path = path.as_ref();
-        let doing = || format!("looking at the SQLite file `{}`", path.display());
-        let failed = |error| Error::database(doing(), error);
-        if !path.exists() {
-            return Ok(schema::NONE);
-        }
-        // A file in WAL mode wants its companions made, so it is not opened read-only.
-        let options = SqliteConnectOptions::new().filename(path);
-        let mut database = options.connect().await.map_err(failed)?;
-        let schema = schema::look(&mut database).await.map_err(failed)?;
-        database.close().await.map_err(failed)?;
-        Ok(schema)
-    }
-
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>> {
         begin(&self.writer, doing).await
     }
@@ -194,33 +100,6 @@ impl SqliteStore {
         let answers = committer::write(tx, &[append], &self.wake).await?;
         Ok(answers[0])
     }
-}
-
-/// Connects the writer. Of two openers that switch a new file to WAL at once, SQLite tells one that
-/// the file is locked and does not wait, whatever its patience; so that one comes again.
-async fn connect_writer(
-    pool: SqlitePoolOptions,
-    options: SqliteConnectOptions,
-) -> sqlx::Result<SqlitePool> {
-    const LOCKED: &str = "5";
-    let code = |error: &sqlx::Error| Some(error.as_database_error()?.code()?.into_owned());
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match pool.clone().connect_with(options.clone()).await {
-            Err(error) if code(&error).as_deref() == Some(LOCKED) && Instant::now() < deadline => {
-                sleep(POLL / 10).await;
-            }
-            connected => return connected,
-        }
-    }
-}
-
-/// Whether a connection may be used again. SQLite ends a transaction by itself on a full disk and
-/// some other errors; sqlx then believes for ever that it goes on, so another one takes its place.
-async fn as_good_as_new(writer: &mut SqliteConnection) -> sqlx::Result<bool> {
-    // What a dropped transaction left behind comes before the ping's answer.
-    writer.ping().await?;
-    Ok(!writer.is_in_transaction())
 }
 
 /// Fails unless the transaction is still under way: after an error that ended it, a statement
