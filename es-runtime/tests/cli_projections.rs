@@ -571,7 +571,7 @@ fn what_is_not_understood_is_said() {
         ("promote balances@2 --yes", "invalid option '--yes'"),
         ("promote balances@2 --compared-within soon", "90d"),
         ("list a b", "unexpected argument"),
-        ("list --kind table", "say read-model or stream"),
+        ("list --kind table", "say read-model, stream or process"),
         ("rollback balances", "say --reason"),
         ("drop balances@1 --key a", "say --reason"),
         ("list --key a", "invalid option '--key'"),

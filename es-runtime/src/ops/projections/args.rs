@@ -42,7 +42,7 @@ usage: projections COMMAND [NAME@VERSION] [options]
     --key KEY --reason WHY                                                      [required]
 
   --store URL    the log: sqlite://path/to/file.db or postgres://user@host/database
-  --kind KIND    read-model or stream, where both have the name
+  --kind KIND    read-model, stream or process, where several have the name
   --json         list, show, diff, parked: as JSON, an object a line
   --yes          retire, rebuild, drop: does not ask
   --by WHO       who does it, as the life keeps it                     [user@host:process]
