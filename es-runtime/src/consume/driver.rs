@@ -213,9 +213,10 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
         }
         let new = |part: &InboxPart| !self.busy.contains_key(&part.slices.start);
         let new: Vec<_> = mine.into_iter().filter(new).collect();
-        let own = self.busy.values().map(|busy| &busy.part).chain(&new);
-        let own: Vec<_> = own.map(|part| part.slices.clone()).collect();
-        self.told.claimed(&claimed, &own);
+        // Of a part that was another's until now, the store knows more than this instance remembers.
+        let busy = self.busy.values();
+        let busy: Vec<_> = busy.map(|busy| busy.part.slices.clone()).collect();
+        self.told.claimed(&claimed, &busy);
         for part in new {
             self.start(part, &claimed).await;
         }
