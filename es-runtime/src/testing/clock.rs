@@ -21,7 +21,7 @@ use crate::event::{Clock, Timestamp};
 /// let clock = SimulatedClock::new("2026-01-01T12:00:00Z".parse()?);
 /// clock.turn(Duration::from_secs(60));
 /// assert_eq!(clock.now(), "2026-01-01T12:01:00Z".parse()?);
-/// # Ok::<(), es_runtime::event::InvalidTimestamp>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimulatedClock(Arc<watch::Sender<Timestamp>>);
