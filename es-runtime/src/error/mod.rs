@@ -2,6 +2,7 @@
 //! book.
 
 mod kind;
+mod text;
 
 pub(crate) use kind::{At, Kind};
 
