@@ -1,9 +1,10 @@
 // What programs of others make of the bank's contract: the official AsyncAPI parser, and TypeScript
 // that a generator makes of the schemas, on real events from the feed.
 //
-// usage: node check.mjs DOCUMENTS FEED
+// usage: node check.mjs DOCUMENTS FEED [ELSEWHERE...]
 //   DOCUMENTS  a folder that `schema export` wrote
-//   FEED       where the bank serves, http://127.0.0.1:8080
+//   FEED       where the accounts are served, http://127.0.0.1:8080
+//   ELSEWHERE  streams that another service of the bank serves
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { Parser } from "@asyncapi/parser";
 import { compile } from "json-schema-to-typescript";
 import ts from "typescript";
 
-const [documents, feed] = process.argv.slice(2);
+const [documents, feed, ...elsewhere] = process.argv.slice(2);
 const json = async (path) => JSON.parse(await readFile(join(documents, path), "utf8"));
 
 function must(holds, message) {
@@ -82,6 +83,9 @@ for (const [key, channel] of Object.entries(asyncapi.channels)) {
   const folder = `${channel["x-es-stream"]}/v${channel["x-es-version"]}`;
   const exported = await json(`${folder}/stream.json`);
   const entry = catalogue.find((entry) => entry.events === channel["x-es-feed"]);
+  const isElsewhere = elsewhere.includes(channel["x-es-stream"]);
+  must(Boolean(entry) !== isElsewhere, `${key} is ${entry ? "" : "not "}served here`);
+  if (isElsewhere) continue;
   const served = await fetch(`${feed}${entry.schema}`);
   must(served.headers.get("cache-control").includes("immutable"), `${entry.schema} may change`);
   const schema = await served.json();

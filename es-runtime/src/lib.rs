@@ -74,7 +74,7 @@ pub mod prelude {
     pub use crate::aggregate::{Aggregate, Command, Decide, Evolve, IntoEvents, given};
     pub use crate::event::{CommandId, Event, Position, Recorded, Timestamp};
     pub use crate::integration::{IntegrationEvent, Publish, Received, Upcast};
-    pub use crate::process::{Effects, Hears, Listens, Process, Sent, given_process};
+    pub use crate::process::{Effects, Hears, Listens, Process, Receives, Sent, given_process};
     pub use crate::projection::{Changed, Fold, Projection, React};
     #[cfg(feature = "schema")]
     pub use crate::schema::{JsonSchema, schemars};

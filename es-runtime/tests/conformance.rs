@@ -216,7 +216,7 @@ async fn the_wrapper_without_a_fault_keeps_the_laws() {
 }
 
 /// The law under which each fault is rejected: the one that it breaks, and no other.
-const REJECTED: [(Fault, &str); 55] = [
+const REJECTED: [(Fault, &str); 58] = [
     (Fault::ForgottenSchema, "a schema is kept for ever"),
     (Fault::HastyPage, "a page of a stream tells what it saw"),
     (Fault::LoosePage, "a page of a stream tells what it saw"),
@@ -295,6 +295,10 @@ const REJECTED: [(Fault, &str); 55] = [
         "parts of an inbox are divided where all stand",
     ),
     (
+        Fault::TakenAsItIs,
+        "an inbox moves to another version from where it stands",
+    ),
+    (
         Fault::HeldApart,
         "what a consumer believes of a key is compared",
     ),
@@ -302,6 +306,11 @@ const REJECTED: [(Fault, &str); 55] = [
         Fault::HeldUnfenced,
         "what a consumer believes of a key is compared",
     ),
+    (
+        Fault::AheadUnfenced,
+        "what was handled ahead is known to who goes on",
+    ),
+    (Fault::Unmarked, "an inbox knows the places that it passed"),
     (
         Fault::ForgottenLetters,
         "an event is given up when somebody says so",

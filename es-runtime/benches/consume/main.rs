@@ -12,6 +12,7 @@
 
 mod by_hand;
 mod cases;
+mod latency;
 mod ours;
 mod page;
 mod stream;
@@ -25,9 +26,8 @@ use es_runtime::Store;
 use es_runtime::store::EventStore;
 use es_servers::Postgres;
 use support::page::Page;
-use support::report::Report;
 use support::start::{Bench, Scale};
-use support::{database, machine, measure};
+use support::{child, database, machine, measure, pace, report};
 
 use crate::database::{connect, execute};
 use crate::machine::ask;
@@ -71,16 +71,19 @@ fn main() -> Result<(), String> {
     let bench = Bench {
         cases: CASES,
         too_long: &[],
-        job: |job| panic!("`{job}` is no job"),
+        job: latency::job,
     };
-    bench.start(Size::of, Size::page, run_case)
+    bench.start(Size::of, Size::page, |name, server, size, report| {
+        Box::pin(run_case(name, server, size, report))
+    })
 }
 
-async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {
+async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut report::Report) {
     let comparison = match name {
         "consume_inbox" => in_postgres(server, name, size, 1).await,
         "consume_parts" => in_postgres(server, name, size, 4).await,
         "consume_inbox_sqlite" => in_sqlite(name, size).await,
+        "effect_elsewhere" => return latency::remote(server, name, size, report).await,
         _ => unreachable!("`{name}` is not measured anywhere"),
     };
     report.add(comparison);

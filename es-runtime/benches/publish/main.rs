@@ -73,7 +73,9 @@ fn main() -> Result<(), String> {
         too_long: &[],
         job: |job| panic!("`{job}` is no job"),
     };
-    bench.start(Size::of, Size::page, run_case)
+    bench.start(Size::of, Size::page, |name, server, size, report| {
+        Box::pin(run_case(name, server, size, report))
+    })
 }
 
 async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {

@@ -103,7 +103,9 @@ fn main() -> Result<(), String> {
         too_long: &["growth"],
         job: jobs::run,
     };
-    bench.start(Size::of, Size::page, run_case)
+    bench.start(Size::of, Size::page, |name, server, size, report| {
+        Box::pin(run_case(name, server, size, report))
+    })
 }
 
 async fn run_case(name: &'static str, server: &Postgres, size: Size, report: &mut Report) {

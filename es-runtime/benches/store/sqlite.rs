@@ -59,7 +59,7 @@ pub(crate) async fn appends(name: &str, callers: usize, size: Size) -> Compariso
     let folder = TempDir::new().expect("a folder");
     let store = SqliteStore::open(folder.path().join("es.db"));
     let store = store.await.expect("the store");
-    let raw = Connection::open(folder.path().join("raw.db")).expect("a database");
+    let mut raw = Connection::open(folder.path().join("raw.db")).expect("a database");
     raw.execute_batch(TABLE).expect("a table");
     let mut rounds = 0..;
     let mut next = || rounds.next().expect("a number");
@@ -77,14 +77,15 @@ pub(crate) async fn appends(name: &str, callers: usize, size: Size) -> Compariso
         },
         async {
             let round = next();
-            block_in_place(|| inserts(&raw, round, size.round))
+            let raw = &mut raw;
+            block_in_place(|| inserts(raw, round, size.round))
         }
     );
     store.close().await;
     comparison
 }
 
-fn inserts(raw: &Connection, round: usize, time: Duration) -> Round {
+fn inserts(raw: &mut Connection, round: usize, time: Duration) -> Round {
     let mut insert = raw.prepare(INSERT).expect("a statement");
     let (began, mut latencies) = (Instant::now(), Vec::new());
     while began.elapsed() < time {

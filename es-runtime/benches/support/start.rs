@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use es_servers::Postgres;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 
 use super::cases::{Case, Wanted};
@@ -29,6 +30,10 @@ impl Scale {
     }
 }
 
+/// Measures a case.
+pub(crate) type RunCase<S> =
+    for<'a> fn(&'static str, &'a Postgres, S, &'a mut Report) -> BoxFuture<'a, ()>;
+
 /// A benchmark, beside what it measures.
 pub(crate) struct Bench {
     pub(crate) cases: &'static [Case],
@@ -40,11 +45,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Measures what was asked for, case by case, and writes the page where it is to be written.
-    pub(crate) fn start<S: Copy>(
+    ///
+    /// All of it runs where services do: a program on the thread that has started the runtime is woken
+    /// by another one whenever something comes, which would slow down what is written by hand.
+    pub(crate) fn start<S: Copy + Send + 'static>(
         &self,
         size: fn(Scale) -> Result<S, String>,
         page: fn(S) -> Page,
-        run_case: impl AsyncFn(&'static str, &Postgres, S, &mut Report),
+        run_case: RunCase<S>,
     ) -> Result<(), String> {
         if let Ok(job) = std::env::var(child::JOB) {
             (self.job)(&job);
@@ -67,12 +75,12 @@ impl Bench {
         let wanted = Wanted::of(self.cases, &asked, too_long)?;
         let complete = asked.is_empty() && scale == Scale::Full;
         let write = complete || std::env::var("ES_BENCH_WRITE").is_ok_and(|write| write == "1");
-        let runtime = Runtime::new().expect("a runtime");
-        runtime.block_on(async {
+        let (cases, runtime) = (self.cases, Runtime::new().expect("a runtime"));
+        let measuring = runtime.spawn(async move {
             let began = Instant::now();
             let (server, mut admin) = database::server().await;
-            let mut report = Report::new(self.cases);
-            for case in self.cases.iter().filter(|case| wanted.has(case)) {
+            let mut report = Report::new(cases);
+            for case in cases.iter().filter(|case| wanted.has(case)) {
                 run_case(case.name, &server, size, &mut report).await;
             }
             println!("\n{}", report.table());
@@ -81,6 +89,7 @@ impl Bench {
                 page(size).write(scale, &report, &mut admin).await;
             }
         });
+        runtime.block_on(measuring).expect("all was measured");
         Ok(())
     }
 }

@@ -34,6 +34,20 @@ pub(super) enum Opened<E> {
     Unreadable(String),
 }
 
+/// How many of the last of these events were made of the same as `next`; none if all were. What was one
+/// event at the publisher is handled in one transaction, as far as it fits: between its parts there is no
+/// way to another version of the stream.
+pub(super) fn same<'e>(
+    events: impl DoubleEndedIterator<Item = &'e CloudEvent> + ExactSizeIterator,
+    next: &CloudEvent,
+) -> usize {
+    let many = events.len();
+    let of_next =
+        |event: &&CloudEvent| event.causationid.is_some() && event.causationid == next.causationid;
+    let rest = events.rev().take_while(of_next).count();
+    if rest == many { 0 } else { rest }
+}
+
 /// What the reader and the workers of a consumer share.
 pub(super) struct Ahead<E> {
     stream: StreamVersion,
@@ -168,13 +182,17 @@ impl<E> Ahead<E> {
                 position: cursor.position.next(),
             }));
         }
-        let events: Vec<_> = pages
+        let mut events: Vec<_> = pages
             .events
             .iter()
             .skip(index)
             .take(limit)
             .cloned()
             .collect();
+        if let Some(next) = pages.events.get(index + events.len()) {
+            let rest = same(events.iter().map(|read| &read.event), &next.event);
+            events.truncate(events.len() - rest);
+        }
         Ok((!events.is_empty()).then_some(events))
     }
 

@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::broker::{Broker, Subscription};
 use super::detector::Detector;
-use super::source::{Page, Source};
+use super::source::{Filtered, Page, Source};
 use super::window::{Found, Window};
 use crate::error::{Error, Result};
 use crate::event::Position;
-use crate::integration::CloudEvent;
+use crate::integration::{CloudEvent, Place};
 use crate::runtime::{backoff, without};
 use crate::store::{StreamCursor, StreamVersion};
 
@@ -174,6 +174,26 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
 
     async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
         self.feed.head(stream).await
+    }
+
+    async fn subject(
+        &mut self,
+        stream: &StreamVersion,
+        subject: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Filtered> {
+        self.feed.subject(stream, subject, after, limit).await
+    }
+
+    async fn place(
+        &mut self,
+        stream: &StreamVersion,
+        of: u32,
+        position: Position,
+        origin: Position,
+    ) -> Result<Place> {
+        self.feed.place(stream, of, position, origin).await
     }
 
     async fn read(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::begin::Begin;
+use super::beside::Beside;
 use super::driver::Work;
 use super::handler::Handler;
 use super::inbox::Inbox;
@@ -15,7 +16,7 @@ use super::told::Told;
 use crate::error::{Error, Kind, Result};
 use crate::integration::{IntegrationEvent, stream_of};
 use crate::runtime::Stop;
-use crate::store::{EventStore, InboxId, Store};
+use crate::store::{EventStore, InboxId, Store, StreamVersion};
 
 /// How often an event is tried until somebody should look.
 const ATTEMPTS: u32 = 8;
@@ -57,6 +58,8 @@ pub struct Consumer<E = (), S = (), H = ()> {
     pub(super) lease: Duration,
     pub(super) parts: Option<u16>,
     pub(super) another: Option<fn(&H) -> H>,
+    pub(super) continues: Option<u32>,
+    older: Vec<StreamVersion>,
     name: String,
     event: PhantomData<fn() -> E>,
 }
@@ -74,6 +77,8 @@ impl Consumer {
             lease: LEASE,
             parts: Some(1),
             another: None,
+            continues: None,
+            older: Vec::new(),
             name: name.into(),
             event: PhantomData,
         }
@@ -100,6 +105,8 @@ impl<E, S, H> Consumer<E, S, H> {
             lease: self.lease,
             parts: self.parts,
             another: None,
+            continues: None,
+            older: self.older,
             name: self.name,
             event: PhantomData,
         }
@@ -115,6 +122,28 @@ impl<E, S, H> Consumer<E, S, H> {
     /// Where a consumer begins that is new to the stream; by default at the first event.
     pub fn from(mut self, begin: Begin) -> Self {
         self.begin = begin;
+        self
+    }
+
+    /// Goes on where this consumer stands in an older version of the stream, if it has read that one: as
+    /// soon as the new version is served, its inbox moves over, at an exact point, with the keys that are
+    /// set aside. Say it for each version that may still have the inbox.
+    ///
+    /// The law: of everything that the publisher did, the consumer has what the one version tells of it or
+    /// what the other tells, and never both. Instances of the release before stand by meanwhile; when no
+    /// newer one is left, they take the inbox back in the same way.
+    ///
+    /// ```no_run
+    /// # use es_runtime::{Store, consume::{Consumer, Feed, Handler}, prelude::*};
+    /// # fn run<V1: IntegrationEvent, V2: IntegrationEvent>(inbox: Store, handler: impl Handler<V2>) {
+    /// let consumer = Consumer::new("notifications", inbox)
+    ///     .stream::<V2>(Feed::http("http://bank:8080"))
+    ///     .continues::<V1>()
+    ///     .handle(handler);
+    /// # }
+    /// ```
+    pub fn continues<O: IntegrationEvent>(mut self) -> Self {
+        self.older.push(stream_of::<O>());
         self
     }
 
@@ -159,13 +188,27 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
     /// Lets the handler prepare, and starts to consume where the inbox stands.
     ///
     /// # Errors
-    /// When the inbox cannot be read, or the handler cannot prepare.
+    /// When the inbox cannot be read, or the handler cannot prepare, and when what it
+    /// [continues](Self::continues) is no older version of its stream.
     pub async fn start(mut self) -> Result<Running> {
         let id = InboxId {
             consumer: self.name.clone(),
             stream: stream_of::<E>(),
         };
+        for older in &self.older {
+            if older.stream != id.stream.stream || older.version >= id.stream.version {
+                let (consumer, stream) = (self.name.clone(), id.stream.to_string());
+                let other = older.to_string();
+                return Err(Error::new(Kind::NoPredecessor {
+                    consumer,
+                    stream,
+                    other,
+                }));
+            }
+        }
+        self.continues = self.older.iter().map(|older| older.version).min();
         let mut tx = self.inbox.begin().await?;
+        tx.take_turns().await?;
         self.handler.prepare(&mut tx).await.map_err(|error| {
             let consumer = id.consumer.clone();
             Error::caused_by(Kind::Unprepared { consumer }, error)
@@ -176,9 +219,13 @@ impl<E: IntegrationEvent, S: Source, H: Handler<E>> Consumer<E, S, H> {
         let (stop, stopped) = watch::channel(false);
         let (name, attempts) = (self.name.clone(), self.attempts);
         let inbox = Inbox::new(id.clone(), self.inbox.clone());
-        let (work, source, begin) = Work::new(self, id, told, Stop::new(stopped));
+        let (beside, questions) = Beside::new(&name);
+        let asked = (beside.clone(), questions);
+        let (work, source, begin) = Work::new(self, id, asked, told, Stop::new(stopped));
         Ok(Running {
             name,
+            beside,
+            news: work.news(),
             task: tokio::spawn(work.run(source, begin)),
             stop,
             seen,

@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 use super::broker::Broker;
 use super::brokered::Brokered;
-use super::source::{Page, Source};
+use super::source::{Filtered, Page, Source};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
-use crate::integration::CloudEvent;
+use crate::integration::place::Wire;
+use crate::integration::{CloudEvent, Place};
 use crate::store::{StreamCursor, StreamVersion};
 
 /// How long an answer may take beyond what the server was asked to wait.
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is taken, in bytes. A feed's pages are about a megabyte, with one event
 /// of any size.
 const LONGEST: usize = 64 << 20;
+/// The name of a problem: the stream is still being filled.
+const BUILDING: &str = "urn:es:problem:building";
 /// The longest name that a feed takes.
 const LONGEST_NAME: usize = 128;
 
@@ -37,6 +40,8 @@ pub struct Feed {
 /// What a problem of the feed tells a program.
 #[derive(Deserialize)]
 struct Problem {
+    #[serde(rename = "type", default)]
+    kind: String,
     detail: String,
     head: Option<Position>,
 }
@@ -94,33 +99,59 @@ impl Feed {
         })
     }
 
-    /// What the feed answers to whoever asks for events.
+    /// What is no JSON was broken off or replaced by somebody on the way, and comes whole another time.
+    fn unreadable(&self, stream: &StreamVersion, error: serde_json::Error) -> Error {
+        let why = "the answer is no batch of CloudEvents".to_owned();
+        let kind = match error.is_data() {
+            true => Kind::BadEnvelope {
+                stream: stream.to_string(),
+                why,
+            },
+            false => Kind::Feed {
+                url: self.base.clone(),
+                why,
+            },
+        };
+        Error::caused_by(kind, error)
+    }
+
+    /// What the feed answers to whoever asks for events, of one subject or of all.
     async fn ask(
         &mut self,
         stream: &StreamVersion,
+        subject: Option<&str>,
         after: Position,
         limit: usize,
         wait: Duration,
     ) -> Result<Response> {
-        let StreamVersion {
-            stream: name,
-            version,
-        } = stream;
         let wait_ms = wait.as_millis();
-        let url = format!(
-            "{}/streams/{name}/v{version}/events?after={after}&limit={limit}&wait={wait_ms}",
-            self.base
-        );
+        let mut asked = format!("events?after={after}&limit={limit}&wait={wait_ms}");
+        if let Some(subject) = subject {
+            asked = format!("{asked}&subject={}", encoded(subject));
+        }
+        let response = self.get(stream, &asked, wait).await?;
+        if !response.status().is_success() {
+            return Err(self.refused(response, stream, stream, after).await);
+        }
+        self.warn(response.headers(), stream);
+        Ok(response)
+    }
+
+    /// What the feed answers to a question about a stream.
+    async fn get(&self, stream: &StreamVersion, asked: &str, wait: Duration) -> Result<Response> {
+        let (base, name, version) = (&self.base, &stream.stream, stream.version);
+        let url = format!("{base}/streams/{name}/v{version}/{asked}");
         let mut request = self.client.get(url).timeout(wait + PATIENCE);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(|error| self.failed(error))?;
-        if !response.status().is_success() {
-            return Err(self.refused(response, stream, after).await);
-        }
-        self.warn(response.headers(), stream);
-        Ok(response)
+        request.send().await.map_err(|error| self.failed(error))
+    }
+
+    /// The events in an answer.
+    async fn events(&self, response: Response, stream: &StreamVersion) -> Result<Vec<CloudEvent>> {
+        let body = self.body(response, stream).await?;
+        serde_json::from_slice(&body).map_err(|error| self.unreadable(stream, error))
     }
 
     /// The answer's body, if it is not too long to be one.
@@ -137,8 +168,15 @@ impl Feed {
         Ok(body)
     }
 
-    /// What a refusal means: some heal with time, the others need somebody to look.
-    async fn refused(&self, response: Response, stream: &StreamVersion, cursor: Position) -> Error {
+    /// What a refusal means to one whose cursor is in `of`: some heal with time, the others need
+    /// somebody to look.
+    async fn refused(
+        &self,
+        response: Response,
+        stream: &StreamVersion,
+        of: &StreamVersion,
+        cursor: Position,
+    ) -> Error {
         let status = response.status();
         let body = self.body(response, stream).await.unwrap_or_default();
         let problem = serde_json::from_slice::<Problem>(&body);
@@ -149,25 +187,61 @@ impl Feed {
             }),
         ) = (status, &problem)
         {
-            let (stream, head) = (stream.to_string(), *head);
+            let (stream, head) = (of.to_string(), *head);
             return Error::new(Kind::CursorAhead {
                 stream,
                 cursor,
                 head,
             });
         }
+        let is_building = problem.as_ref().is_ok_and(|p| p.kind == BUILDING);
         let detail = problem.map_or_else(|_| "no reason given".to_owned(), |p| p.detail);
         let why = format!("{status}: {detail}");
         let url = self.base.clone();
-        if status.is_server_error()
-            || status == StatusCode::TOO_MANY_REQUESTS
-            || status == StatusCode::NOT_FOUND
-        {
+        if status == StatusCode::NOT_FOUND || is_building {
             // A stream that is not there may be deployed later than its consumer.
+            let mut served = stream.to_string();
+            if of != stream {
+                served = format!("{of}` or `{served}");
+            }
+            return Error::new(Kind::NotServed {
+                stream: served,
+                why,
+            });
+        }
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Error::new(Kind::Feed { url, why });
         }
         Error::new(Kind::FeedRefused { url, why })
     }
+}
+
+/// A text as it stands in an address.
+fn encoded(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// The position that a header has.
+fn position_in(headers: &HeaderMap, name: &str, stream: &StreamVersion) -> Result<Position> {
+    let position = headers
+        .get(name)
+        .and_then(|head| head.to_str().ok()?.parse().ok());
+    let nothing = || {
+        let why = format!("the answer has no `{name}`");
+        let stream = stream.to_string();
+        Error::new(Kind::BadEnvelope { stream, why })
+    };
+    position.map(Position::new).ok_or_else(nothing)
 }
 
 /// Without the values of headers, which may be secrets.
@@ -193,15 +267,53 @@ impl Source for Feed {
     }
 
     async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
-        let response = self.ask(stream, Position::START, 1, Duration::ZERO).await?;
-        let head = response.headers().get("stream-head");
-        let head = head.and_then(|head| head.to_str().ok()?.parse().ok());
-        let nothing = || {
-            let why = "the answer has no `Stream-Head`".to_owned();
+        let response = self.ask(stream, None, Position::START, 1, Duration::ZERO);
+        position_in(response.await?.headers(), "stream-head", stream)
+    }
+
+    async fn subject(
+        &mut self,
+        stream: &StreamVersion,
+        subject: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Filtered> {
+        let response = self.ask(stream, Some(subject), after, limit, Duration::ZERO);
+        let response = response.await?;
+        let position = |header| position_in(response.headers(), header, stream);
+        let (checkpoint, head) = (position("stream-checkpoint")?, position("stream-head")?);
+        let events = self.events(response, stream).await?;
+        Ok(Filtered {
+            events,
+            checkpoint,
+            head,
+        })
+    }
+
+    async fn place(
+        &mut self,
+        stream: &StreamVersion,
+        of: u32,
+        position: Position,
+        origin: Position,
+    ) -> Result<Place> {
+        let asked = format!("place?of={of}&position={position}&origin={origin}");
+        let response = self.get(stream, &asked, Duration::ZERO).await?;
+        if !response.status().is_success() {
+            let other = StreamVersion {
+                stream: stream.stream.clone(),
+                version: of,
+            };
+            return Err(self.refused(response, stream, &other, position).await);
+        }
+        let body = self.body(response, stream).await?;
+        let place = serde_json::from_slice::<Wire>(&body);
+        let place = place.ok().and_then(|place| place.place(of));
+        place.ok_or_else(|| {
+            let why = "the answer is no place in it".to_owned();
             let stream = stream.to_string();
             Error::new(Kind::BadEnvelope { stream, why })
-        };
-        head.map(Position::new).ok_or_else(nothing)
+        })
     }
 
     async fn read(
@@ -211,18 +323,8 @@ impl Source for Feed {
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let response = self.ask(stream, after.position, limit, wait).await?;
-        let body = self.body(response, stream).await?;
-        let events: Vec<CloudEvent> = serde_json::from_slice(&body).map_err(|error| {
-            let why = "the answer is no batch of CloudEvents".to_owned();
-            Error::caused_by(
-                Kind::BadEnvelope {
-                    stream: stream.to_string(),
-                    why,
-                },
-                error,
-            )
-        })?;
+        let response = self.ask(stream, None, after.position, limit, wait).await?;
+        let events = self.events(response, stream).await?;
         Ok(Page { events })
     }
 }

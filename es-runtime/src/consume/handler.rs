@@ -54,6 +54,23 @@ pub trait Handler<E>: Send + 'static {
         event.subject.clone()
     }
 
+    /// Handles an event again that was handled before, when somebody asks for a
+    /// [repair](super::Running::repair): writes its effects as they should be, whether they are there or
+    /// not. By default it refuses, since effects that are added up would be doubled.
+    ///
+    /// # Errors
+    /// Whatever keeps the event from being handled: the repair of its part ends there, with this reason.
+    fn again(
+        &mut self,
+        event: &Received<E>,
+        tx: &mut Tx,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        let _ = (event, tx);
+        let refused =
+            "the handler does not say how an event is handled again: write `Handler::again`";
+        async move { Err(refused.into()) }
+    }
+
     /// Handles one event; an error or a panic rolls back everything that was written with `tx`.
     ///
     /// # Errors
@@ -64,4 +81,8 @@ pub trait Handler<E>: Send + 'static {
         event: &Received<E>,
         tx: &mut Tx,
     ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+
+    /// Hears that what it wrote is committed: the place to wake somebody who waits for it. After a
+    /// crash nobody hears of it.
+    fn committed(&mut self) {}
 }

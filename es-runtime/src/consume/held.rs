@@ -80,6 +80,12 @@ impl Held {
         self.keys.contains_key(key)
     }
 
+    /// Whether the event of a key at this position waits.
+    pub(super) fn waits(&self, key: &str, at: Position) -> bool {
+        let waiting = self.keys.get(key);
+        waiting.is_some_and(|waiting| waiting.failing.position <= at)
+    }
+
     pub(super) fn count(&self) -> usize {
         self.keys.len()
     }
@@ -134,7 +140,9 @@ impl Held {
                     };
                     self.set(key, failing, *again);
                 }
-                InboxChange::Wait { .. } => {}
+                InboxChange::Wait { .. }
+                | InboxChange::Entity { .. }
+                | InboxChange::Repaired { .. } => {}
                 InboxChange::Retried {
                     key, left: None, ..
                 } => {

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-use super::ahead::{Ahead, Opened, Read};
+use super::ahead::{Ahead, Opened, Read, same};
+use super::beside::{Question, Questions};
 use super::detector::{Detector, Verdict};
 use super::handler::Handler;
 use super::source::Source;
@@ -33,6 +35,11 @@ pub(super) fn pause(failures: u32) -> Duration {
     backoff(PAUSE, failures, SLOWEST)
 }
 
+/// Whether the stream is not there, as far as anybody knows, or not yet.
+pub(super) fn is_not_served(error: &Error) -> bool {
+    matches!(error.kind(), Kind::NotServed { .. })
+}
+
 /// The task that reads.
 pub(super) struct Reader<E, S> {
     source: S,
@@ -42,6 +49,8 @@ pub(super) struct Reader<E, S> {
     detector: Detector,
     told: Told,
     stop: Stop,
+    /// Whether others go on where the stream is not served.
+    gives_way: bool,
     /// Failures in a row: they make the pauses longer.
     failures: u32,
     /// Questions in a row that brought a hole and nothing else.
@@ -85,13 +94,22 @@ impl<E: IntegrationEvent> Open<E> {
         }
     }
 
-    fn read(&self, event: CloudEvent, cursor: StreamCursor, id: &InboxId) -> Read<E> {
-        let opened = self.open(&event, id);
-        let key = match &opened {
+    /// The key of an event.
+    pub(super) fn key(&self, event: &CloudEvent, id: &InboxId) -> String {
+        self.key_of(event, &self.open(event, id))
+    }
+
+    fn key_of(&self, event: &CloudEvent, opened: &Opened<E>) -> String {
+        match opened {
             Opened::Event(received) => (self.key)(received),
             // Nobody can say more.
             Opened::Passed | Opened::Unreadable(_) => event.subject.clone(),
-        };
+        }
+    }
+
+    pub(super) fn read(&self, event: CloudEvent, cursor: StreamCursor, id: &InboxId) -> Read<E> {
+        let opened = self.open(&event, id);
+        let key = self.key_of(&event, &opened);
         Read {
             slice: slice_of(&key),
             event,
@@ -110,6 +128,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
         ahead: Arc<Ahead<E>>,
         told: Told,
         stop: Stop,
+        gives_way: bool,
     ) -> Self {
         let detector = Detector::new(id.stream.clone(), StreamCursor::default());
         Self {
@@ -120,21 +139,33 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
             detector,
             told,
             stop,
+            gives_way,
             failures: 0,
             holes: 0,
         }
     }
 
-    /// Reads until it is asked to stop.
+    /// Reads until it is asked to stop, asks what others want to know of the source, and gives it back.
     ///
     /// # Errors
     /// Why it cannot go on: what came before is in the ahead.
-    pub(super) async fn run(mut self) -> Result<()> {
+    pub(super) async fn run(mut self, questions: Questions) -> (S, Result<()>) {
+        let read = self.read(&mut *questions.lock().await).await;
+        (self.source, read)
+    }
+
+    async fn read(&mut self, questions: &mut mpsc::Receiver<Question>) -> Result<()> {
         let ahead = self.ahead.clone();
         let mut stop = self.stop.clone();
+        // After a question it is the stream's turn, which waits for no news then.
+        let mut asked_for_others = false;
         loop {
             let (turn, from) = tokio::select! {
                 room = ahead.room() => room,
+                Some(question) = questions.recv() => {
+                    self.answer(question).await;
+                    continue;
+                }
                 () = stop.asked() => return Ok(()),
             };
             if self.detector.cursor() != from {
@@ -142,17 +173,28 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
                 self.holes = 0;
             }
             let asked = Instant::now();
-            let read = tokio::select! {
-                read = self.next() => read,
+            let at_once = std::mem::take(&mut asked_for_others);
+            let wait = if at_once { Duration::ZERO } else { WAIT };
+            let question = tokio::select! {
+                read = self.next(wait) => Err(read),
+                Some(question) = questions.recv(), if !at_once => Ok(question),
                 () = ahead.turned(turn) => continue,
                 () = stop.asked() => return Ok(()),
+            };
+            let read = match question {
+                Ok(question) => {
+                    self.answer(question).await;
+                    asked_for_others = true;
+                    continue;
+                }
+                Err(read) => read,
             };
             match read {
                 Ok(events) if events.is_empty() => {
                     self.failures = 0;
                     self.told.source(None);
-                    if asked.elapsed() < PAUSE {
-                        self.sleep(PAUSE).await;
+                    if asked.elapsed() < PAUSE && !at_once {
+                        self.sleep(PAUSE, questions).await;
                     }
                 }
                 Ok(events) => {
@@ -160,19 +202,24 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
                     self.told.source(None);
                     ahead.push(turn, events);
                 }
-                Err(error) if error.is_transient() => {
+                Err(error)
+                    if error.is_transient() && !(self.gives_way && is_not_served(&error)) =>
+                {
                     tracing::warn!(inbox = %self.id, %error, "trying again");
                     self.failures = self.failures.saturating_add(1);
                     self.told.source(Some(error.to_string()));
-                    self.sleep(pause(self.failures)).await;
+                    self.sleep(pause(self.failures), questions).await;
                 }
                 Err(error) => {
                     // What came before is handled first.
                     self.told.source(Some(error.to_string()));
-                    tokio::select! {
-                        () = ahead.drained() => return Err(error),
-                        () = ahead.turned(turn) => {}
-                        () = stop.asked() => return Err(error),
+                    loop {
+                        tokio::select! {
+                            () = ahead.drained() => return Err(error),
+                            Some(question) = questions.recv() => self.answer(question).await,
+                            () = ahead.turned(turn) => break,
+                            () = stop.asked() => return Err(error),
+                        }
                     }
                 }
             }
@@ -180,13 +227,14 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
     }
 
     /// The next events of the stream, judged: in order, without doubles, nothing missing.
-    async fn next(&mut self) -> Result<Vec<Read<E>>> {
+    async fn next(&mut self, wait: Duration) -> Result<Vec<Read<E>>> {
         let after = self.detector.cursor();
-        let read = self.source.read(&self.id.stream, after, PAGE, WAIT);
+        let read = self.source.read(&self.id.stream, after, PAGE, wait);
         let mut page = read.await?;
         page.events.sort_by_key(CloudEvent::position);
         let stream = || self.id.stream.to_string();
         let answered = !page.events.is_empty();
+        let is_full = page.events.len() >= PAGE;
         let mut events = Vec::with_capacity(page.events.len());
         for event in page.events {
             match self.detector.offer(&event) {
@@ -225,6 +273,13 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
             }
         }
         self.holes = 0;
+        if let (true, Some(last)) = (is_full, events.last()) {
+            // What follows it, nobody knows.
+            let rest = same(events.iter().map(|read| &read.event), &last.event);
+            events.truncate(events.len() - rest);
+            let cursor = events.last().map(|last| last.cursor);
+            self.detector.rewind(cursor.unwrap_or(after));
+        }
         if answered && events.is_empty() {
             let why = "it answers with nothing but events that were handled before".to_owned();
             return Err(Error::new(Kind::Feed { url: stream(), why }));
@@ -232,10 +287,24 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
         Ok(events)
     }
 
-    async fn sleep(&mut self, pause: Duration) {
+    /// Asks the source what somebody else wants to know.
+    async fn answer(&mut self, question: Question) {
+        let mut stop = self.stop.clone();
         tokio::select! {
-            () = sleep(pause) => {}
-            () = self.stop.asked() => {}
+            () = question.ask(&mut self.source, &self.id.stream) => {}
+            () = stop.asked() => {}
+        }
+    }
+
+    /// Rests, but for what others want to know.
+    async fn sleep(&mut self, pause: Duration, questions: &mut mpsc::Receiver<Question>) {
+        let (until, mut stop) = (Instant::now() + pause, self.stop.clone());
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                Some(question) = questions.recv() => self.answer(question).await,
+                () = stop.asked() => return,
+            }
         }
     }
 }

@@ -32,6 +32,14 @@ impl<V: Upcast, H: Handler<V::Newer>> Handler<V> for Upcasting<H> {
         first.map_or_else(|| event.subject.clone(), |data| H::key(&event.with(data)))
     }
 
+    async fn again(&mut self, event: &Received<V>, tx: &mut Tx) -> Result<(), HandlerError> {
+        for data in event.data.clone().upcast()? {
+            let event = event.with(data);
+            self.0.again(&event, tx).await?;
+        }
+        Ok(())
+    }
+
     async fn handle(&mut self, event: &Received<V>, tx: &mut Tx) -> Result<(), HandlerError> {
         for data in event.data.clone().upcast()? {
             let event = event.with(data);

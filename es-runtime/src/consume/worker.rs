@@ -8,6 +8,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ahead::{Ahead, Opened, Read};
+use super::beside::Beside;
+use super::entities::{Entities, Passed};
 use super::handler::Handler;
 use super::held::{Changes, Held, again};
 use super::reader::{Open, PAGE, pause};
@@ -17,8 +19,8 @@ use crate::event::Position;
 use crate::integration::{CloudEvent, IntegrationEvent};
 use crate::runtime::{Stop, caught, panic_text, without};
 use crate::store::{
-    Advanced, EventStore, HandlerError, HeldEvent, InboxChange, InboxId, InboxMove, InboxPart,
-    StillHeld, Store, StreamCursor, Tx, is_away,
+    Advanced, EventStore, HandlerError, HeldEvent, InboxChange, InboxEntity, InboxId, InboxMove,
+    InboxPart, InboxRepair, StillHeld, Store, StreamCursor, Tx, is_away,
 };
 
 /// More keys than this are not set aside: what fails then is not about single keys.
@@ -39,6 +41,8 @@ pub(super) struct Heard {
     /// No part goes beyond it.
     pub(super) level: Option<Position>,
     pub(super) keys: Vec<crate::store::InboxKey>,
+    pub(super) entities: Vec<InboxEntity>,
+    pub(super) repairs: Vec<InboxRepair>,
     pub(super) at: Option<Instant>,
 }
 
@@ -52,6 +56,11 @@ pub(super) struct Worker<E, H> {
     pub(super) open: Open<E>,
     pub(super) ahead: Arc<Ahead<E>>,
     pub(super) held: Held,
+    pub(super) entities: Entities,
+    /// What is to be handled again in this part.
+    pub(super) repairs: Vec<InboxRepair>,
+    /// The source, for what is not next.
+    pub(super) beside: Beside,
     pub(super) heard: watch::Receiver<Heard>,
     pub(super) told: Told,
     pub(super) stop: Stop,
@@ -78,7 +87,7 @@ pub(super) enum End {
 }
 
 /// Why events were not handled.
-enum Failure {
+pub(super) enum Failure {
     /// The one at this place could not be.
     Event { index: usize, reason: String },
     /// Each could be, and all of them together could not be committed.
@@ -132,10 +141,19 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
             let now = heard.borrow_and_update().clone();
             if let Some(at) = now.at.filter(|_| news) {
                 self.held.hear(&now.keys, at);
+                self.entities.hear(&now.entities);
+                self.repairs.clone_from(&now.repairs);
             }
             let due = self.held.due().filter(|_| !others);
             others = due.is_some();
-            let done = if let Some((key, from, attempts)) = due {
+            let asked = self.entities.asked().cloned();
+            let repair = self.to_repair();
+            let is_asked = asked.is_some() || repair.is_some();
+            let done = if let Some(entity) = asked {
+                self.handle_ahead(entity).await
+            } else if let Some(repair) = repair {
+                self.repair(&repair).await
+            } else if let Some((key, from, attempts)) = due {
                 self.retry(&key, from, attempts).await
             } else {
                 let level = now.level.map(|level| level.get());
@@ -158,11 +176,17 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                         }
                         () = until(self.held.next_due()) => Ok(()),
                         () = until(self.since.map(|since| since + LONG)) => self.save().await,
-                        changed = heard.changed() => changed.map_err(|_| Failure::Fenced),
+                        changed = heard.changed() => {
+                            // It is looked at next.
+                            heard.mark_changed();
+                            changed.map_err(|_| Failure::Fenced)
+                        }
                     }
                 }
             };
             match done {
+                // What was handled ahead is told to whoever asked, and to who goes on, by the store.
+                Ok(()) if is_asked => return Ok(End::Unsure),
                 Ok(()) => self.failures = 0,
                 Err(Failure::Fenced) => {
                     tracing::debug!(inbox = %self.id, part, "another instance is at work");
@@ -250,7 +274,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
             return Ok(());
         }
         let tx = self.inbox.begin().await.map_err(Failure::Away)?;
-        self.commit(tx, self.seen, Vec::new()).await
+        self.commit(tx, self.seen, Vec::new(), &Passed::default())
+            .await
     }
 
     /// Handles events in one transaction; the one that failed before is set aside.
@@ -263,9 +288,12 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
         let handler = self.handler.clone();
         let mut handler = handler.lock().await;
         let mut tx = self.inbox.begin().await.map_err(Failure::Away)?;
-        let mut changes = Changes::default();
+        let (mut changes, mut passed) = (Changes::default(), Passed::default());
         for (index, read) in events.iter().enumerate() {
-            let key = &read.key;
+            let (key, position) = (&read.key, read.cursor.position);
+            if self.entities.passes(&read.event, position, &mut passed) {
+                continue;
+            }
             let mut waits = (self.held.has(key) || changes.parks(key)) && !without(BEHIND);
             if !waits {
                 let reason = match (&read.opened, failed) {
@@ -284,7 +312,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                 }
             }
             if waits {
-                let waiting = changes.wait(key, read.cursor.position, &read.event);
+                let waiting = changes.wait(key, position, &read.event);
                 waiting.map_err(Failure::Away)?;
             }
         }
@@ -294,7 +322,9 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
             let (key, reason) = (key.clone(), reason.clone());
             return Err(Failure::TooMany { key, reason });
         }
-        self.commit(tx, to, changes.finish()).await
+        self.commit(tx, to, changes.finish(), &passed).await?;
+        handler.committed();
+        Ok(())
     }
 
     /// Tries a key again from its first event on.
@@ -334,12 +364,17 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
             };
             let key = key.to_owned();
             let retried = InboxChange::Retried { key, from, left };
-            match self.commit(tx, self.seen, vec![retried]).await {
+            let none = Passed::default();
+            match self.commit(tx, self.seen, vec![retried], &none).await {
                 Err(Failure::Together(error)) if known.is_none() && many == 1 => {
                     known = Some(error.to_string());
                 }
                 Err(Failure::Together(_)) if known.is_none() => many /= 2,
-                done => return done,
+                Ok(()) => {
+                    self.handler.lock().await.committed();
+                    return Ok(());
+                }
+                failed => return failed,
             }
         }
     }
@@ -370,7 +405,20 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
         Ok(tx)
     }
 
-    async fn commit(
+    /// Commits what was done, with what the cursor has passed of entities.
+    pub(super) async fn commit(
+        &mut self,
+        tx: Tx,
+        to: StreamCursor,
+        mut changes: Vec<InboxChange>,
+        passed: &Passed,
+    ) -> Result<(), Failure> {
+        let entities = self.entities.changes(passed, to);
+        changes.extend(entities.map_err(Failure::Away)?);
+        self.move_to(tx, to, changes).await
+    }
+
+    pub(super) async fn move_to(
         &mut self,
         tx: Tx,
         to: StreamCursor,
@@ -392,7 +440,9 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
         {
             Advanced::Moved => {
                 (self.part.cursor, self.seen, self.since) = (to, to, None);
+                self.part.epoch += u64::from(step.raises());
                 self.held.committed(&step.changes);
+                self.entities.committed(&step.changes);
                 self.told.moved(step.slice, to.position);
                 Ok(())
             }
@@ -426,13 +476,13 @@ async fn until(moment: Option<Instant>) {
 }
 
 /// Why a handler did not handle an event.
-enum Unhandled {
+pub(super) enum Unhandled {
     Away(Error),
     Because(String),
 }
 
 impl Unhandled {
-    fn at(self, index: usize) -> Failure {
+    pub(super) fn at(self, index: usize) -> Failure {
         match self {
             Self::Away(error) => Failure::Away(error),
             Self::Because(reason) => Failure::Event { index, reason },
@@ -440,7 +490,7 @@ impl Unhandled {
     }
 }
 
-fn judged(
+pub(super) fn judged(
     handled: Result<Result<(), HandlerError>, Box<dyn std::any::Any + Send>>,
 ) -> Result<(), Unhandled> {
     match handled {

@@ -176,6 +176,60 @@ pub(crate) enum Kind {
     NoHead {
         stream: String,
     },
+    NotServed {
+        stream: String,
+        why: String,
+    },
+    TwoInboxes {
+        consumer: String,
+        stream: String,
+        older: u32,
+        newer: u32,
+    },
+    NoPredecessor {
+        consumer: String,
+        stream: String,
+        other: String,
+    },
+    InsideEvent {
+        inbox: String,
+        position: Position,
+        until: Position,
+    },
+    NotCarried {
+        inbox: String,
+        to: String,
+        key: String,
+        why: String,
+    },
+    NoPlace {
+        stream: String,
+    },
+    NoFilter {
+        stream: String,
+    },
+    NotAhead {
+        consumer: String,
+        subject: String,
+        why: String,
+    },
+    HandledOther {
+        consumer: String,
+        subject: String,
+        position: Position,
+    },
+    NoInbox {
+        inbox: String,
+    },
+    StillAhead {
+        inbox: String,
+        subject: String,
+        until: Position,
+    },
+    NotRepaired {
+        consumer: String,
+        why: String,
+    },
     UnknownIntegrationEvent {
         stream: String,
         position: Position,
@@ -300,6 +354,9 @@ pub(crate) enum Kind {
     OtherDecision {
         stream: StreamId,
     },
+    InboxElsewhere {
+        aggregate: &'static str,
+    },
     UnreadableTask {
         process: &'static str,
         what: String,
@@ -369,6 +426,18 @@ impl Kind {
             Self::Handler { .. } => "ES0134",
             Self::ParkedInInbox { .. } => "ES0240",
             Self::NoHead { .. } => "ES0241",
+            Self::NotServed { .. } => "ES0242",
+            Self::TwoInboxes { .. } => "ES0243",
+            Self::NoPredecessor { .. } => "ES0244",
+            Self::InsideEvent { .. } => "ES0245",
+            Self::NotCarried { .. } => "ES0246",
+            Self::NoPlace { .. } => "ES0247",
+            Self::NoFilter { .. } => "ES0250",
+            Self::NotAhead { .. } => "ES0251",
+            Self::HandledOther { .. } => "ES0252",
+            Self::NoInbox { .. } => "ES0253",
+            Self::NotRepaired { .. } => "ES0254",
+            Self::StillAhead { .. } => "ES0255",
             Self::UnknownIntegrationEvent { .. } => "ES0135",
             Self::BadEnvelope { .. } => "ES0136",
             Self::Unprepared { .. } => "ES0138",
@@ -400,6 +469,7 @@ impl Kind {
             Self::NoRecipient { .. } => "ES0260",
             Self::OtherDecision { .. } => "ES0261",
             Self::UnreadableTask { .. } => "ES0262",
+            Self::InboxElsewhere { .. } => "ES0263",
             Self::NotUnique { .. } => "ES0180",
             Self::FarBehind { .. } => "ES0181",
             Self::BadPageToken { .. } => "ES0182",

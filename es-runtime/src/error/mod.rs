@@ -132,6 +132,9 @@ impl Error {
             self.kind(),
             Kind::Database { .. }
                 | Kind::Feed { .. }
+                | Kind::NotServed { .. }
+                | Kind::InsideEvent { .. }
+                | Kind::NotCarried { .. }
                 | Kind::Broker { .. }
                 | Kind::Held { .. }
                 | Kind::Overloaded { .. }
@@ -140,6 +143,7 @@ impl Error {
                 | Kind::OtherInstances
                 | Kind::Locked { .. }
                 | Kind::Handler { .. }
+                | Kind::StillAhead { .. }
         )
     }
 

@@ -187,6 +187,83 @@ impl fmt::Display for Kind {
                 f,
                 "this source cannot tell where `{stream}` ends now: begin at its first event, or after a position"
             ),
+            Self::NotServed { stream, why } => {
+                write!(f, "`{stream}` is not served now, and is asked for again: {why}")
+            }
+            Self::TwoInboxes {
+                consumer,
+                stream,
+                older,
+                newer,
+            } => write!(
+                f,
+                "`{consumer}` has an inbox of `{stream}@{older}` and one of `{stream}@{newer}`, and neither goes on as the other: it cannot move between them; leave `continues` out, or give the consumer another name"
+            ),
+            Self::NoPredecessor {
+                consumer,
+                stream,
+                other,
+            } => write!(
+                f,
+                "`{consumer}` cannot continue `{other}` with `{stream}`: name an older version of the same stream"
+            ),
+            Self::InsideEvent {
+                inbox,
+                position,
+                until,
+            } => write!(
+                f,
+                "{inbox} stands at position {position}, inside of what was one event at its publisher and ends at {until}: the release before must handle the rest of it first"
+            ),
+            Self::NotCarried {
+                inbox,
+                to,
+                key,
+                why,
+            } => write!(
+                f,
+                "the key `{key}` of {inbox} waits, and cannot wait in `{to}`: {why}; have the release before handle its events, or give them up"
+            ),
+            Self::NoPlace { stream } => write!(
+                f,
+                "this source cannot tell where in `{stream}` a consumer of another version goes on: read from a feed, or stay with the version that was read"
+            ),
+            Self::NoFilter { stream } => write!(
+                f,
+                "this source cannot look for the events of one subject of `{stream}`: read it from the feed, or wait until the consumer comes to them"
+            ),
+            Self::NotAhead {
+                consumer,
+                subject,
+                why,
+            } => write!(
+                f,
+                "`{consumer}` cannot handle `{subject}` ahead of the others: {why}; nothing is lost, it comes with them"
+            ),
+            Self::HandledOther {
+                consumer,
+                subject,
+                position,
+            } => write!(
+                f,
+                "what `{consumer}` handled of `{subject}` ahead of the others is not what the stream has of it up to position {position}: the source's filter left something out or made it up; nothing was committed since, mend its effects before you go on"
+            ),
+            Self::StillAhead {
+                inbox,
+                subject,
+                until,
+            } => write!(
+                f,
+                "`{subject}` was handled ahead of the others in the inbox of {inbox}, up to position {until}, and its cursor has not come so far: let the release that reads it come there, and the inbox moves by itself"
+            ),
+            Self::NotRepaired { consumer, why } => write!(
+                f,
+                "`{consumer}` could not repair this range: {why}; what came before it was handled again, and nothing else was changed"
+            ),
+            Self::NoInbox { inbox } => write!(
+                f,
+                "there is no inbox for {inbox}: look at the names, or start the consumer first"
+            ),
             Self::UnknownIntegrationEvent {
                 stream,
                 position,
@@ -363,6 +440,10 @@ impl fmt::Display for Kind {
             Self::OtherDecision { stream } => write!(
                 f,
                 "`{stream}` refused a command when it was sent, and this release would accept it on the same state: it is not sent again; deploy the decision as it was until the process has heard of it, or give the command up"
+            ),
+            Self::InboxElsewhere { aggregate } => write!(
+                f,
+                "the inbox of a consumer that brings inputs to `{aggregate}` must be in the database of its service: give `Consumer::new` the store that the service has"
             ),
             Self::UnreadableTask { process, what } => write!(
                 f,

@@ -105,7 +105,7 @@ pub(super) async fn one(
     json(&shared, &request, &entry)
 }
 
-fn json(
+pub(super) fn json(
     shared: &Shared,
     request: &Parts,
     value: &(impl Serialize + ?Sized),

@@ -6,6 +6,7 @@
 //! | `GET /streams/{stream}/v{version}` | one of them |
 //! | `GET /streams/{stream}/v{version}/events` | the events after a position, of some types or of one subject; `[]` means: nothing new |
 //! | the same with `Accept: text/event-stream` | the events, and all that come after them |
+//! | `GET /streams/{stream}/v{version}/place` | where a consumer of another version goes on in this one |
 //! | `GET /schemas/{type}/{revision}.json`, `GET /asyncapi.json` | what the events look like |
 //!
 //! [`Serve`] says how it is served, and [`Authorize`] to whom. The feed is the truth: whoever missed
@@ -20,6 +21,7 @@ mod mounted;
 mod packed;
 mod page;
 mod patient;
+mod place;
 mod places;
 mod problem;
 mod read;
@@ -166,6 +168,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/streams", get(catalogue::all))
         .route("/streams/{stream}/{version}", get(catalogue::one))
         .route("/streams/{stream}/{version}/events", get(events))
+        .route("/streams/{stream}/{version}/place", get(place::answer))
         .route("/schemas/{type}/{revision}", get(documents::schema))
         .route("/asyncapi.json", get(documents::asyncapi))
         .fallback(|| async {

@@ -129,6 +129,20 @@ impl Problem {
         problem.member("head", json!(head))
     }
 
+    /// Another version knows more than this one.
+    pub(super) fn behind(stream: &StreamVersion, of: &StreamVersion) -> Self {
+        let detail = format!("`{stream}` has not come as far as `{of}` yet");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, Some("behind"), detail).retry()
+    }
+
+    pub(super) fn another_origin(of: &StreamVersion, position: Position) -> Self {
+        let detail = format!(
+            "nobody who stands at {position} of `{of}` has had as much as `origin` says: the stream was restored from a backup, or this is another environment"
+        );
+        Self::new(StatusCode::CONFLICT, Some("another-origin"), detail)
+    }
+
     /// This reader waits too often at once.
     pub(super) fn waits_too_often(name: &str, most: usize) -> Self {
         let detail = format!(

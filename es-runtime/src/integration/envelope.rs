@@ -57,10 +57,6 @@ impl CloudEvent {
     /// # Errors
     /// When the stored payload or metadata is not JSON.
     pub fn new(service: &str, stream: &StreamVersion, event: PublishedEvent) -> Result<Self> {
-        let StreamVersion {
-            stream: name,
-            version,
-        } = stream;
         let broken = |error| {
             let why = format!("position {} is not stored as JSON", event.position);
             Error::caused_by(
@@ -79,7 +75,7 @@ impl CloudEvent {
         Ok(Self {
             specversion: "1.0".to_owned(),
             id: format!("{}-{}", stream.address(), event.position),
-            source: format!("urn:es:{service}:{name}:v{version}"),
+            source: source_of(service, stream),
             event_type: event.event_type,
             partitionkey: event.subject.clone(),
             subject: event.subject,
@@ -116,14 +112,18 @@ pub struct Received<E> {
     pub data: E,
     /// Its place in the stream version.
     pub position: Position,
-    /// Names the event for ever.
+    /// Names the event for ever, within its [`source`](Self::source).
     pub id: String,
+    /// The service, the stream and the version that it comes from, as a URI.
+    pub source: String,
     /// The publishing service's aggregate id.
     pub subject: String,
     /// When it happened.
     pub time: Timestamp,
     /// What belongs together across services.
     pub correlation: Option<String>,
+    /// The W3C trace context.
+    pub traceparent: Option<String>,
 }
 
 #[cfg(feature = "runtime")]
@@ -134,9 +134,11 @@ impl<E> Received<E> {
             data,
             position: self.position,
             id: self.id.clone(),
+            source: self.source.clone(),
             subject: self.subject.clone(),
             time: self.time,
             correlation: self.correlation.clone(),
+            traceparent: self.traceparent.clone(),
         }
     }
 }
@@ -172,11 +174,34 @@ impl<E: IntegrationEvent> Received<E> {
             data,
             position,
             id: event.id.clone(),
+            source: event.source.clone(),
             subject: event.subject.clone(),
             time: event.time,
             correlation: event.correlationid.clone(),
+            traceparent: event.traceparent.clone(),
         }))
     }
+
+    /// An event as if a service `example` had published it: for tests of what is made of it.
+    pub fn example(subject: &str, position: u64, data: E) -> Self {
+        let stream = super::stream_of::<E>();
+        Self {
+            data,
+            position: Position::new(position),
+            id: format!("{}-{position}", stream.address()),
+            source: source_of("example", &stream),
+            subject: subject.to_owned(),
+            time: Timestamp::default(),
+            correlation: None,
+            traceparent: None,
+        }
+    }
+}
+
+/// The scope of a stream's positions: `urn:es:bank:accounts:v2`.
+fn source_of(service: &str, stream: &StreamVersion) -> String {
+    let StreamVersion { stream, version } = stream;
+    format!("urn:es:{service}:{stream}:v{version}")
 }
 
 /// The public type of an event: `bank.account-opened.v2`.

@@ -3,6 +3,8 @@
 mod envelope;
 #[cfg(feature = "runtime")]
 mod mapper;
+#[cfg(feature = "runtime")]
+pub(crate) mod place;
 mod proof;
 #[cfg(feature = "runtime")]
 pub(crate) mod states;
@@ -19,6 +21,8 @@ pub(crate) use envelope::type_of;
 pub use envelope::{CloudEvent, Received};
 #[cfg(feature = "runtime")]
 pub(crate) use mapper::{AggregateMapper, Mapper};
+#[cfg(feature = "runtime")]
+pub use place::Place;
 pub use proof::{InvalidHex, Salt, StreamHash};
 #[cfg(feature = "runtime")]
 pub(crate) use stream::IntegrationStream;

@@ -10,12 +10,12 @@ use std::thread;
 
 use tokio::runtime::Builder;
 
-use super::{projections, streams};
+use super::{inboxes, projections, streams};
 use crate::error::{Error, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::{EventStore, Schema, Store};
 
-/// Runs `projections …` or `streams …` if the arguments say so, and answers how it ended; `None`
+/// Runs `projections …`, `streams …` or `inbox …` if the arguments say so, and answers how it ended; `None`
 /// where they say something else. It is one line of a service's `main`:
 ///
 /// ```no_run
@@ -41,6 +41,7 @@ pub fn command(
     let (noun, run): (_, fn(_, _) -> _) = match args.next()?.to_str()? {
         "projections" => ("projections", projections::run),
         "streams" => ("streams", streams::run),
+        "inbox" => ("inbox", inboxes::run),
         _ => return None,
     };
     let (url, args): (_, Vec<_>) = (url.into(), args.collect());

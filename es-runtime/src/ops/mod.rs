@@ -2,7 +2,7 @@
 //! what it publishes, move it to another store, keep a copy.
 //!
 //! [`command`] is one line of a service's `main`, and gives its binary the commands
-//! `projections …` and `streams …`; the program `es` has the same, for any database. Behind the feature `cli`,
+//! `projections …`, `streams …` and `inbox …`; the program `es` has the same, for any database. Behind the feature `cli`,
 //! `export` writes a log to a file of JSON Lines that everyone can read, and `import` brings it
 //! into another store; both go on where they were interrupted. The book describes the commands,
 //! and the file line by line.
@@ -29,6 +29,7 @@ assert_eq!(exported.position, imported.position);
 
 mod command;
 mod confirm;
+mod inboxes;
 mod projections;
 mod streams;
 #[cfg(feature = "cli")]

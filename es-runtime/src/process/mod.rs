@@ -6,12 +6,16 @@ mod effects;
 mod follow;
 mod given;
 #[cfg(feature = "runtime")]
+mod inputs;
+#[cfg(feature = "runtime")]
 mod task;
 
 pub use effects::Effects;
 #[cfg(feature = "runtime")]
 pub(crate) use follow::{Bells, Driven, Route, Told};
 pub use given::{GivenProcess, ThenProcess, WhenProcess, given_process};
+#[cfg(feature = "runtime")]
+pub use inputs::Inputs;
 #[cfg(feature = "runtime")]
 pub(crate) use task::{Task, What, Why};
 
@@ -20,6 +24,7 @@ use serde::de::DeserializeOwned;
 
 use crate::aggregate::{Decide, Evolve};
 use crate::event::{Event, Recorded};
+use crate::integration::{IntegrationEvent, Received};
 
 /// A process manager: a transfer between two accounts, an order until it is delivered.
 ///
@@ -160,6 +165,61 @@ pub trait Hears<A: Recipient>: Process + Sends<A> {
 pub trait Listens<E: Event>: Process + ListensTo<E> {
     /// The inputs, each with the id of the process that it is for. Pure.
     fn listen(event: &Recorded<E>) -> impl IntoIterator<Item = (Self::Id, Self::Command)>;
+}
+
+/// What the integration events `E` of another service mean to an aggregate, or to a process.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Event)]
+/// # #[event(name = "loyalty", aggregate = Loyalty)]
+/// # enum LoyaltyEvent { Earned { points: i64 } }
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Command)]
+/// # #[command(aggregate = Loyalty)]
+/// # enum LoyaltyCommand { Earn { points: i64 } }
+/// # #[derive(Clone, Debug, Default, Aggregate)]
+/// # #[aggregate(name = "loyalty", event = LoyaltyEvent, command = LoyaltyCommand, error = std::fmt::Error)]
+/// # struct Loyalty;
+/// # impl Loyalty {
+/// #     fn earn(&self, points: i64) -> Result<LoyaltyEvent, std::fmt::Error> { Ok(LoyaltyEvent::Earned { points }) }
+/// #     fn on_earned(&mut self, _: &i64) {}
+/// # }
+/// /// What the shop tells.
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+/// #[integration(stream = "orders", version = 1)]
+/// enum Orders {
+///     Paid { customer: String, amount: i64 },
+///     Shipped,
+/// }
+///
+/// impl Receives<Orders> for Loyalty {
+///     fn receive(event: &Received<Orders>) -> impl IntoIterator<Item = (String, LoyaltyCommand)> {
+///         match &event.data {
+///             Orders::Paid { customer, amount } => {
+///                 Some((customer.clone(), LoyaltyCommand::Earn { points: amount / 100 }))
+///             }
+///             Orders::Shipped => None,
+///         }
+///     }
+/// }
+///
+/// let paid = Orders::Paid { customer: "alice".into(), amount: 2500 };
+/// let inputs: Vec<_> = Loyalty::receive(&Received::example("order-7", 1, paid)).into_iter().collect();
+/// assert_eq!(inputs, [("alice".to_owned(), LoyaltyCommand::Earn { points: 25 })]);
+/// ```
+///
+/// The law: each event is an input once, whatever dies in between, however often the stream is read
+/// and under whatever name of a consumer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what the events `{E}` of another service mean to it",
+    label = "they are to be its inputs",
+    note = "write `impl Receives<{E}> for {Self}` with `fn receive(event: &Received<{E}>) -> impl IntoIterator<Item = (…, …)>`"
+)]
+pub trait Receives<E: IntegrationEvent>: Recipient {
+    /// The inputs, each with the id of the aggregate that it is for. Pure.
+    ///
+    /// The law: an event has the same inputs, in the same order, in every release that may meet it.
+    fn receive(event: &Received<E>) -> impl IntoIterator<Item = (Self::Id, Self::Command)>;
 }
 
 /// Said by the derive: `sends = A`.

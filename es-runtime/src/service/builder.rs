@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
 use super::compare::Comparisons;
+use super::inputs::Intake;
 use super::instances::{Heartbeat, Instances, Presence};
 use super::looks::Looks;
 use super::processes::{Manager, Managing};
@@ -30,7 +31,7 @@ use crate::integration::{
     AggregateMapper, Cast, IntegrationStream, IntegrationType, Mapper, Older, Publish, Status,
     StreamVersion, type_of, version_of,
 };
-use crate::process::Process;
+use crate::process::{Process, Recipient};
 use crate::projection::{
     Apply, Compared, Comparer, Fold, Handwritten, Projection, React, ReadModel, SqlProjection,
 };
@@ -60,6 +61,8 @@ pub struct Builder {
     reactors: BTreeMap<&'static str, Reactors>,
     retry: Retry,
     processes: BTreeMap<&'static str, Box<dyn Manager>>,
+    /// By the aggregate's name.
+    inputs: BTreeMap<&'static str, Intake>,
     comparers: Vec<Arc<Comparer>>,
     streams: BTreeMap<StreamVersion, StreamDraft>,
     /// Versions with a mapping of their own, each with an aggregate that must be in it.
@@ -147,6 +150,7 @@ impl Builder {
             reactors: BTreeMap::new(),
             retry: Retry::default(),
             processes: BTreeMap::new(),
+            inputs: BTreeMap::new(),
             comparers: Vec::new(),
             streams: BTreeMap::new(),
             owed: Vec::new(),
@@ -226,6 +230,20 @@ impl Builder {
         P::wire(&mut managing);
         self.knows.merge(managing.knows());
         self.processes.insert(P::NAME, Box::new(managing));
+        self
+    }
+
+    /// Executes what the events of other services mean to an aggregate, or to a process, which is
+    /// declared beside it: [`Receives`](crate::process::Receives) says what that is, and
+    /// [`Service::inputs`] makes a consumer bring it.
+    ///
+    /// What the aggregate refuses is tried again, as [`retry`](Self::retry) says, and later inputs of
+    /// the same one wait.
+    pub fn inputs<A: Recipient>(mut self) -> Self {
+        let earlier = self.inputs.insert(A::NAME, Intake::new::<A>());
+        if earlier.is_some() {
+            self.duplicate(format!("the intake of `{}`", A::NAME));
+        }
         self
     }
 
@@ -504,6 +522,9 @@ impl Builder {
         for process in self.processes.values() {
             process.check(&aggregates)?;
         }
+        for intake in self.inputs.values() {
+            intake.check(&aggregates)?;
+        }
         let own = NewInstance {
             service: self.name.clone(),
             knows: self.knows,
@@ -627,6 +648,7 @@ impl Builder {
         tracing::info!(service = self.name, "started");
         let reacting = self.reactors.keys().map(ToString::to_string);
         let processing = self.processes.keys().map(|process| tasks_of(process));
+        let taking = self.inputs.values().map(Intake::queue);
         let inner = Arc::new(Inner {
             name: self.name,
             store,
@@ -644,7 +666,8 @@ impl Builder {
             presence,
             relays,
             processes: self.processes.keys().copied().collect(),
-            queues: reacting.chain(processing).collect(),
+            queues: reacting.chain(processing).chain(taking).collect(),
+            inputs: self.inputs.values().map(Intake::bell).collect(),
             #[cfg(feature = "feed")]
             feed,
         });
@@ -663,6 +686,9 @@ impl Builder {
         }
         for process in self.processes.into_values() {
             process.run(&inner, self.retry.clone(), self.lease);
+        }
+        for intake in self.inputs.into_values() {
+            intake.run(&inner, self.retry.clone(), self.lease);
         }
         Ok(Service { inner })
     }

@@ -5,6 +5,7 @@ mod cache;
 mod compare;
 mod current;
 mod execute;
+mod inputs;
 mod instances;
 mod load;
 mod looks;
@@ -39,6 +40,8 @@ pub use view::View;
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use self::cache::Cache;
 use self::compare::Comparisons;
@@ -117,6 +120,8 @@ struct Inner {
     /// Nothing on a store that only reads.
     presence: Option<Presence>,
     relays: Relays,
+    /// Rung when there are inputs for an aggregate.
+    inputs: HashMap<TypeId, Arc<Notify>>,
     /// The names of the processes, and under what all reactions wait.
     processes: Vec<&'static str>,
     queues: Vec<String>,

@@ -194,8 +194,8 @@ async fn perform<P: Process>(sends: &Sends<P>, payload: &str, attempt: &Attempt)
     tell::<P>(service, key, id, input, why).await
 }
 
-/// An input to a process: each counts once, by its id.
-pub(super) async fn tell<P: Process>(
+/// An input to a process, or to any aggregate: each counts once, by its id.
+pub(super) async fn tell<P: Recipient>(
     service: &Service,
     key: &str,
     id: CommandId,

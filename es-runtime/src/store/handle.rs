@@ -9,12 +9,12 @@ use super::tx::Tx;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Replay, Row, RowQuery, RowsAt, Schema, Segment, Select,
-    Snapshot, Still, StoreHealth, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table,
-    Timer, TimerPlace, Written,
+    InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance, KeptSchema,
+    LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey, Postponed,
+    ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage, PublishedQuery,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
+    Replay, Row, RowQuery, RowsAt, Schema, Segment, Select, Snapshot, Still, StoreHealth,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -463,8 +463,28 @@ impl EventStore for Store {
         to!(self.inbox(inbox).await)
     }
 
+    async fn inboxes(&self) -> Result<Vec<InboxId>> {
+        to!(self.inboxes().await)
+    }
+
+    async fn inbox_state(&self, inbox: &InboxId) -> Result<InboxState> {
+        to!(self.inbox_state(inbox).await)
+    }
+
+    async fn ask_inbox(&self, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+        to!(self.ask_inbox(inbox, question).await)
+    }
+
     async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
         to!(self.claim_inbox(claim).await)
+    }
+
+    async fn inbox_versions(&self, inbox: &InboxId) -> Result<InboxVersions> {
+        to!(self.inbox_versions(inbox).await)
+    }
+
+    async fn take_over_inbox(&self, takeover: &InboxTakeover) -> Result<Advanced> {
+        to!(self.take_over_inbox(takeover).await)
     }
 
     async fn inbox_keys(

@@ -1,10 +1,13 @@
 //! The inboxes of consumers: how far each has come, in how many parts, and which keys it has set
 //! aside. The rules of parts are pure.
 
+mod moving;
+
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use self::moving::{CarriedKey, InboxTakeover, InboxVersion, InboxVersions, Whereabouts};
 use super::StreamVersion;
 #[cfg(feature = "runtime")]
 use super::life::divided;
@@ -46,6 +49,8 @@ pub struct InboxPart {
     pub slices: Range<u16>,
     /// How far it has come.
     pub cursor: StreamCursor,
+    /// What the publisher said of the place to which it [moved](InboxTakeover) last.
+    pub origin: Position,
     /// Raised by what its worker must know before it goes on.
     pub epoch: u64,
     /// Who works on it.
@@ -65,6 +70,8 @@ pub struct InboxClaim {
     pub parts: Option<u16>,
     /// Where it begins, if nobody has claimed it before.
     pub begin: StreamCursor,
+    /// The oldest version of the stream from which the claimer's takes over, if there is one.
+    pub continues: Option<u32>,
 }
 
 /// What a worker must know before it goes on.
@@ -76,6 +83,93 @@ pub struct InboxClaimed {
     pub level: Option<Position>,
     /// The keys that are set aside.
     pub keys: Vec<InboxKey>,
+    /// The entities that were asked for ahead of the others.
+    pub entities: Vec<InboxEntity>,
+    /// The ranges whose events are to be handled again.
+    pub repairs: Vec<InboxRepair>,
+    /// Where the inbox is: nobody works on it elsewhere than [here](Whereabouts::Here).
+    pub whereabouts: Whereabouts,
+}
+
+/// What somebody asks of whoever works on an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboxQuestion {
+    /// To handle the events of one subject ahead of the others.
+    Ahead {
+        /// Whose.
+        subject: String,
+    },
+    /// To believe that the effects of an entity are right, and not to compare what was handled ahead.
+    Mended {
+        /// Whose.
+        subject: String,
+    },
+    /// To handle events again, in every part.
+    Again {
+        /// A place at or before the range, from which the stream is proven.
+        from: StreamCursor,
+        /// The events behind this position,
+        after: Position,
+        /// and up to this one.
+        until: Position,
+    },
+}
+
+/// A range whose events somebody wants to be handled again, in one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRepair {
+    /// Which question it is.
+    pub number: u64,
+    /// The slices of the part.
+    pub slices: Range<u16>,
+    /// A place at or before the range, from which the stream is proven.
+    pub from: StreamCursor,
+    /// The events behind this position,
+    pub after: Position,
+    /// and up to this one.
+    pub until: Position,
+    /// Whether it is done.
+    pub done: bool,
+    /// Why it was given up, if it was.
+    pub failure: Option<String>,
+}
+
+/// An entity whose events are handled, or were, before those of others that come before them in the
+/// stream. It is forgotten once the cursor has passed what was handled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboxEntity {
+    /// Its subject, which is its key, too.
+    pub subject: String,
+    /// Up to where its events were handled.
+    pub until: Position,
+    /// The chain of those that were handled before the cursor came to them.
+    pub handled: [u8; 32],
+    /// The chain of those that the cursor has come to since: in the end, the same.
+    pub passed: [u8; 32],
+    /// How often it was asked for.
+    pub asked: u64,
+    /// How many of these questions were answered.
+    pub answered: u64,
+    /// Why the last one was refused, if it was.
+    pub failure: Option<String>,
+    /// Whether somebody has mended its effects, so that nothing is compared.
+    pub mended: bool,
+    /// How long ago it was answered.
+    pub since: Duration,
+}
+
+impl InboxEntity {
+    /// Whether what was handled ahead is what the cursor has come to.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn is_as_handled(&self) -> bool {
+        self.mended || self.passed == self.handled
+    }
+
+    /// Whether somebody waits for it.
+    pub fn is_asked(&self) -> bool {
+        self.asked > self.answered
+    }
 }
 
 /// A key that is set aside: an event failed, and later ones wait behind it.
@@ -164,6 +258,24 @@ impl InboxMove {
         }
     }
 
+    /// The guard that nobody handles again what was handled ahead.
+    #[cfg(feature = "runtime")]
+    const AHEAD: &str = "who goes on knows what was handled ahead";
+
+    /// Whether whoever works on the part must know of it before they go on: of an entity's events
+    /// that were handled ahead.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn raises(&self) -> bool {
+        let ahead = |change: &InboxChange| match change {
+            InboxChange::Entity {
+                was,
+                now: Some(now),
+            } => now.until > was.until,
+            _ => false,
+        };
+        self.changes.iter().any(ahead) && !without(Self::AHEAD)
+    }
+
     /// Whether it may be the first move of an inbox that nobody has claimed.
     #[cfg(feature = "runtime")]
     pub(crate) fn begins(&self) -> bool {
@@ -177,6 +289,8 @@ impl InboxMove {
 /// faster, the move is [`Fenced`](super::Advanced::Fenced).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+// There are few at once.
+#[allow(clippy::large_enum_variant)]
 pub enum InboxChange {
     /// A key that was not is set aside, from the first of these events on.
     Park {
@@ -205,6 +319,25 @@ pub enum InboxChange {
         /// What still waits; nothing if the key goes on with the others.
         left: Option<StillHeld>,
     },
+    /// An entity's events were handled ahead of the others, or the cursor has passed some of them.
+    ///
+    /// Whoever works on the part hears of what was handled ahead before they go on: the move raises
+    /// the part's epoch.
+    Entity {
+        /// As the mover knows it.
+        was: InboxEntity,
+        /// As it is now; nothing once the cursor has passed all of it.
+        now: Option<InboxEntity>,
+    },
+    /// A range was handled again in this part.
+    Repaired {
+        /// Which question it was.
+        number: u64,
+        /// Of which part: its first slice.
+        slice: u16,
+        /// Why it was given up; nothing if it is done.
+        failure: Option<String>,
+    },
 }
 
 /// Where a try stopped.
@@ -223,6 +356,8 @@ pub(crate) struct Division {
     pub(crate) parts: Vec<InboxPart>,
     /// How many parts there are to be.
     pub(crate) wanted: Option<u16>,
+    /// The version as which it goes on, if it is closed.
+    pub(crate) moved_to: Option<u32>,
 }
 
 /// The guard that no event falls between two parts.
@@ -235,27 +370,67 @@ impl Division {
     pub(crate) fn claim(&mut self, claim: &InboxClaim, workers: &[String]) {
         if self.parts.is_empty() {
             let parts = claim.parts.unwrap_or(1);
-            self.parts = fresh(parts, claim.begin, 0);
+            self.parts = fresh(parts, claim.begin, Position::START, 0);
         }
         if let Some(parts) = claim.parts {
             let parts = parts.clamp(1, crate::event::SLICES);
             self.wanted = (self.parts.len() != usize::from(parts)).then_some(parts);
         }
-        let cursor = self.parts[0].cursor;
+        let InboxPart { cursor, origin, .. } = self.parts[0];
+        let stands = |part: &InboxPart| (part.cursor, part.origin) == (cursor, origin);
         if let Some(parts) = self.wanted
-            && (self.parts.iter().all(|part| part.cursor == cursor) || without(LEVEL))
+            && (self.parts.iter().all(stands) || without(LEVEL))
         {
             let epoch = self.parts.iter().map(|part| part.epoch).max();
-            self.parts = fresh(parts, cursor, epoch.unwrap_or_default() + 1);
+            self.parts = fresh(parts, cursor, origin, epoch.unwrap_or_default() + 1);
             self.wanted = None;
         }
         self.share(&claim.owner, workers);
     }
 
+    /// Parts that nobody wants to be divided anew.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn of(parts: Vec<InboxPart>) -> Self {
+        Self {
+            parts,
+            ..Self::default()
+        }
+    }
+
+    /// The inbox of an older version that never was one: who rolls back finds where it is.
+    pub(crate) fn never(version: u32) -> Self {
+        Self {
+            parts: fresh(1, StreamCursor::default(), Position::START, 0),
+            wanted: None,
+            moved_to: Some(version),
+        }
+    }
+
+    /// It goes on as another version's, and its workers are fenced.
+    pub(crate) fn close(&mut self, version: u32) {
+        for part in &mut self.parts {
+            part.epoch += InboxTakeover::closes();
+            part.owner = None;
+        }
+        (self.wanted, self.moved_to) = (None, Some(version));
+    }
+
+    /// What is known of it beside other versions' inboxes.
+    pub(crate) fn version(&self) -> InboxVersion {
+        InboxVersion {
+            parts: self.parts.clone(),
+            moved_to: self.moved_to,
+        }
+    }
+
     /// The furthest part's position, while the others are to come up with it.
     pub(crate) fn level(&self) -> Option<Position> {
-        let furthest = self.parts.iter().map(|part| part.cursor.position).max();
-        self.wanted.and(furthest)
+        let positions = || self.parts.iter().map(|part| part.cursor.position);
+        let furthest = positions().max();
+        // At one position, with origins apart, they go on: then no origin is left.
+        self.wanted
+            .and(furthest)
+            .filter(|_| furthest != positions().min())
     }
 
     /// Where the part stands that is behind the others.
@@ -267,7 +442,6 @@ impl Division {
     }
 
     /// Whether these are the same parts, whoever works on them.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn is_divided_as(&self, other: &Self) -> bool {
         let place = |part: &InboxPart| (part.slices.clone(), part.epoch);
         let places = |division: &Self| division.parts.iter().map(place).collect::<Vec<_>>();
@@ -319,10 +493,11 @@ impl Division {
 
 /// Parts that stand at one place, and are nobody's.
 #[cfg(feature = "runtime")]
-fn fresh(parts: u16, cursor: StreamCursor, epoch: u64) -> Vec<InboxPart> {
+fn fresh(parts: u16, cursor: StreamCursor, origin: Position, epoch: u64) -> Vec<InboxPart> {
     let part = |slices| InboxPart {
         slices,
         cursor,
+        origin,
         epoch,
         owner: None,
     };
@@ -351,6 +526,7 @@ mod tests {
             lease: Duration::from_secs(10),
             parts,
             begin: at(7),
+            continues: None,
         }
     }
 

@@ -30,8 +30,9 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, PUBLISHED_BYTES, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionKind,
+    InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance, KeptSchema,
+    LifeEntry, Lineage, LogPage, LogQuery, NewInput, NewInstance, Outcome, Outdated,
+    PUBLISHED_BYTES, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionKind,
     ProjectionState, PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId,
     ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt,
     Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer,
@@ -125,6 +126,11 @@ impl MemoryStore {
     /// poisoned lock guards a good state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds inputs without a cursor.
+    pub(super) fn add_inputs(&self, queue: &str, new: Vec<NewInput>) {
+        self.state().reactions.add_inputs(queue, new);
     }
 }
 
@@ -636,8 +642,28 @@ impl EventStore for MemoryStore {
         Ok(self.state().inboxes.cursor(inbox))
     }
 
+    async fn inboxes(&self) -> Result<Vec<InboxId>> {
+        Ok(self.state().inboxes.all())
+    }
+
+    async fn inbox_state(&self, inbox: &InboxId) -> Result<InboxState> {
+        Ok(self.state().inboxes.state(inbox))
+    }
+
+    async fn ask_inbox(&self, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+        Ok(self.state().inboxes.ask(inbox, question))
+    }
+
     async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
         Ok(self.state().inboxes.claim(claim))
+    }
+
+    async fn inbox_versions(&self, inbox: &InboxId) -> Result<InboxVersions> {
+        Ok(self.state().inboxes.versions(inbox))
+    }
+
+    async fn take_over_inbox(&self, takeover: &InboxTakeover) -> Result<Advanced> {
+        Ok(self.state().inboxes.take_over(takeover))
     }
 
     async fn inbox_keys(
@@ -682,11 +708,18 @@ impl EventStore for MemoryStore {
     }
 
     async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(Inner::Memory(self.clone())))
+        Ok(Tx(Inner::Memory(self.into())))
     }
 
-    async fn commit_inbox(&self, _: Tx, step: &InboxMove) -> Result<Advanced> {
-        Ok(self.state().inboxes.advance(step))
+    async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
+        let mut state = self.state();
+        let advanced = state.inboxes.advance(step);
+        if let (Inner::Memory(tx), Advanced::Moved) = (tx.0, advanced) {
+            tx.inputs
+                .into_iter()
+                .for_each(|(queue, new)| state.reactions.add_inputs(&queue, new));
+        }
+        Ok(advanced)
     }
 
     async fn register(&self, instance: &NewInstance) -> Result<Vec<Instance>> {

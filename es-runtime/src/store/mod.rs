@@ -18,6 +18,7 @@ pub(crate) mod inbox;
 pub(crate) mod instance;
 #[cfg(feature = "runtime")]
 pub(crate) mod life;
+pub(crate) mod mark;
 #[cfg(feature = "runtime")]
 pub mod memory;
 mod parked;
@@ -62,10 +63,12 @@ pub use health::{Durability, Role, StoreHealth};
 #[cfg(feature = "runtime")]
 pub use history::{HistoryEntry, HistoryPage};
 pub use inbox::{
-    DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey, InboxMove,
-    InboxPart, StillHeld, StreamCursor,
+    CarriedKey, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxEntity, InboxId,
+    InboxKey, InboxMove, InboxPart, InboxQuestion, InboxRepair, InboxTakeover, InboxVersion,
+    InboxVersions, StillHeld, StreamCursor, Whereabouts,
 };
 pub use instance::{Instance, Knowledge, NewInstance};
+pub use mark::InboxState;
 pub use parked::{ParkedChange, ParkedKey, StillParked};
 pub use projection::{
     Advance, Advanced, Change, Claim, Claimed, Comparing, Comparison, Difference, Handover, Hold,
@@ -80,11 +83,11 @@ pub use published::{
     KeptSchema, PublishedEvent, PublishedPage, PublishedQuery, StreamLife, StreamVersion,
 };
 pub use query::{RowPlace, RowQuery, RowsAt, Select};
-#[cfg(feature = "runtime")]
-pub(crate) use reaction::tasks_of;
 pub use reaction::{
     DueKey, DueReaction, NewReaction, Postponed, ReactionClaim, ReactionId, ReactionQueue,
 };
+#[cfg(feature = "runtime")]
+pub(crate) use reaction::{NewInput, inputs_of, tasks_of};
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};
@@ -584,6 +587,25 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// How far the consumer has come: where the part stands that is behind the others.
     fn inbox(&self, inbox: &InboxId) -> impl Future<Output = Result<StreamCursor>> + Send;
 
+    /// Every inbox that was ever claimed, by consumer, stream and version.
+    fn inboxes(&self) -> impl Future<Output = Result<Vec<InboxId>>> + Send;
+
+    /// All that an inbox knows of where it stands, and where it stood.
+    ///
+    /// The law: of the places that it has passed, those within the last ten thousand events are known
+    /// to a thousand, and where it began.
+    fn inbox_state(&self, inbox: &InboxId) -> impl Future<Output = Result<InboxState>> + Send;
+
+    /// Asks something of whoever works on an inbox. Answers the number of the question; 0 if there is
+    /// nothing that it is about.
+    ///
+    /// When parts are divided anew, repairs that are not done are forgotten.
+    fn ask_inbox(
+        &self,
+        inbox: &InboxId,
+        question: &InboxQuestion,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
     /// Makes a consumer's inbox known, if it is not, takes those of its parts to work on that are
     /// the claimer's share, and tells all that its workers must know. It saves work alone: what keeps
     /// two workers apart is the cursor's move.
@@ -591,6 +613,20 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// The law: parts are divided anew only where all of them stand at one position, and no move from
     /// before counts afterwards.
     fn claim_inbox(&self, claim: &InboxClaim) -> impl Future<Output = Result<InboxClaimed>> + Send;
+
+    /// A consumer's inboxes of all versions of a stream, whichever of them `inbox` names.
+    fn inbox_versions(&self, inbox: &InboxId)
+    -> impl Future<Output = Result<InboxVersions>> + Send;
+
+    /// Closes the inbox of one version and lets another version's go on where it stood, with the keys
+    /// that are set aside.
+    ///
+    /// The law: it moves from where the taker believes it to stand, or not at all, and no move of the
+    /// closed one from before counts afterwards.
+    fn take_over_inbox(
+        &self,
+        takeover: &InboxTakeover,
+    ) -> impl Future<Output = Result<Advanced>> + Send;
 
     /// The keys that a consumer has set aside, after the key `after`, by key, at most `limit`.
     fn inbox_keys(

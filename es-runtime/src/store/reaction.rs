@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{LifeEntry, Noted, ProjectionId, ProjectionKind, ProjectionState};
-use crate::event::{IdempotencyKey, LogIdentity, Position, Timestamp};
+use super::{LifeEntry, Noted, Phase, ProjectionId, ProjectionKind, ProjectionState};
+use crate::event::{CommandId, IdempotencyKey, LogIdentity, Position, Timestamp};
 
 /// What a version enqueues when it meets an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,49 @@ pub(crate) fn tasks_of(process: &str) -> String {
     format!("{PROCESS}{process}")
 }
 
+/// What the inputs are called after that consumers bring.
+const INPUTS: &str = "inputs:";
+
+/// Under what the inputs of an aggregate wait that consumers bring.
+#[cfg(feature = "runtime")]
+pub(crate) fn inputs_of(aggregate: &str) -> String {
+    format!("{INPUTS}{aggregate}")
+}
+
 /// Who enqueues reactions under this name.
 fn by(name: &str, version: u32) -> ProjectionId {
-    match name.strip_prefix(PROCESS) {
+    let prefixed = name.strip_prefix(PROCESS);
+    match prefixed.or_else(|| name.strip_prefix(INPUTS)) {
         Some(process) => ProjectionId::process(process),
         None => ProjectionId {
             kind: ProjectionKind::ReadModel,
             name: name.to_owned(),
             version,
         },
+    }
+}
+
+/// An input that a consumer brings, for an aggregate of the same database.
+#[derive(Clone, Debug)]
+pub(crate) struct NewInput {
+    /// The aggregate's id.
+    pub key: String,
+    /// Names it for ever.
+    pub id: CommandId,
+    /// The aggregate's name.
+    pub family: &'static str,
+    /// What is to be done, as JSON.
+    pub payload: String,
+}
+
+impl NewInput {
+    /// What tells it from others in the same place of the queue, which is any place that was free:
+    /// a bit less than half of its id, since a database has no more room there.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn part_and_number(&self) -> (u32, u32) {
+        const ROOM: u128 = 0x7fff_ffff;
+        let bits = |shift: u32| (self.id.as_u128() >> shift & ROOM) as u32;
+        (bits(0), bits(32))
     }
 }
 
@@ -153,10 +187,18 @@ impl DueReaction {
         by(&self.id.projection, self.version)
     }
 
+    /// How the one stands who enqueued it, if that is anybody.
+    pub(crate) fn stands(&self, state: Option<ProjectionState>) -> Option<(Phase, Position)> {
+        let state = state.map(|state| (state.phase, state.cursor));
+        // A consumer has no life of a projection, and neither has an aggregate.
+        let inputs = self.id.projection.starts_with(INPUTS);
+        state.or_else(|| inputs.then_some((Phase::Live, Position::START)))
+    }
+
     /// What people read of it when somebody gave it up.
     pub(crate) fn told(
         &self,
-        state: &ProjectionState,
+        (phase, cursor): (Phase, Position),
         reason: &str,
         by: &str,
         at: Timestamp,
@@ -165,8 +207,8 @@ impl DueReaction {
         LifeEntry {
             projection: self.projection(),
             what: "drop reaction".to_owned(),
-            phase: state.phase,
-            cursor: state.cursor,
+            phase,
+            cursor,
             reason: Some(format!("{reason} (of `{key}`, to the event at {position})")),
             by: by.to_owned(),
             at,

@@ -458,11 +458,12 @@ pub(crate) fn stream_life(
 }
 
 /// The statement that moves the cursor of a part of an inbox: consumer, stream, version and the first
-/// slice come first, then where it goes, and then where it must stand.
+/// slice come first, then where it goes, where it must stand, and by how much its epoch is raised.
 pub(crate) fn move_inbox(table: &str) -> String {
     let always = without(InboxMove::FENCE);
     format!(
-        "UPDATE {table} SET position = $5, hash = $6
+        "UPDATE {table} SET position = $5, hash = $6, epoch = epoch + $10,
+                origin = CASE WHEN position = $5 THEN origin ELSE 0 END
          WHERE consumer = $1 AND stream = $2 AND version = $3 AND slice_from = $4
            AND (position = $7 AND hash = $8 AND epoch = $9 OR {always})"
     )

@@ -4,9 +4,12 @@ use super::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 use super::sqlite::SqliteStore;
 use super::{
-    Advance, Advanced, Append, Appended, EventStore, ParkedChange, ProjectionId, ProjectionState,
+    Advance, Advanced, Append, Appended, EventStore, NewInput, ParkedChange, ProjectionId,
+    ProjectionState,
 };
 use crate::error::{Error, Kind, Result};
+use crate::event::LogIdentity;
+use crate::runtime::without;
 
 /// Any error of a handler; `?` makes one of whatever failed.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,12 +56,28 @@ pub struct Tx(pub(crate) Inner);
 
 #[derive(Debug)]
 pub(crate) enum Inner {
-    /// The memory store keeps cursors alone; effects live elsewhere.
-    Memory(MemoryStore),
+    /// The memory store keeps cursors and inputs; effects live elsewhere.
+    Memory(MemoryTx),
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>, SqliteStore),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>, PostgresStore),
+}
+
+/// What is written once the transaction commits.
+#[derive(Debug)]
+pub(crate) struct MemoryTx {
+    store: MemoryStore,
+    pub(crate) inputs: Vec<(String, Vec<NewInput>)>,
+}
+
+impl From<&MemoryStore> for MemoryTx {
+    fn from(store: &MemoryStore) -> Self {
+        Self {
+            store: store.clone(),
+            inputs: Vec::new(),
+        }
+    }
 }
 
 impl Tx {
@@ -102,7 +121,7 @@ impl Tx {
     /// ```
     pub async fn append(self, append: Append) -> Result<Appended> {
         match self.0 {
-            Inner::Memory(store) => store.append(append).await,
+            Inner::Memory(tx) => tx.store.append(append).await,
             #[cfg(feature = "sqlite")]
             Inner::Sqlite(tx, store) => store.append_in(tx, append).await,
             #[cfg(feature = "postgres")]
@@ -140,6 +159,53 @@ impl Tx {
             _ => Err(Error::new(Kind::WrongTransaction {
                 wanted: "PostgreSQL",
             })),
+        }
+    }
+}
+
+impl Tx {
+    /// Waits for other instances that do the same, until this transaction ends. SQLite has one writer
+    /// anyway; in PostgreSQL two may find that a table is not there, and both make it.
+    pub(crate) async fn take_turns(&mut self) -> Result<()> {
+        match &mut self.0 {
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => super::postgres::take_turns(tx).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a consumer needs whose events are inputs of aggregates.
+impl Tx {
+    /// The guard that no input is there without its cursor.
+    const WITH_THE_CURSOR: &str = "an input is committed with the cursor";
+
+    /// The log in whose database this is.
+    pub(crate) fn identity(&self) -> LogIdentity {
+        match &self.0 {
+            Inner::Memory(tx) => tx.store.identity(),
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(_, store) => store.identity(),
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(_, store) => store.identity(),
+        }
+    }
+
+    /// Adds inputs to a queue, which wait until they are executed.
+    pub(crate) async fn add_inputs(&mut self, queue: String, new: Vec<NewInput>) -> Result<()> {
+        match &mut self.0 {
+            Inner::Memory(tx) if without(Self::WITH_THE_CURSOR) => {
+                tx.store.add_inputs(&queue, new);
+                Ok(())
+            }
+            Inner::Memory(tx) => {
+                tx.inputs.push((queue, new));
+                Ok(())
+            }
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(tx, _) => super::sqlite::add_inputs(tx, &queue, &new).await,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(tx, _) => super::postgres::add_inputs(tx, &queue, &new).await,
         }
     }
 }

@@ -66,10 +66,16 @@ pub(crate) enum Fault {
     Unproven,
     /// Believes a consumer who knows an inbox as it was divided before.
     InboxOfBefore,
+    /// Moves an inbox to another version from wherever it stands by now.
+    TakenAsItIs,
     /// Sets a consumer's keys aside in another step than the cursor's.
     HeldApart,
     /// Believes a consumer of a key that is set aside, or not any more.
     HeldUnfenced,
+    /// Believes a consumer of an entity that was handled ahead.
+    AheadUnfenced,
+    /// Keeps no place that an inbox has passed, but the first.
+    Unmarked,
     /// Keeps no event that was given up.
     ForgottenLetters,
     /// Imports events and leaves their commands behind.

@@ -17,12 +17,12 @@ use es_runtime::store::memory::MemoryStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId,
-    InboxKey, InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance,
-    Outcome, Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState,
-    PublishedEvent, PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue,
-    Reading, RelayClaim, RelayId, RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment,
-    Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer,
-    TimerPlace, Tx, Written,
+    InboxKey, InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance,
+    KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey,
+    Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage,
+    PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId,
+    RelayMove, RelayState, Row, RowChange, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
+    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Tx, Written,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::yield_now;
@@ -228,6 +228,7 @@ fn look(inbox: &InboxId) -> InboxClaim {
         lease: Duration::ZERO,
         parts: None,
         begin: StreamCursor::default(),
+        continues: None,
     }
 }
 
@@ -534,6 +535,19 @@ impl EventStore for BrokenStore {
         Ok(rows)
     }
 
+    async fn take_over_inbox(&self, takeover: &InboxTakeover) -> Result<Advanced> {
+        let mut takeover = takeover.clone();
+        if let Fault::TakenAsItIs = self.fault {
+            let versions = self.kept.inbox_versions(&takeover.inbox).await?;
+            let inbox = versions.inboxes.get(&takeover.from);
+            let parts = inbox.into_iter().flat_map(|inbox| &inbox.parts);
+            for ((part, ..), now) in takeover.parts.iter_mut().zip(parts) {
+                *part = now.clone();
+            }
+        }
+        self.kept.take_over_inbox(&takeover).await
+    }
+
     async fn commit_inbox(&self, tx: Tx, step: &InboxMove) -> Result<Advanced> {
         let mut step = step.clone();
         match self.fault {
@@ -573,9 +587,29 @@ impl EventStore for BrokenStore {
                     _ => true,
                 });
             }
+            Fault::AheadUnfenced => {
+                let known = self.kept.inbox_state(&step.inbox).await?.entities;
+                for change in &mut step.changes {
+                    let InboxChange::Entity { was, .. } = change else {
+                        continue;
+                    };
+                    let mut known = known.iter();
+                    if let Some(known) = known.find(|known| known.subject == was.subject) {
+                        was.clone_from(known);
+                    }
+                }
+            }
             _ => {}
         }
         self.kept.commit_inbox(tx, &step).await
+    }
+
+    async fn inbox_state(&self, inbox: &InboxId) -> Result<InboxState> {
+        let mut state = self.kept.inbox_state(inbox).await?;
+        if self.fault == Fault::Unmarked {
+            state.marks.truncate(1);
+        }
+        Ok(state)
     }
 
     async fn give_up_inbox(
@@ -725,5 +759,5 @@ impl EventStore for BrokenStore {
         life parked parked_events remove_rows release note_failure note_seen keep_reactions finish_reaction postpone_reactions
         note_timer_failure
         reaction_queues retry_reactions drop_reaction read_rows count_rows advance_stream read_published published_head
-        note_consumers keep_schemas note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
+        note_consumers keep_schemas note_relay_failure relays inbox inboxes ask_inbox claim_inbox inbox_versions inbox_keys inbox_events retry_inbox begin register keep_alive deregister instances close);
 }

@@ -196,8 +196,21 @@ macro_rules! delegate {
     };
     (@relays $to:ident) => { delegate!(@fn $to relays() -> Result<Vec<RelayState>>); };
     (@inbox $to:ident) => { delegate!(@fn $to inbox(inbox: &InboxId) -> Result<StreamCursor>); };
+    (@inboxes $to:ident) => { delegate!(@fn $to inboxes() -> Result<Vec<InboxId>>); };
+    (@inbox_state $to:ident) => {
+        delegate!(@fn $to inbox_state(inbox: &InboxId) -> Result<InboxState>);
+    };
+    (@ask_inbox $to:ident) => {
+        delegate!(@fn $to ask_inbox(inbox: &InboxId, question: &InboxQuestion) -> Result<u64>);
+    };
     (@claim_inbox $to:ident) => {
         delegate!(@fn $to claim_inbox(claim: &InboxClaim) -> Result<InboxClaimed>);
+    };
+    (@inbox_versions $to:ident) => {
+        delegate!(@fn $to inbox_versions(inbox: &InboxId) -> Result<InboxVersions>);
+    };
+    (@take_over_inbox $to:ident) => {
+        delegate!(@fn $to take_over_inbox(takeover: &InboxTakeover) -> Result<Advanced>);
     };
     (@inbox_keys $to:ident) => {
         delegate!(@fn $to inbox_keys(inbox: &InboxId, after: Option<&str>, limit: usize)

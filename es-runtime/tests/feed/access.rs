@@ -45,6 +45,24 @@ async fn nothing_is_told_to_whom_it_is_not_for() -> Result<()> {
         (events, "", "billing", 200),
         (two, "", "billing", 403),
         ("/streams/accounts/v2/events?after=x", "", "billing", 403),
+        (
+            "/streams/accounts/v1/place?of=1&position=0",
+            "",
+            "billing",
+            200,
+        ),
+        (
+            "/streams/accounts/v1/place?of=2&position=0",
+            "",
+            "billing",
+            403,
+        ),
+        (
+            "/streams/accounts/v2/place?of=1&position=x",
+            "",
+            "billing",
+            403,
+        ),
         (two, "", "friend", 200),
     ] {
         let who = match who {

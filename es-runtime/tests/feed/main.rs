@@ -14,10 +14,12 @@ mod mounted;
 #[cfg(feature = "gzip")]
 mod packed;
 mod paging;
+mod place;
 mod raw;
 mod readers;
 mod register;
 mod sent;
+mod torn;
 
 use domain::{Account, AccountEvent, deposit, open, v1, v2};
 use es_runtime::feed::Serve;

@@ -12,11 +12,12 @@ use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, Still,
-    StreamCursor, StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Tx, Written,
+    InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance, KeptSchema,
+    LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey, Postponed,
+    ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage, PublishedQuery,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
+    Row, RowQuery, RowsAt, Segment, Select, Snapshot, Still, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Timer, TimerPlace, Tx, Written,
 };
 
 use crate::delegate::delegate;
@@ -65,7 +66,7 @@ impl EventStore for Fleet {
         prepare_stream prepare_process projection projections lineage change life parked parked_events remove_rows claim release note_failure note_seen claim_reactions keep_reactions finish_reaction postpone_reactions
         advance_process timers finish_timers note_timer_failure
         reaction_queues retry_reactions drop_reaction advance_rows read_rows
-        read_rows_at query_rows count_rows still advance_stream read_published query_published published_head wait_for_published note_consumers consumers keep_schemas kept_schema claim_relay advance_relay note_relay_failure relays inbox claim_inbox inbox_keys inbox_events retry_inbox give_up_inbox dead_letters begin
+        read_rows_at query_rows count_rows still advance_stream read_published query_published published_head wait_for_published note_consumers consumers keep_schemas kept_schema claim_relay advance_relay note_relay_failure relays inbox inboxes inbox_state ask_inbox claim_inbox inbox_versions take_over_inbox inbox_keys inbox_events retry_inbox give_up_inbox dead_letters begin
         commit_inbox register keep_alive deregister instances);
 
     async fn close(&self) {

@@ -3,12 +3,16 @@
 #![cfg(all(feature = "sqlite", feature = "testing"))]
 
 mod begin;
+mod chain;
 #[path = "../direct/mod.rs"]
 mod direct;
 #[path = "../domain/mod.rs"]
 mod domain;
+mod entity;
 mod failing;
 mod parts;
+mod repairing;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,9 +4,8 @@ use es_runtime::event::Timestamp;
 use es_runtime::prelude::*;
 
 use crate::bank::{Account, AccountCommand, Refused};
-use crate::transfer::{
-    AGAIN, PATIENCE, Phase, Refusal, Transfer, TransferEvent, TransferInput, request,
-};
+use crate::patience::{AGAIN, PATIENCE};
+use crate::transfer::{Phase, Refusal, Transfer, TransferEvent, TransferInput, request};
 
 fn requested() -> TransferEvent {
     TransferEvent::Requested {

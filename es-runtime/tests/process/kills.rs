@@ -1,7 +1,6 @@
 //! A bank whose instances die at any moment, whose clock jumps, and whose accounts open and close:
 //! at every quiet point no money is lost, and none was made.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::time::Duration;
 
@@ -15,23 +14,25 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
-use crate::bank::{Account, AccountCommand, AccountEvent, deposit, open};
-use crate::running::{all, noon, start};
-use crate::transfer::{AGAIN, PATIENCE, Phase, Transfer, TransferEvent, TransferInput, request};
+use crate::at_rest::account;
+use crate::bank::{Account, AccountCommand, deposit, open};
+use crate::conserved::check;
+use crate::patience::{AGAIN, PATIENCE};
+use crate::running::{noon, start};
+use crate::transfer::{Transfer, TransferInput, request};
 
-const ACCOUNTS: usize = 4;
 const LIVES: usize = 12;
 /// More than anything here takes, also on a machine with much else to do.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where the log is, for one life of the bank after the other.
-enum Place {
+pub(crate) enum Place {
     Memory(MemoryStore),
     Url(String),
 }
 
 impl Place {
-    async fn store(&self) -> Store {
+    pub(crate) async fn store(&self) -> Store {
         match self {
             Self::Memory(store) => Store::Memory(store.clone()),
             Self::Url(url) => Store::connect(url).await.unwrap(),
@@ -39,7 +40,7 @@ impl Place {
     }
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = env::var("ES_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| fastrand::u64(..));
     println!("ES_SEED={seed}");
@@ -48,7 +49,6 @@ fn seed() -> u64 {
 
 /// Something that people do; what is refused is no event.
 async fn happen(bank: &Service, random: &mut Rng, number: &mut u64) {
-    let account = |random: &mut Rng| format!("account {}", random.usize(..ACCOUNTS));
     let (one, other) = (account(random), account(random));
     match random.u8(..12) {
         0 => drop(bank.execute::<Account>(one, AccountCommand::Close).await),
@@ -106,52 +106,6 @@ fn live(place: &Place, clock: &SimulatedClock, random: &mut Rng, number: &mut u6
         bank.into_iter().for_each(std::mem::forget);
     });
     runtime.shutdown_background();
-}
-
-/// What went into the bank and out of it is what is in it now.
-async fn check(store: &Store, bank: &Service) {
-    let mut outside = 0;
-    let mut moved = BTreeMap::<String, Vec<i64>>::new();
-    for event in all::<AccountEvent>(store).await.unwrap() {
-        let amount = match event.data {
-            AccountEvent::Deposited { amount } => amount,
-            AccountEvent::Withdrawn { amount } => -amount,
-            _ => continue,
-        };
-        match event.metadata.actor {
-            Some(transfer) => moved.entry(transfer).or_default().push(amount),
-            None => outside += amount,
-        }
-    }
-    let mut inside = 0;
-    for account in 0..ACCOUNTS {
-        let account = bank
-            .load::<Account>(format!("account {account}"))
-            .await
-            .unwrap();
-        inside += account.state().balance;
-    }
-    let transfers = all::<TransferEvent>(store).await.unwrap();
-    let transfers: BTreeSet<_> = transfers.iter().map(|event| event.id()).collect();
-    for id in transfers {
-        let transfer = bank.load::<Transfer>(id).await.unwrap();
-        let Transfer { amount, phase, .. } = transfer.state();
-        let (amount, phase) = (*amount, *phase);
-        let moved = moved.remove(&format!("transfer-{id}")).unwrap_or_default();
-        // Each step was done once, and none that the transfer does not know of.
-        let expected = match phase {
-            Phase::Failed => vec![],
-            Phase::Held | Phase::Stuck => vec![-amount],
-            Phase::Done | Phase::Returned => vec![-amount, amount],
-            other => panic!("{id} is at rest and {other:?}"),
-        };
-        assert_eq!(moved, expected, "{id} is {phase:?}");
-        if matches!(phase, Phase::Held | Phase::Stuck) {
-            inside += amount;
-        }
-    }
-    assert!(moved.is_empty(), "moved by nobody: {moved:?}");
-    assert_eq!(inside, outside);
 }
 
 fn conserved(place: &Place, lives: usize) {

@@ -2,11 +2,18 @@
 //! and never before their time.
 #![cfg(all(feature = "postgres", feature = "sqlite", feature = "testing"))]
 
+mod at_rest;
 #[path = "../domain/mod.rs"]
 mod bank;
+mod between;
+mod conserved;
 mod decisions;
+#[path = "../direct/mod.rs"]
+mod direct;
 mod kills;
 mod others;
+mod patience;
+mod remittance;
 mod running;
 mod transfer;
 #[path = "../until/mod.rs"]

@@ -11,8 +11,9 @@ use es_runtime::store::{
 use es_runtime::testing::SimulatedClock;
 use es_runtime::{Result, Service, Store};
 
+use crate::at_rest::all;
 use crate::bank::{Account, AccountCommand, AccountEvent, Refused, deposit, open};
-use crate::running::{all, noon};
+use crate::running::noon;
 use crate::stores;
 use crate::until::until;
 

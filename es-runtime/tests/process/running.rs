@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use es_runtime::event::Clock;
 use es_runtime::prelude::*;
-use es_runtime::store::{EventStore, LogQuery, Timer};
+use es_runtime::store::{EventStore, Timer};
 use es_runtime::testing::SimulatedClock;
 use es_runtime::{Result, Retry, Service, Store};
 
+use crate::at_rest::all;
 use crate::bank::{Account, AccountCommand, AccountEvent, deposit, open};
+use crate::patience::{AGAIN, PATIENCE};
 use crate::stores;
-use crate::transfer::{AGAIN, PATIENCE, Phase, Transfer, TransferEvent, TransferInput, request};
+use crate::transfer::{Phase, Transfer, TransferEvent, TransferInput, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,16 +50,6 @@ async fn balances(bank: &Service) -> Result<(i64, i64)> {
         bank.load::<Account>("bob").await?,
     );
     Ok((alice.state().balance, bob.state().balance))
-}
-
-/// The events of one kind of stream, in the order of the log.
-pub(crate) async fn all<E: Event>(store: &Store) -> Result<Vec<Recorded<E>>> {
-    let mut replay = store.replay::<E>(LogQuery::after(Position::START));
-    let mut all = Vec::new();
-    while let Some(event) = replay.next().await? {
-        all.push(event);
-    }
-    Ok(all)
 }
 
 async fn phase(bank: &Service, id: &str) -> Result<Phase> {

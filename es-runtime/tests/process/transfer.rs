@@ -1,16 +1,10 @@
 //! A transfer between two accounts: the money leaves one, waits until somebody accepts it, and
 //! arrives at the other. If it is refused, or nobody accepts it in time, it goes back.
 
-use std::time::Duration;
-
 use es_runtime::prelude::*;
 
 use crate::bank::{Account, AccountCommand, Refused};
-
-/// How long somebody has to accept.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// When what could not go back is tried again.
-pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
+use crate::patience::{AGAIN, PATIENCE};
 
 #[derive(Clone, Debug, Default, PartialEq, Process)]
 #[process(name = "transfer", event = TransferEvent, input = TransferInput, error = Refusal, sends = Account)]

@@ -1,6 +1,9 @@
 //! Stream versions go out over brokers: each event, in order, whatever dies.
 #![cfg(all(feature = "sqlite", feature = "testing"))]
 
+#[cfg(all(feature = "feed", any(feature = "nats", feature = "rabbitmq")))]
+#[path = "../chance/mod.rs"]
+mod chance;
 #[path = "../domain/mod.rs"]
 mod domain;
 

@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::chance::{seed, time};
 use crate::domain::{Account, deposit, open, v1, v2};
 use crate::readers::{Places, Reader};
 
@@ -42,22 +43,6 @@ pub(crate) trait Stage {
 
 const ACCOUNTS: usize = 3;
 const INSTANCES: usize = 2;
-
-/// The time for one stage of four.
-fn time() -> Duration {
-    let seconds = env::var("ES_TORTURE_SECONDS").ok();
-    let seconds = seconds.map_or(60, |text| {
-        text.parse().expect("ES_TORTURE_SECONDS is a number")
-    });
-    Duration::from_secs(seconds) / 4
-}
-
-fn seed() -> u64 {
-    let named = env::var("ES_SEED").ok();
-    let seed = named.map_or_else(|| fastrand::u64(..), |text| text.parse().expect("a seed"));
-    println!("ES_SEED={seed}");
-    seed
-}
 
 fn bank(store: &Store) -> Builder {
     Service::builder("bank")

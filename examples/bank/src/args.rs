@@ -12,10 +12,12 @@ use lexopt::prelude::*;
 pub(crate) const USUAL_DATA: &str = "bank-data";
 
 pub(crate) const HELP: &str = "\
-A bank of two event-sourced services: imports transactions, shows what became of them, and serves.
+A bank of three services: imports transactions, shows what became of them, and serves.
 
 usage: bank [options]
        bank generate [--seed N] [--lines N]    prints an input like the built-in one
+       bank trace TRANSFER [--data DIR]        shows every row of a transfer: `transactions.csv:17` is
+                                               the one of line 17
        bank projections COMMAND                looks after versions: list, show, diff, promote, …
        bank streams COMMAND                    and after what is published: list, consumers, retire, …
 
@@ -37,6 +39,7 @@ usage: bank [options]
 pub(crate) enum Command {
     Help,
     Generate { seed: u64, lines: usize },
+    Trace { transfer: String, data: PathBuf },
     Run(Run),
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     while let Some(arg) = args.next()? {
         match arg {
             Value(word) if word == "generate" => return generate(args),
+            Value(word) if word == "trace" => return trace(args),
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("input") => run.input = Some(args.value()?.into()),
             Long("no-import") => run.input = None,
@@ -107,6 +111,20 @@ fn generate(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
         }
     }
     Ok(Command::Generate { seed, lines })
+}
+
+fn trace(mut args: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let (mut transfer, mut data) = (None, PathBuf::from(USUAL_DATA));
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(id) if transfer.is_none() => transfer = Some(id.string()?),
+            Long("data") => data = args.value()?.into(),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    let transfer = transfer.ok_or("say which transfer: `bank trace transactions.csv:17`")?;
+    Ok(Command::Trace { transfer, data })
 }
 
 fn versions(text: &str) -> Result<Versions, &'static str> {

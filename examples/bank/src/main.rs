@@ -34,6 +34,7 @@ fn main() -> ExitCode {
                 .and_then(|()| out.flush())
                 .map_err(Into::into)
         }
+        Ok(Command::Trace { transfer, data }) => trace(&transfer, &data),
         Ok(Command::Run(args)) => run(args),
         Err(error) => Err(format!("{error}; `bank --help` shows what there is").into()),
     };
@@ -47,6 +48,12 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
+async fn trace(transfer: &str, data: &Path) -> Result<()> {
+    let rows = bank::trace::trace(data, transfer).await?;
+    Ok(io::stdout().write_all(rows.as_bytes())?)
+}
+
+#[tokio::main]
 async fn run(args: Run) -> Result<()> {
     tracing_subscriber::fmt()
         .with_max_level(args.log)
@@ -54,11 +61,11 @@ async fn run(args: Run) -> Result<()> {
         .init();
     let mut out = io::stdout();
     let listen = args.listen.as_deref().unwrap_or_else(|| usual_or_free());
-    let more = |accounts| relay(accounts, args.rabbitmq.as_deref());
+    let more = |service| relay(service, args.rabbitmq.as_deref());
     let bank = Bank::start_with(&args.data, listen, args.release, more).await?;
     writeln!(
         out,
-        "Two services are up, each on its own database in `{}`.",
+        "Three services are up, each on its own database in `{}`.",
         args.data.display()
     )?;
 
@@ -66,6 +73,7 @@ async fn run(args: Run) -> Result<()> {
     if args.exit && shown.is_ok() {
         // Nothing to wait for where nobody named a broker.
         bank.accounts.relayed().await?;
+        bank.transfers.relayed().await?;
     }
     if args.exit || shown.is_err() {
         bank.shutdown().await?;
@@ -77,14 +85,14 @@ async fn run(args: Run) -> Result<()> {
 
 /// Publishes over RabbitMQ as well, where somebody says so.
 #[cfg(feature = "rabbitmq")]
-fn relay(accounts: Builder, url: Option<&str>) -> Builder {
-    let Some(url) = url else { return accounts };
-    accounts.relay(es_runtime::publish::RabbitMq::at(url).exchange("bank"))
+fn relay(service: Builder, url: Option<&str>) -> Builder {
+    let Some(url) = url else { return service };
+    service.relay(es_runtime::publish::RabbitMq::at(url).exchange("bank"))
 }
 
 #[cfg(not(feature = "rabbitmq"))]
-fn relay(accounts: Builder, _: Option<&str>) -> Builder {
-    accounts
+fn relay(service: Builder, _: Option<&str>) -> Builder {
+    service
 }
 
 async fn import_and_show(bank: &Bank, args: &Run) -> Result<()> {
@@ -133,22 +141,19 @@ async fn import_alone(bank: &Bank, input: &Path, args: &Run) -> Result<Summary> 
             Ok(())
         }
     };
-    let summary = import(&bank.accounts, input, done).await?;
+    let summary = import(bank, input, done).await?;
     bar.finish_and_clear();
     Ok(summary)
 }
 
-/// `ack 17 120`, `ack 18 121 122`, `ack 19 refused`: the line, and where its commands ended in the
-/// log.
+/// `ack 17 120`, `ack 18 31`, `ack 19 refused`: the line, and where its command ended in the log of
+/// the accounts, or in that of the transfers.
 fn acknowledge(out: &mut impl Write, done: &Done) -> io::Result<()> {
     let Done { line, outcome } = done;
-    let Ok(receipts) = outcome else {
-        return writeln!(out, "ack {line} refused");
-    };
-    let positions = receipts
-        .iter()
-        .map(|receipt| format!(" {}", receipt.position));
-    writeln!(out, "ack {line}{}", positions.collect::<String>())
+    match outcome {
+        Ok(receipt) => writeln!(out, "ack {line} {}", receipt.position),
+        Err(_) => writeln!(out, "ack {line} refused"),
+    }
 }
 
 /// A bar over the input's lines; hidden where nobody watches.

@@ -1,7 +1,7 @@
-//! The notifications service: reads what the accounts service tells the world, over HTTP, and
-//! writes to the customers, in a database of its own.
+//! The notifications service: reads what the other services tell the world, over HTTP, and writes to
+//! the customers, in a database of its own.
 //!
-//! It has two consumers, and each reads the version of the contract that it likes.
+//! It has three consumers, and each reads the stream, and the version of it, that it likes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use es_runtime::store::Tx;
 use crate::accounts::Money;
 use crate::accounts::balances::Versions;
 use crate::accounts::contract::{v1, v2};
+use crate::transfers::contract::Transfers;
 use crate::{Result, url};
 
 /// What [`Notify`] writes.
@@ -38,6 +39,14 @@ const WARN: &str = "
         balance  INTEGER NOT NULL
     ) STRICT";
 
+/// What [`Explain`] writes.
+const EXPLAIN: &str = "
+    CREATE TABLE IF NOT EXISTS explanation (
+        position INTEGER PRIMARY KEY,
+        account  TEXT NOT NULL,
+        text     TEXT NOT NULL
+    ) STRICT";
+
 /// The service at work.
 #[derive(Debug)]
 pub struct Notifications {
@@ -47,19 +56,28 @@ pub struct Notifications {
     pub notify: Option<Running>,
     /// Reads `accounts@1`, as long as it needs it.
     pub warn: Option<Running>,
+    /// Reads `transfers@1`.
+    pub explain: Running,
 }
 
 impl Notifications {
-    /// Starts the service on its database in `data`, reading these versions from `feed`.
+    /// Starts the service on its database in `data`, reading these versions from the feed of the
+    /// accounts, and what becomes of transfers from theirs.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub async fn start(data: &Path, feed: &str, versions: Versions) -> Result<Self> {
+    pub async fn start(
+        data: &Path,
+        feed: &str,
+        transfers: &str,
+        versions: Versions,
+    ) -> Result<Self> {
         let database = data.join("notifications.db");
         let inbox = Store::connect(&url(&database)).await?;
         let notify =
             Consumer::new("notify", inbox.clone()).stream::<v2::Accounts>(Feed::http(feed));
-        let warn = Consumer::new("warn", inbox).stream::<v1::Accounts>(Feed::http(feed));
+        let warn = Consumer::new("warn", inbox.clone()).stream::<v1::Accounts>(Feed::http(feed));
+        let explain = Consumer::new("explain", inbox).stream::<Transfers>(Feed::http(transfers));
         Ok(Self {
             database,
             notify: match versions.has_v2() {
@@ -70,20 +88,21 @@ impl Notifications {
                 true => Some(warn.handle(Warn).start().await?),
                 false => None,
             },
+            explain: explain.handle(Explain).start().await?,
         })
     }
 
-    /// Waits until everything up to these positions of the two streams is handled.
+    /// Waits until everything up to these positions of the three streams is handled.
     ///
     /// # Errors
     /// When a consumer has stopped.
-    pub async fn reached(&self, v1: Position, v2: Position) -> Result<()> {
+    pub async fn reached(&self, v1: Position, v2: Position, transfers: Position) -> Result<()> {
         for (consumer, position) in [(&self.warn, v1), (&self.notify, v2)] {
             if let Some(consumer) = consumer {
                 consumer.reached(position).await?;
             }
         }
-        Ok(())
+        Ok(self.explain.reached(transfers).await?)
     }
 
     /// Runs until the process is asked to stop.
@@ -95,7 +114,8 @@ impl Notifications {
             Some(consumer) => consumer.until_shutdown().await,
             None => Ok(()),
         };
-        tokio::try_join!(until(self.notify), until(self.warn))?;
+        let explain = until(Some(self.explain));
+        tokio::try_join!(until(self.notify), until(self.warn), explain)?;
         Ok(())
     }
 
@@ -104,7 +124,8 @@ impl Notifications {
     /// # Errors
     /// Why a consumer had stopped before.
     pub async fn stop(self) -> Result<()> {
-        for consumer in [self.warn, self.notify].into_iter().flatten() {
+        let all = [self.warn, self.notify, Some(self.explain)];
+        for consumer in all.into_iter().flatten() {
             consumer.stop().await?;
         }
         Ok(())
@@ -192,6 +213,30 @@ impl Handler<v1::Accounts> for Warn {
                 .bind(i64::try_from(event.position.get())?)
                 .bind(account);
             insert.bind(balance.minor()).execute(tx.sqlite()?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Explains what nothing came of.
+struct Explain;
+
+impl Handler<Transfers> for Explain {
+    async fn prepare(&mut self, tx: &mut Tx) -> Result<(), HandlerError> {
+        raw_sql(EXPLAIN).execute(tx.sqlite()?).await?;
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: &Received<Transfers>,
+        tx: &mut Tx,
+    ) -> Result<(), HandlerError> {
+        if let Transfers::TransferFailed { account, why, .. } = &event.data {
+            let insert = "INSERT INTO explanation (position, account, text) VALUES (?, ?, ?)";
+            let insert = query(insert).bind(i64::try_from(event.position.get())?);
+            let insert = insert.bind(account).bind(format!("No transfer: {why}"));
+            insert.execute(tx.sqlite()?).await?;
         }
         Ok(())
     }

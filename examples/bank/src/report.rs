@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::Path;
 
+use es_runtime::Service;
 use es_runtime::integration::{StreamHash, stream_of};
 use es_runtime::prelude::*;
 use es_runtime::sqlite::sqlx::query_scalar;
@@ -12,9 +13,11 @@ use es_runtime::store::{EventStore, Phase, ProjectionKind};
 use indicatif::HumanCount;
 
 use crate::accounts::balances::{v1, v2};
+use crate::accounts::bookings::Bookings;
 use crate::accounts::cash::Cash;
 use crate::accounts::{Money, contract};
 use crate::import::{Refused, Summary};
+use crate::transfers::contract::Transfers;
 use crate::{Bank, Result, notifications};
 
 /// So much is shown of what there is more of.
@@ -29,8 +32,10 @@ pub async fn report(bank: &Bank) -> Result<String> {
     balances(&mut out, bank).await?;
     money(&mut out, bank).await?;
     out += "\nWhat the world is told: a stream per version of the contract\n";
-    stream::<contract::v1::Accounts>(&mut out, bank).await?;
-    stream::<contract::v2::Accounts>(&mut out, bank).await?;
+    stream::<contract::v1::Accounts>(&mut out, &bank.accounts).await?;
+    stream::<contract::v2::Accounts>(&mut out, &bank.accounts).await?;
+    stream::<Bookings>(&mut out, &bank.accounts).await?;
+    stream::<Transfers>(&mut out, &bank.transfers).await?;
     received(&mut out, bank).await?;
     Ok(out)
 }
@@ -165,8 +170,8 @@ async fn money(out: &mut String, bank: &Bank) -> Result<()> {
 }
 
 /// Head, proof and the last events of an integration stream.
-async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()> {
-    let (store, stream) = (bank.accounts.store(), stream_of::<E>());
+async fn stream<E: IntegrationEvent>(out: &mut String, service: &Service) -> Result<()> {
+    let (store, stream) = (service.store(), stream_of::<E>());
     let head = store.published_head(&stream).await?;
     let hash = StreamHash::from_bytes(head.hash).to_string();
     writeln!(
@@ -185,7 +190,7 @@ async fn stream<E: IntegrationEvent>(out: &mut String, bank: &Bank) -> Result<()
     Ok(())
 }
 
-/// What the other service made of it.
+/// What the notifications service made of it.
 async fn received(out: &mut String, bank: &Bank) -> Result<()> {
     let service = &bank.notifications;
     let mut db = notifications::connect(&service.database).await?;
@@ -211,6 +216,13 @@ async fn received(out: &mut String, bank: &Bank) -> Result<()> {
             writeln!(out, "    {text}")?;
         }
     }
+    let explained = query_scalar("SELECT count(*) FROM explanation");
+    let explained: i64 = explained.fetch_one(&mut db).await?;
+    writeln!(
+        out,
+        "  from transfers@1, up to {}: {explained} explanations",
+        service.explain.progress().position
+    )?;
     Ok(())
 }
 

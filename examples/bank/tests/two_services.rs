@@ -1,4 +1,4 @@
-//! Both services in one process, seen from outside: over HTTP and with SQL.
+//! All services in one process, seen from outside: over HTTP and with SQL.
 
 mod common;
 
@@ -38,7 +38,7 @@ async fn start(data: &Path, versions: Versions) -> Bank {
 async fn import_into(bank: &Bank) -> Summary {
     let file = bank.data.join("input.csv");
     std::fs::write(&file, INPUT).unwrap();
-    let summary = import(&bank.accounts, &file, |_| Ok(())).await.unwrap();
+    let summary = import(bank, &file, |_| Ok(())).await.unwrap();
     bank.settle().await.unwrap();
     summary
 }

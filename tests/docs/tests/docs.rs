@@ -195,6 +195,30 @@ fn the_strangers_bank_is_the_module_that_later_pages_use() {
     );
 }
 
+/// The program that a page shows runs as a test of its own.
+#[test]
+fn a_service_that_consumes_takes_less_than_forty_lines() {
+    let page = read("docs/guides/forty-lines.md");
+    let mut blocks = blocks(&page).into_iter();
+    let shown = blocks.find(|(language, _)| *language == "rust");
+    let (_, shown) = shown.expect("the page shows the service");
+    let seen = |line: &&str| *line != "#" && !line.starts_with("# ");
+    let shown: String = shown
+        .lines()
+        .filter(seen)
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let program = read("tests/docs/src/bin/letters.rs");
+    assert!(
+        shown == program,
+        "the page shows another program than src/bin/letters.rs"
+    );
+    let lines = user_lines(&program);
+    assert!(lines < 40, "{lines} lines");
+    let said = prose(&page).contains(&format!("{lines} lines, blank"));
+    assert!(said, "the page should say that it takes {lines} lines");
+}
+
 /// Every document with Rust in it is a doctest.
 #[test]
 fn every_rust_block_is_tested() {

@@ -22,7 +22,7 @@ const HEADER: u64 = 1024;
 /// The lines of a file, with their numbers.
 pub(super) struct Source {
     name: String,
-    from: Box<dyn BufRead + Send>,
+    from: Box<dyn BufRead + Send + Sync>,
     line: Vec<u8>,
     number: u64,
 }
@@ -31,7 +31,7 @@ impl Source {
     /// Opens the file, compressed or not: its first bytes tell.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let open = || -> io::Result<Box<dyn BufRead + Send>> {
+        let open = || -> io::Result<Box<dyn BufRead + Send + Sync>> {
             let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
             if !file.fill_buf()?.starts_with(&MAGIC) {
                 return Ok(Box::new(file));

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::event::{Clock, Position, SystemClock};
 use crate::runtime::without;
 use crate::store::inbox::Division;
+use crate::store::mark::{marked, thinned};
 use crate::store::{
-    Advanced, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, InboxPart, StillHeld, StreamCursor,
+    Advanced, CarriedKey, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed,
+    InboxEntity, InboxId, InboxKey, InboxMove, InboxPart, InboxQuestion, InboxRepair, InboxState,
+    InboxTakeover, InboxVersions, StillHeld, StreamCursor, Whereabouts,
 };
 
 #[derive(Debug, Default)]
@@ -23,8 +26,33 @@ struct Inbox {
     leases: BTreeMap<u16, Instant>,
     /// Who would work on it, and until when they said so.
     workers: BTreeMap<String, Instant>,
+    /// Who takes over from older versions, down to which, and until when they said so.
+    movers: BTreeMap<String, (u32, Instant)>,
     keys: BTreeMap<String, Held>,
     dead: BTreeMap<Position, DeadLetter>,
+    /// Places that it has passed, by the numbers of their marks.
+    marks: BTreeMap<u64, StreamCursor>,
+    entities: BTreeMap<String, Ahead>,
+    repairs: Vec<InboxRepair>,
+}
+
+/// An entity that was asked for ahead of the others, and when it was answered.
+#[derive(Debug)]
+struct Ahead(InboxEntity, Instant);
+
+impl Ahead {
+    /// As it is at this moment.
+    fn entity(&self) -> InboxEntity {
+        InboxEntity {
+            since: self.1.elapsed(),
+            ..self.0.clone()
+        }
+    }
+
+    /// Whether it is what the mover believes; others may ask for it meanwhile.
+    fn is(&self, was: &InboxEntity) -> bool {
+        (self.0.until, self.0.passed, self.0.answered) == (was.until, was.passed, was.answered)
+    }
 }
 
 #[derive(Debug)]
@@ -44,6 +72,27 @@ impl Held {
         }
     }
 
+    /// As another version's inbox had it.
+    fn carried(carried: &CarriedKey) -> (String, Self) {
+        let first = carried.events.first().map(|held| held.position);
+        let mut held = Self {
+            key: InboxKey {
+                key: carried.key.clone(),
+                position: first.unwrap_or_default(),
+                reason: carried.reason.clone(),
+                attempts: carried.attempts,
+                since: carried.since,
+                failed_at: carried.failed_at,
+                again: Duration::ZERO,
+                waiting: 0,
+            },
+            due: Instant::now(),
+            events: BTreeMap::new(),
+        };
+        held.add(&carried.events);
+        (carried.key.clone(), held)
+    }
+
     fn add(&mut self, events: &[HeldEvent]) {
         let events = events
             .iter()
@@ -53,12 +102,21 @@ impl Held {
 }
 
 impl Inbox {
+    /// Gives back what is somebody's.
+    fn give(&mut self, owner: &str) {
+        for part in &mut self.division.parts {
+            part.owner = part.owner.take().filter(|who| who != owner);
+        }
+    }
+
     fn part(&mut self, step: &InboxMove) -> Option<&mut InboxPart> {
         if self.division.parts.is_empty() && step.begins() {
             // Nobody claims it: it is one part, and everybody's.
+            self.marks.insert(0, step.from);
             self.division.parts.push(InboxPart {
                 slices: 0..crate::event::SLICES,
                 cursor: step.from,
+                origin: Position::START,
                 epoch: 0,
                 owner: None,
             });
@@ -76,7 +134,18 @@ impl Inbox {
             return Advanced::Fenced;
         }
         if let Some(part) = self.part(step) {
+            if part.cursor.position != step.to.position {
+                part.origin = Position::START;
+            }
             part.cursor = step.to;
+            part.epoch += u64::from(step.raises());
+        }
+        let (from, to) = (step.from.position, step.to.position);
+        if let Some(number) = marked(from, to) {
+            self.marks.entry(number).or_insert(step.to);
+            for old in thinned(from, to) {
+                self.marks.remove(&old);
+            }
         }
         step.changes.iter().for_each(|change| self.write(change));
         Advanced::Moved
@@ -90,6 +159,17 @@ impl Inbox {
             InboxChange::Retried { key, from, .. } => {
                 let held = self.keys.get(key);
                 held.is_some_and(|held| held.key.position == *from)
+            }
+            InboxChange::Entity { was, now } => {
+                let ahead = self.entities.get(&was.subject);
+                let asked = |ahead: &Ahead| now.is_some() || ahead.0.asked == was.asked;
+                ahead.is_some_and(|ahead| ahead.is(was) && asked(ahead))
+            }
+            InboxChange::Repaired { number, slice, .. } => {
+                let of = |repair: &InboxRepair| {
+                    !repair.done && (repair.number, repair.slices.start) == (*number, *slice)
+                };
+                self.repairs.iter().any(of)
             }
         })
     }
@@ -150,7 +230,69 @@ impl Inbox {
                     held.due = instant + *again;
                 }
             }
+            InboxChange::Repaired {
+                number,
+                slice,
+                failure,
+            } => {
+                for repair in &mut self.repairs {
+                    if (repair.number, repair.slices.start) == (*number, *slice) {
+                        (repair.done, repair.failure) = (true, failure.clone());
+                    }
+                }
+            }
+            InboxChange::Entity { was, now: None } => drop(self.entities.remove(&was.subject)),
+            InboxChange::Entity {
+                was,
+                now: Some(now),
+            } => {
+                if let Some(ahead) = self.entities.get_mut(&was.subject) {
+                    if now.answered > ahead.0.answered {
+                        ahead.1 = instant;
+                    }
+                    let asked = ahead.0.asked;
+                    ahead.0 = InboxEntity {
+                        asked,
+                        ..now.clone()
+                    };
+                }
+            }
         }
+    }
+
+    fn ask(&mut self, subject: &str) -> u64 {
+        let new = || {
+            let subject = subject.to_owned();
+            let entity = InboxEntity {
+                subject,
+                ..InboxEntity::default()
+            };
+            Ahead(entity, Instant::now())
+        };
+        let ahead = self.entities.entry(subject.to_owned()).or_insert_with(new);
+        ahead.0.asked += 1;
+        ahead.0.asked
+    }
+
+    fn ask_again(&mut self, from: StreamCursor, after: Position, until: Position) -> u64 {
+        let last = self.repairs.iter().map(|repair| repair.number).max();
+        let number = last.unwrap_or_default() + 1;
+        self.repairs.retain(|repair| !repair.done);
+        let parts = self.division.parts.iter().map(|part| InboxRepair {
+            number,
+            slices: part.slices.clone(),
+            from,
+            after,
+            until,
+            done: false,
+            failure: None,
+        });
+        self.repairs.extend(parts);
+        number
+    }
+
+    fn entities(&self) -> Vec<InboxEntity> {
+        self.entities.values().map(Ahead::entity).collect()
     }
 }
 
@@ -160,8 +302,110 @@ impl Inboxes {
         inbox.map_or_else(StreamCursor::default, |inbox| inbox.division.cursor())
     }
 
+    pub(super) fn all(&self) -> Vec<InboxId> {
+        let claimed = |(_, inbox): &(_, &Inbox)| !inbox.division.parts.is_empty();
+        let claimed = self.0.iter().filter(claimed);
+        claimed.map(|(id, _)| id.clone()).collect()
+    }
+
+    pub(super) fn state(&self, inbox: &InboxId) -> InboxState {
+        let state = |inbox: &Inbox| {
+            let mut parts = inbox.division.parts.clone();
+            for part in &mut parts {
+                let lease = inbox.leases.get(&part.slices.start);
+                let lasts = lease.is_some_and(|until| *until > Instant::now());
+                part.owner = part.owner.take().filter(|_| lasts);
+            }
+            InboxState {
+                parts,
+                marks: inbox.marks.values().copied().collect(),
+                entities: inbox.entities(),
+            }
+        };
+        self.0.get(inbox).map(state).unwrap_or_default()
+    }
+
+    pub(super) fn ask(&mut self, inbox: &InboxId, question: &InboxQuestion) -> u64 {
+        let inbox = self.0.entry(inbox.clone()).or_default();
+        match question {
+            InboxQuestion::Ahead { subject } => inbox.ask(subject),
+            InboxQuestion::Mended { subject } => {
+                let known = inbox.entities.get_mut(subject);
+                known.map(|ahead| ahead.0.mended = true).is_some().into()
+            }
+            InboxQuestion::Again { from, after, until } => inbox.ask_again(*from, *after, *until),
+        }
+    }
+
+    /// The inboxes of all versions, and who takes over from older ones.
+    pub(super) fn versions(&self, inbox: &InboxId) -> InboxVersions {
+        let now = Instant::now();
+        let mut all = InboxVersions::default();
+        for (id, found) in &self.0 {
+            if id.consumer != inbox.consumer || id.stream.stream != inbox.stream.stream {
+                continue;
+            }
+            let version = id.stream.version;
+            if !found.division.parts.is_empty() {
+                all.inboxes.insert(version, found.division.version());
+            }
+            let movers = found.movers.values().filter(|(_, until)| *until > now);
+            all.movers
+                .extend(movers.map(|(oldest, _)| (version, *oldest)));
+        }
+        all
+    }
+
+    /// Takes an inbox over, if everything is as the taker believes.
+    pub(super) fn take_over(&mut self, takeover: &InboxTakeover) -> Advanced {
+        let mut from = takeover.inbox.clone();
+        from.stream.version = takeover.from;
+        let aside = self.keys(&from, None, usize::MAX);
+        let versions = self.versions(&from);
+        let (Some(parts), Some(closed)) =
+            (versions.take_over(takeover, &aside), self.0.get_mut(&from))
+        else {
+            return Advanced::Fenced;
+        };
+        closed.division.close(takeover.inbox.stream.version);
+        closed.keys.clear();
+        let own = self.0.entry(takeover.inbox.clone()).or_default();
+        own.division = Division {
+            parts,
+            ..Division::default()
+        };
+        own.keys = takeover.carried.iter().map(Held::carried).collect();
+        Advanced::Moved
+    }
+
     pub(super) fn claim(&mut self, claim: &InboxClaim) -> InboxClaimed {
         let now = Instant::now();
+        if let Some(oldest) = claim.continues {
+            let inbox = self.0.entry(claim.inbox.clone()).or_default();
+            let until = now + claim.lease;
+            inbox.movers.insert(claim.owner.clone(), (oldest, until));
+        }
+        let version = claim.inbox.stream.version;
+        let versions = self.versions(&claim.inbox);
+        let whereabouts = versions.whereabouts(version, claim.continues);
+        if whereabouts != Whereabouts::Here {
+            if let Some(inbox) = self.0.get_mut(&claim.inbox) {
+                inbox.give(&claim.owner);
+            }
+            return InboxClaimed {
+                whereabouts,
+                ..InboxClaimed::default()
+            };
+        }
+        let never = claim.continues.unwrap_or(version)..version;
+        for older in never.filter(|_| !versions.inboxes.contains_key(&version)) {
+            let mut id = claim.inbox.clone();
+            id.stream.version = older;
+            let inbox = self.0.entry(id).or_default();
+            if inbox.division.parts.is_empty() {
+                inbox.division = Division::never(version);
+            }
+        }
         let inbox = self.0.entry(claim.inbox.clone()).or_default();
         inbox.workers.insert(claim.owner.clone(), now + claim.lease);
         inbox.workers.retain(|_, until| *until > now);
@@ -173,7 +417,14 @@ impl Inboxes {
                 .take()
                 .filter(|_| lease.is_some_and(|until| *until > now));
         }
+        if inbox.division.parts.is_empty() {
+            inbox.marks.insert(0, claim.begin);
+        }
+        let before = inbox.division.clone();
         inbox.division.claim(claim, &workers);
+        if !inbox.division.is_divided_as(&before) {
+            inbox.repairs.retain(|repair| repair.done);
+        }
         for part in &inbox.division.parts {
             if part.owner.as_ref() == Some(&claim.owner) {
                 inbox.leases.insert(part.slices.start, now + claim.lease);
@@ -183,6 +434,9 @@ impl Inboxes {
             parts: inbox.division.parts.clone(),
             level: inbox.division.level(),
             keys: inbox.keys.values().map(Held::key).collect(),
+            entities: inbox.entities(),
+            repairs: inbox.repairs.clone(),
+            whereabouts,
         }
     }
 
@@ -193,9 +447,8 @@ impl Inboxes {
     pub(super) fn release(&mut self, owner: &str) {
         for inbox in self.0.values_mut() {
             inbox.workers.remove(owner);
-            for part in &mut inbox.division.parts {
-                part.owner = part.owner.take().filter(|who| who != owner);
-            }
+            inbox.movers.remove(owner);
+            inbox.give(owner);
         }
     }
 

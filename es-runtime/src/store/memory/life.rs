@@ -105,8 +105,9 @@ impl Lives {
         by: &str,
     ) -> Result<()> {
         let id = dropped.projection();
-        let state = self.find(&id).ok_or_else(|| unknown(&id))?;
-        self.told.push(dropped.told(&state, reason, by, now()));
+        let stands = dropped.stands(self.find(&id));
+        let stands = stands.ok_or_else(|| unknown(&id))?;
+        self.told.push(dropped.told(stands, reason, by, now()));
         Ok(())
     }
 

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::{
-    DueKey, DueReaction, NewReaction, Noted, Postponed, ReactionClaim, ReactionId, ReactionQueue,
+    DueKey, DueReaction, NewInput, NewReaction, Noted, Postponed, ReactionClaim, ReactionId,
+    ReactionQueue,
 };
 
 /// The reactions of all read models that are still to be run.
@@ -61,6 +62,24 @@ impl Reactions {
                 payload: new.payload,
             };
             self.pending.insert(id, reaction);
+        }
+    }
+
+    /// A consumer brings them, each behind those that wait for its key.
+    pub(super) fn add_inputs(&mut self, name: &str, new: Vec<NewInput>) {
+        for new in new {
+            let last = self.of(name, &new.key).last();
+            let last = last.map_or(Position::START, |last| last.id.position);
+            let (part, number) = new.part_and_number();
+            let reaction = NewReaction {
+                key: new.key,
+                position: last.next(),
+                part,
+                number,
+                family: new.family,
+                payload: new.payload,
+            };
+            self.add(name, 1, vec![reaction]);
         }
     }
 

@@ -92,11 +92,20 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Claimed> {
     Ok(Claimed::of(state, claim, lineage.clone(), parked))
 }
 
+/// In the order in which others lock them who look at all versions: without it, the two would wait for
+/// each other.
+const RELEASE: &str = "
+    WITH mine AS MATERIALIZED (
+      SELECT kind, name, version, slice_from FROM es.cursor WHERE owner = $1
+      ORDER BY kind, name, version, slice_from FOR UPDATE)
+    UPDATE es.cursor c SET owner = NULL, owned_until = NULL FROM mine m
+    WHERE (c.kind, c.name, c.version, c.slice_from) = (m.kind, m.name, m.version, m.slice_from)";
+
 pub(super) async fn release(tx: &mut Tx, owner: &str) -> Result<()> {
-    let release = "UPDATE es.cursor SET owner = NULL, owned_until = NULL WHERE owner = $1";
-    let released = sqlx::query(release).bind(owner).execute(&mut **tx).await;
-    released.map_err(failed(WRITING))?;
+    // Workers before parts, as with those who claim one.
     let leave = sqlx::query("DELETE FROM es.worker WHERE who = $1").bind(owner);
     leave.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    let released = sqlx::query(RELEASE).bind(owner).execute(&mut **tx).await;
+    released.map_err(failed(WRITING))?;
     Ok(())
 }

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Connection, Row, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, Postgres, Row, Transaction, raw_sql};
 use tokio::select;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::failed;
 use super::failure::{Fault, fault, is_outdated};
 use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
+use super::{PostgresStore, failed};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
-use crate::store::{Append, Appended, Outcome, known_instances};
+use crate::store::{Append, Appended, EventStore, Outcome, known_instances};
 
 /// Hands batches to `es.append_1`, on a connection of its own: one from a pool would cost a round
 /// trip before and after each call.
@@ -313,4 +313,30 @@ fn new(head: Position, append: &Append, offset: i64) -> Result<Appended> {
         count,
         version: append.expected + u64::from(count),
     }))
+}
+
+impl PostgresStore {
+    /// Makes the append the transaction's last statement.
+    pub(in crate::store) async fn append_in(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        append: Append,
+    ) -> Result<Appended> {
+        let appending = append_in(&mut tx, &append);
+        let appended = self.pool.watch(DOING, appending).await?;
+        match appended {
+            Appended::New(outcome) => {
+                tx.commit().await.map_err(failed(DOING))?;
+                self.wake.log_grew(outcome.position());
+                self.own.log_grew(outcome.position());
+                Ok(appended)
+            }
+            // The committer knows when that is a promise.
+            Appended::Already(_) => {
+                tx.rollback().await.map_err(failed(DOING))?;
+                self.append(append).await
+            }
+            Appended::Conflict { .. } => Ok(appended),
+        }
+    }
 }

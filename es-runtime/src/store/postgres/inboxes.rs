@@ -6,15 +6,17 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction};
 
-use super::failed;
 use super::types::{Json, Moment, limit as rows_limit, number, position, signed, unsigned};
+use super::{entities, failed, moving, repairs};
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::store::inbox::Division;
+use crate::store::mark::{marked, thinned};
 use crate::store::sql::{inbox_worker, move_inbox};
 use crate::store::{
     Advanced, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, InboxPart, StillHeld, StreamCursor,
+    InboxMove, InboxPart, InboxQuestion, InboxState, StillHeld, StreamCursor, StreamVersion,
+    Whereabouts,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -24,18 +26,18 @@ const READING: &str = "reading an inbox";
 const WRITING: &str = "writing an inbox";
 
 /// A statement about an inbox: consumer, stream and version come first.
-fn about<'q>(statement: &'static str, inbox: &'q InboxId) -> Result<Asked<'q>> {
+pub(super) fn about<'q>(statement: &'static str, inbox: &'q InboxId) -> Result<Asked<'q>> {
     let version: i32 = signed("version", inbox.stream.version)?;
     let query = sqlx::query(statement).bind(&inbox.consumer);
     Ok(query.bind(&inbox.stream.stream).bind(version))
 }
 
-async fn run(tx: &mut Tx, query: Asked<'_>) -> Result<u64> {
+pub(super) async fn run(tx: &mut Tx, query: Asked<'_>) -> Result<u64> {
     let done = query.execute(&mut **tx).await.map_err(failed(WRITING))?;
     Ok(done.rows_affected())
 }
 
-fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
+pub(super) fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
 {
@@ -49,17 +51,17 @@ fn text(row: &PgRow, column: usize) -> Result<String> {
 
 pub(super) const PARTS: &str = "
     SELECT slice_from, slice_to, position, hash, epoch, wanted,
-           CASE WHEN owned_until > clock_timestamp() THEN owner END
+           CASE WHEN owned_until > clock_timestamp() THEN owner END, origin, moved_to
     FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY slice_from";
 
 /// The parts, which nobody moves or shares out until the transaction ends.
-const PARTS_ALONE: &str = "
+pub(super) const PARTS_ALONE: &str = "
     SELECT slice_from, slice_to, position, hash, epoch, wanted,
-           CASE WHEN owned_until > clock_timestamp() THEN owner END
+           CASE WHEN owned_until > clock_timestamp() THEN owner END, origin, moved_to
     FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY slice_from
     FOR UPDATE";
 
-async fn division(
+pub(super) async fn division(
     connection: &mut PgConnection,
     statement: &'static str,
     inbox: &InboxId,
@@ -74,6 +76,10 @@ async fn division(
         division.wanted = wanted
             .map(|wanted| unsigned("wanted", wanted))
             .transpose()?;
+        let moved_to: Option<i32> = get(row, 8)?;
+        division.moved_to = moved_to
+            .map(|version| unsigned("moved_to", version))
+            .transpose()?;
         division.parts.push(InboxPart {
             slices: from..unsigned("slice_to", get::<i32>(row, 1)?)?,
             cursor: StreamCursor {
@@ -82,6 +88,7 @@ async fn division(
             },
             epoch: unsigned("epoch", get::<i64>(row, 4)?)?,
             owner: get(row, 6)?,
+            origin: position(get(row, 7)?)?,
         });
     }
     Ok(division)
@@ -92,10 +99,66 @@ pub(super) async fn cursor(connection: &mut PgConnection, inbox: &InboxId) -> Re
     Ok(division(connection, PARTS, inbox).await?.cursor())
 }
 
+/// Every inbox that was ever claimed.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<InboxId>> {
+    const ALL: &str =
+        "SELECT consumer, stream, version FROM es.inbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    let rows = sqlx::query(ALL).fetch_all(connection).await;
+    let id = |row: &PgRow| {
+        Ok(InboxId {
+            consumer: get(row, 0)?,
+            stream: StreamVersion {
+                stream: get(row, 1)?,
+                version: unsigned("version", get::<i32>(row, 2)?)?,
+            },
+        })
+    };
+    rows.map_err(failed(READING))?.iter().map(id).collect()
+}
+
+pub(super) const MARKS: &str = "
+    SELECT position, hash FROM es.inbox_mark
+    WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY number";
+
+pub(super) async fn state(connection: &mut PgConnection, inbox: &InboxId) -> Result<InboxState> {
+    let rows = about(MARKS, inbox)?.fetch_all(&mut *connection).await;
+    let mark = |row: &PgRow| {
+        let hash: &[u8] = get(row, 1)?;
+        let hash = hash
+            .try_into()
+            .map_err(|error| Error::database(READING, error))?;
+        let position = position(get(row, 0)?)?;
+        Ok(StreamCursor { position, hash })
+    };
+    let marks = rows.map_err(failed(READING))?;
+    Ok(InboxState {
+        marks: marks.iter().map(mark).collect::<Result<_>>()?,
+        parts: division(connection, PARTS, inbox).await?.parts,
+        entities: entities::list(connection, inbox).await?,
+    })
+}
+
+/// Keeps a place that the inbox has passed, unless another part came there before.
+async fn mark(tx: &mut Tx, inbox: &InboxId, number: u64, place: StreamCursor) -> Result<()> {
+    const MARK: &str = "
+        INSERT INTO es.inbox_mark (consumer, stream, version, number, position, hash)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let mark = about(MARK, inbox)?.bind(signed::<i64, _>("number", number)?);
+    let mark = mark
+        .bind(self::number(place.position)?)
+        .bind(&place.hash[..]);
+    run(tx, mark).await.map(drop)
+}
+
+/// Until the transaction ends, nobody else shares an inbox out or takes one over.
+pub(super) async fn alone(tx: &mut Tx) -> Result<()> {
+    let alone = "SELECT pg_advisory_xact_lock(1163084889, 4)";
+    run(tx, sqlx::query(alone)).await.map(drop)
+}
+
 /// Everybody who would work on it; those who are not heard of any more would not. Until the
 /// transaction ends, nobody else shares it out.
 async fn workers(tx: &mut Tx, claim: &InboxClaim) -> Result<Vec<String>> {
-    const ALONE: &str = "SELECT pg_advisory_xact_lock(1163084889, 4)";
     const WOULD_WORK: &str = "
         INSERT INTO es.worker AS w (kind, name, version, slice_from, who, until)
         VALUES ('inbox', $1, $2, 0, $3, clock_timestamp() + make_interval(secs => $4))
@@ -109,7 +172,7 @@ async fn workers(tx: &mut Tx, claim: &InboxClaim) -> Result<Vec<String>> {
     let (name, version) = (inbox_worker(&claim.inbox), claim.inbox.stream.version);
     let version: i32 = signed("version", version)?;
     let of = |statement: &'static str| sqlx::query(statement).bind(name.clone()).bind(version);
-    run(tx, sqlx::query(ALONE)).await?;
+    alone(tx).await?;
     let would = of(WOULD_WORK).bind(&claim.owner);
     run(tx, would.bind(claim.lease.as_secs_f64())).await?;
     run(tx, of(WOULD_NOT)).await?;
@@ -126,12 +189,33 @@ pub(super) async fn claim(tx: &mut Tx, claim: &InboxClaim) -> Result<InboxClaime
         WHERE consumer = $1 AND stream = $2 AND version = $3 AND slice_from = $4";
     const WANT: &str = "UPDATE es.inbox SET wanted = $4
                         WHERE consumer = $1 AND stream = $2 AND version = $3";
+    const GIVE: &str = "UPDATE es.inbox SET owner = NULL, owned_until = NULL
+                        WHERE consumer = $1 AND stream = $2 AND version = $3 AND owner = $4";
     let inbox = &claim.inbox;
     let workers = workers(tx, claim).await?;
     let before = division(tx, PARTS_ALONE, inbox).await?;
+    if let Some(oldest) = claim.continues {
+        moving::moves(tx, claim, oldest).await?;
+    }
+    let versions = moving::versions(tx, inbox).await?;
+    let whereabouts = versions.whereabouts(inbox.stream.version, claim.continues);
+    if whereabouts != Whereabouts::Here {
+        run(tx, about(GIVE, inbox)?.bind(&claim.owner)).await?;
+        return Ok(InboxClaimed {
+            whereabouts,
+            ..InboxClaimed::default()
+        });
+    }
+    if let (Some(oldest), true) = (claim.continues, before.parts.is_empty()) {
+        moving::older(tx, inbox, oldest).await?;
+    }
+    if before.parts.is_empty() {
+        mark(tx, inbox, 0, claim.begin).await?;
+    }
     let mut after = before.clone();
     after.claim(claim, &workers);
     if !after.is_divided_as(&before) {
+        repairs::forget(tx, inbox).await?;
         replace(tx, inbox, &after).await?;
     }
     if after.wanted != before.wanted {
@@ -146,15 +230,30 @@ pub(super) async fn claim(tx: &mut Tx, claim: &InboxClaim) -> Result<InboxClaime
         level: after.level(),
         parts: after.parts,
         keys: keys(tx, inbox, None, usize::MAX).await?,
+        entities: entities::list(tx, inbox).await?,
+        repairs: repairs::list(tx, inbox).await?,
+        whereabouts,
     })
 }
 
+/// Notes what somebody asks.
+pub(super) async fn ask(tx: &mut Tx, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+    match question {
+        InboxQuestion::Ahead { subject } => entities::ask(tx, inbox, subject).await,
+        InboxQuestion::Mended { subject } => entities::mend(tx, inbox, subject).await,
+        InboxQuestion::Again { from, after, until } => {
+            repairs::ask(tx, inbox, *from, *after, *until).await
+        }
+    }
+}
+
 /// Makes the parts anew.
-async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()> {
+pub(super) async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()> {
     const GONE: &str = "DELETE FROM es.inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
     const NEW: &str = "
-        INSERT INTO es.inbox (consumer, stream, version, slice_from, slice_to, position, hash, epoch)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        INSERT INTO es.inbox (consumer, stream, version, slice_from, slice_to, position, hash, epoch,
+                              origin, moved_to)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     run(tx, about(GONE, inbox)?).await?;
     for part in &division.parts {
         let new = about(NEW, inbox)?.bind(i32::from(part.slices.start));
@@ -162,7 +261,10 @@ async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()
         let new = new
             .bind(number(part.cursor.position)?)
             .bind(&part.cursor.hash[..]);
-        run(tx, new.bind(signed::<i64, _>("epoch", part.epoch)?)).await?;
+        let new = new.bind(signed::<i64, _>("epoch", part.epoch)?);
+        let moved_to = division.moved_to.map(|version| signed("version", version));
+        let moved_to: Option<i32> = moved_to.transpose()?;
+        run(tx, new.bind(number(part.origin)?).bind(moved_to)).await?;
     }
     Ok(())
 }
@@ -179,6 +281,9 @@ pub(super) async fn advance(tx: &mut Tx, step: &InboxMove) -> Result<Advanced> {
     const BEGIN: &str = "
         INSERT INTO es.inbox (consumer, stream, version, position, hash)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    const THIN: &str = "
+        DELETE FROM es.inbox_mark
+        WHERE consumer = $1 AND stream = $2 AND version = $3 AND number = ANY($4)";
     let (
         InboxMove {
             inbox, from, to, ..
@@ -194,14 +299,23 @@ pub(super) async fn advance(tx: &mut Tx, step: &InboxMove) -> Result<Advanced> {
         .bind(&to.hash[..])
         .bind(number(from.position)?)
         .bind(&from.hash[..])
-        .bind(signed::<i64, _>("epoch", step.epoch)?);
+        .bind(signed::<i64, _>("epoch", step.epoch)?)
+        .bind(i64::from(step.raises()));
     let mut moved = run(tx, advance).await?;
     if moved == 0 && step.begins() {
         let begin = about(BEGIN, inbox)?.bind(number(to.position)?);
         moved = run(tx, begin.bind(&to.hash[..])).await?;
+        mark(tx, inbox, 0, *from).await?;
     }
     if moved == 0 {
         return Ok(Advanced::Fenced);
+    }
+    if let Some(number) = marked(from.position, to.position) {
+        mark(tx, inbox, number, *to).await?;
+        let old = thinned(from.position, to.position).into_iter();
+        let old = old.map(|number| signed::<i64, _>("number", number));
+        let old = old.collect::<Result<Vec<_>>>()?;
+        run(tx, about(THIN, inbox)?.bind(old)).await?;
     }
     for change in &step.changes {
         if !write(tx, inbox, change).await? {
@@ -279,6 +393,12 @@ async fn write(tx: &mut Tx, inbox: &InboxId, change: &InboxChange) -> Result<boo
             };
             Ok(run(tx, retried).await? == 1)
         }
+        InboxChange::Repaired {
+            number,
+            slice,
+            failure,
+        } => repairs::done(tx, inbox, *number, slice, failure.as_deref()).await,
+        InboxChange::Entity { was, now } => entities::write(tx, inbox, was, now.as_ref()).await,
     }
 }
 
@@ -286,7 +406,12 @@ fn count(events: &[HeldEvent]) -> Result<i64> {
     signed("events", events.len())
 }
 
-async fn enqueue(tx: &mut Tx, inbox: &InboxId, key: &str, events: &[HeldEvent]) -> Result<()> {
+pub(super) async fn enqueue(
+    tx: &mut Tx,
+    inbox: &InboxId,
+    key: &str,
+    events: &[HeldEvent],
+) -> Result<()> {
     const ENQUEUE: &str = "
         INSERT INTO es.inbox_event (consumer, stream, version, key, position, event)
         SELECT $1, $2, $3, $4, e.p, e.e FROM unnest($5::bigint[], $6::json[]) e(p, e)";

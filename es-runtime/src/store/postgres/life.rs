@@ -154,7 +154,7 @@ fn add_slice(lineage: &mut Lineage, row: &PgRow) -> Result<()> {
 }
 
 /// Lets instances take turns where what they do depends on more than one row.
-async fn take_turns(tx: &mut Tx) -> Result<()> {
+pub(in crate::store) async fn take_turns(tx: &mut Tx) -> Result<()> {
     let lock = sqlx::query("SELECT pg_advisory_xact_lock(1163084889, 2)");
     lock.execute(&mut **tx)
         .await

@@ -7,6 +7,7 @@ mod claim;
 mod committer;
 mod connect;
 mod consumers;
+mod entities;
 mod failure;
 mod health;
 mod hosts;
@@ -15,6 +16,7 @@ mod instances;
 mod kept_schemas;
 pub(super) mod life;
 mod log;
+mod moving;
 mod notify;
 mod options;
 mod parked;
@@ -23,6 +25,7 @@ mod projections;
 mod reactions;
 pub(super) mod read_rows;
 mod relays;
+mod repairs;
 mod schema;
 mod segment;
 mod snapshots;
@@ -32,7 +35,9 @@ mod types;
 mod url;
 mod view;
 
+pub(super) use self::life::take_turns;
 pub(super) use self::projections::{advance_in, prepare_in};
+pub(super) use self::reactions::add_inputs;
 pub use options::PostgresOptions;
 pub use sqlx;
 pub use sqlx::PgConnection;
@@ -50,11 +55,12 @@ use super::wake::{Heads, Wake};
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
+    InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance, KeptSchema,
+    LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey, Postponed,
+    ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage, PublishedQuery,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
+    Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -77,30 +83,6 @@ pub struct PostgresStore {
 impl PostgresStore {
     async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>> {
         self.pool.begin(doing).await
-    }
-
-    /// Makes the append the transaction's last statement.
-    pub(super) async fn append_in(
-        &self,
-        mut tx: Transaction<'static, Postgres>,
-        append: Append,
-    ) -> Result<Appended> {
-        let appending = committer::append_in(&mut tx, &append);
-        let appended = self.pool.watch(DOING, appending).await?;
-        match appended {
-            Appended::New(outcome) => {
-                tx.commit().await.map_err(failed(DOING))?;
-                self.wake.log_grew(outcome.position());
-                self.own.log_grew(outcome.position());
-                Ok(appended)
-            }
-            // The committer knows when that is a promise.
-            Appended::Already(_) => {
-                tx.rollback().await.map_err(failed(DOING))?;
-                self.append(append).await
-            }
-            Appended::Conflict { .. } => Ok(appended),
-        }
     }
 }
 
@@ -639,6 +621,22 @@ impl EventStore for PostgresStore {
         read!(self, "reading an inbox", |db| inboxes::cursor(db, inbox))
     }
 
+    async fn inboxes(&self) -> Result<Vec<InboxId>> {
+        read!(self, "reading the inboxes", |db| inboxes::all(db))
+    }
+
+    async fn inbox_state(&self, inbox: &InboxId) -> Result<InboxState> {
+        read!(self, "reading an inbox", |db| inboxes::state(db, inbox))
+    }
+
+    async fn ask_inbox(&self, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+        const DOING: &str = "asking something of an inbox";
+        let mut tx = self.write(DOING).await?;
+        let number = inboxes::ask(&mut tx, inbox, question).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(number)
+    }
+
     async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
         const DOING: &str = "claiming an inbox";
         let mut tx = self.write(DOING).await?;
@@ -648,6 +646,23 @@ impl EventStore for PostgresStore {
             Ok(claimed)
         };
         self.pool.watch(DOING, claiming).await
+    }
+
+    async fn inbox_versions(&self, inbox: &InboxId) -> Result<InboxVersions> {
+        read!(self, "reading a consumer's inboxes", |db| moving::versions(
+            db, inbox
+        ))
+    }
+
+    async fn take_over_inbox(&self, takeover: &InboxTakeover) -> Result<Advanced> {
+        const DOING: &str = "taking an inbox over";
+        let mut tx = self.write(DOING).await?;
+        let taking = async {
+            let done = moving::take_over(&mut tx, takeover).await?;
+            tx.commit().await.map_err(failed(DOING))?;
+            Ok(done)
+        };
+        self.pool.watch(DOING, taking).await
     }
 
     async fn inbox_keys(

@@ -10,7 +10,8 @@ use super::types::{Json, Moment, limit, number, position, signed, unsigned};
 use super::{failed, life};
 use crate::error::Result;
 use crate::store::{
-    DueKey, DueReaction, NewReaction, Noted, Postponed, ReactionClaim, ReactionId, ReactionQueue,
+    DueKey, DueReaction, NewInput, NewReaction, Noted, Postponed, ReactionClaim, ReactionId,
+    ReactionQueue,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -87,6 +88,27 @@ pub(super) async fn add(tx: &mut Tx, name: &str, version: u32, new: &[NewReactio
     let add = add.bind(keys).bind(pending).execute(&mut **tx).await;
     add.map_err(failed(WRITING))?;
     insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    Ok(())
+}
+
+/// Adds inputs in the transaction of a consumer's cursor, each behind those that wait for its key.
+pub(in crate::store) async fn add_inputs(tx: &mut Tx, name: &str, new: &[NewInput]) -> Result<()> {
+    const BEHIND: &str = "
+        INSERT INTO es.reaction (name, key, position, part, number, version, family, payload)
+        SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, 1, $5, $6
+        FROM es.reaction WHERE name = $1 AND key = $2";
+    for new in new {
+        let (part, number) = new.part_and_number();
+        // The key is locked first: whoever adds to it meanwhile waits, and then sees this.
+        let add = sqlx::query(ADD_TO_KEYS).bind(name);
+        let add = add.bind(vec![&*new.key]).bind(vec![1_i64]);
+        add.execute(&mut **tx).await.map_err(failed(WRITING))?;
+        let insert = sqlx::query(BEHIND).bind(name).bind(&new.key);
+        let insert = insert.bind(signed::<i32, _>("part", part)?);
+        let insert = insert.bind(signed::<i32, _>("number", number)?);
+        let insert = insert.bind(new.family).bind(Json(&new.payload));
+        insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+    }
     Ok(())
 }
 
@@ -281,9 +303,10 @@ pub(super) async fn give_up(tx: &mut Tx, id: &ReactionId, reason: &str, by: &str
     };
     let projection = dropped.projection();
     let state = life::state(tx, &projection).await?;
-    let state = state.ok_or_else(|| life::unknown(&projection))?;
+    let stands = dropped.stands(state);
+    let stands = stands.ok_or_else(|| life::unknown(&projection))?;
     let now = sqlx::query_scalar("SELECT clock_timestamp()");
     let now: Moment = now.fetch_one(&mut **tx).await.map_err(failed(READING))?;
-    life::tell(tx, &dropped.told(&state, reason, by, now.0)).await?;
+    life::tell(tx, &dropped.told(stands, reason, by, now.0)).await?;
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! A batch of appends in one transaction of five statements, however many appends that are.
+//! A batch of appends in one transaction of a few statements, however many appends that are.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::log::outcome_of;
-use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, hex, id_of};
+use super::many::{Many, Values};
+use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, add_command, add_event, id_of};
 use super::{begin_immediate, failed, position, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::{CommandId, Position};
@@ -63,18 +64,20 @@ impl Commit for Batches {
     async fn close(self) {}
 }
 
-pub(super) const LOOK_UP: &str = "
-    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.value->>0),
+pub(super) static LOOK_UP: Many = Many::new(
+    "WITH asked (number, stream, id, kept, next) AS (VALUES ",
+    "(?, ?, ?, ?, ?)",
+    ")
+    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.stream),
            max((SELECT coalesce(max(position), 0) FROM es_event),
                (SELECT floor FROM es_log WHERE id = 1)),
            c.first_position, c.count, c.version, e.position, e.command_id,
            (SELECT coalesce(max(number), 0) FROM es_instance)
-    FROM json_each(?) a
-    LEFT JOIN es_command c
-      ON a.value->>2 AND c.stream = a.value->>0 AND c.command_id = unhex(a.value->>1)
-    LEFT JOIN es_event e
-      ON NOT a.value->>2 AND e.stream = a.value->>0 AND e.version = (a.value->>3) + 1
-    ORDER BY a.key";
+    FROM asked a
+    LEFT JOIN es_command c ON a.kept AND c.stream = a.stream AND c.command_id = a.id
+    LEFT JOIN es_event e ON NOT a.kept AND e.stream = a.stream AND e.version = a.next
+    ORDER BY a.number",
+);
 
 /// What a batch is decided by.
 struct Log {
@@ -86,27 +89,29 @@ struct Log {
 }
 
 async fn look_up(tx: &mut Transaction<'_, Sqlite>, batch: &[Append]) -> Result<Log> {
-    let mut keys = Rows::new(DOING);
-    for append in batch {
-        let id = hex(append.command_id);
-        keys.row(&(
-            append.stream.as_str(),
-            id,
-            append.is_kept(),
-            append.expected,
-        ))?;
-    }
-    let query = sqlx::query(LOOK_UP).bind(keys.finish()?);
-    let rows = query.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
     let mut log = Log {
-        found: Vec::with_capacity(rows.len()),
+        found: Vec::with_capacity(batch.len()),
         head: Position::START,
         newest: 0,
     };
-    for (row, append) in rows.iter().zip(batch) {
-        log.head = position(row.try_get(1).map_err(failed(DOING))?)?;
-        log.newest = unsigned("instance", row.try_get(7).map_err(failed(DOING))?)?;
-        log.found.push(read_found(row, append)?);
+    let mut number = 0_i64;
+    let ask = |values: &mut Values, append: &Append| {
+        number += 1;
+        values.add(number)?;
+        values.add(append.stream.as_str())?;
+        values.add(&append.command_id.as_u128().to_be_bytes()[..])?;
+        values.add(append.is_kept())?;
+        // No version is beyond those that can be kept.
+        values.add(i64::try_from(append.expected).map_or(i64::MAX, |v| v.saturating_add(1)))
+    };
+    for query in LOOK_UP.each(DOING, batch, ask) {
+        let rows = query?.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
+        for row in &rows {
+            log.head = position(row.try_get(1).map_err(failed(DOING))?)?;
+            log.newest = unsigned("instance", row.try_get(7).map_err(failed(DOING))?)?;
+            let append = &batch[log.found.len()];
+            log.found.push(read_found(row, append)?);
+        }
     }
     Ok(log)
 }
@@ -134,30 +139,28 @@ async fn insert(
     batch: &[Append],
     results: &[Appended],
 ) -> Result<()> {
-    let (mut events, mut commands) = (Rows::new(DOING), Rows::new(DOING));
+    let (mut events, mut commands) = (Vec::new(), Vec::new());
     for (append, result) in batch.iter().zip(results) {
         let Appended::New(outcome) = *result else {
             continue;
         };
         if append.is_kept() {
-            commands.command(&AcceptedCommand {
+            commands.push(AcceptedCommand {
                 stream: append.stream.clone(),
                 command_id: append.command_id,
                 outcome,
                 time: append.time,
                 correlation: append.correlation.clone(),
-            })?;
+            });
         }
         let slice = append.stream.slice();
-        for event in append.stored(outcome) {
-            events.event(event, slice)?;
-        }
+        events.extend(append.stored(outcome).map(|event| (event, slice)));
     }
-    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, commands)] {
-        if let Some(rows) = rows.finish()? {
-            let query = sqlx::query(statement).bind(rows);
-            query.execute(&mut **tx).await.map_err(failed(DOING))?;
-        }
+    let inserts = INSERT_EVENTS.each(DOING, &events, |values, (event, slice)| {
+        add_event(values, *event, *slice)
+    });
+    for insert in inserts.chain(INSERT_COMMANDS.each(DOING, &commands, add_command)) {
+        insert?.execute(&mut **tx).await.map_err(failed(DOING))?;
     }
     Ok(())
 }

@@ -5,14 +5,17 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
 use super::instances::micros;
-use super::{failed, limit as rows_limit, position, signed, unsigned};
+use super::{entities, repairs};
+use super::{failed, limit as rows_limit, moving, position, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::event::{Clock, Position, SystemClock, Timestamp};
 use crate::store::inbox::Division;
+use crate::store::mark::{marked, thinned};
 use crate::store::sql::{inbox_worker, move_inbox};
 use crate::store::{
     Advanced, DeadLetter, HeldEvent, InboxChange, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, InboxPart, StillHeld, StreamCursor,
+    InboxMove, InboxPart, InboxQuestion, InboxState, StillHeld, StreamCursor, StreamVersion,
+    Whereabouts,
 };
 
 type Tx = Transaction<'static, Sqlite>;
@@ -22,26 +25,26 @@ const READING: &str = "reading an inbox";
 const WRITING: &str = "writing an inbox";
 
 /// A statement about an inbox: consumer, stream and version come first.
-fn about<'q>(statement: &'static str, inbox: &'q InboxId) -> Asked<'q> {
+pub(super) fn about<'q>(statement: &'static str, inbox: &'q InboxId) -> Asked<'q> {
     let query = sqlx::query(statement).bind(&inbox.consumer);
     query.bind(&inbox.stream.stream).bind(inbox.stream.version)
 }
 
-async fn run(tx: &mut Tx, query: Asked<'_>) -> Result<u64> {
+pub(super) async fn run(tx: &mut Tx, query: Asked<'_>) -> Result<u64> {
     let done = query.execute(&mut **tx).await.map_err(failed(WRITING))?;
     Ok(done.rows_affected())
 }
 
-fn number(position: Position) -> Result<i64> {
+pub(super) fn number(position: Position) -> Result<i64> {
     signed("position", position.get())
 }
 
 /// The machine's clock, which all processes on the file have in common.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     SystemClock.now().as_micros()
 }
 
-fn get<'r, T>(row: &'r SqliteRow, column: usize) -> Result<T>
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
 {
@@ -50,10 +53,13 @@ where
 
 pub(super) const PARTS: &str = "
     SELECT slice_from, slice_to, position, hash, epoch, wanted,
-           CASE WHEN owned_until > $4 THEN owner END
+           CASE WHEN owned_until > $4 THEN owner END, origin, moved_to
     FROM es_inbox WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY slice_from";
 
-async fn division(connection: &mut SqliteConnection, inbox: &InboxId) -> Result<Division> {
+pub(super) async fn division(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+) -> Result<Division> {
     let parts = about(PARTS, inbox).bind(now()).fetch_all(connection).await;
     let mut division = Division::default();
     for row in &parts.map_err(failed(READING))? {
@@ -64,6 +70,10 @@ async fn division(connection: &mut SqliteConnection, inbox: &InboxId) -> Result<
         division.wanted = wanted
             .map(|wanted| unsigned("wanted", wanted))
             .transpose()?;
+        let moved_to: Option<i64> = get(row, 8)?;
+        division.moved_to = moved_to
+            .map(|version| unsigned("moved_to", version))
+            .transpose()?;
         division.parts.push(InboxPart {
             slices: from..unsigned("slice_to", get::<i64>(row, 1)?)?,
             cursor: StreamCursor {
@@ -72,6 +82,7 @@ async fn division(connection: &mut SqliteConnection, inbox: &InboxId) -> Result<
             },
             epoch: unsigned("epoch", get::<i64>(row, 4)?)?,
             owner: get(row, 6)?,
+            origin: position(get(row, 7)?)?,
         });
     }
     Ok(division)
@@ -83,6 +94,60 @@ pub(super) async fn cursor(
     inbox: &InboxId,
 ) -> Result<StreamCursor> {
     Ok(division(connection, inbox).await?.cursor())
+}
+
+/// Every inbox that was ever claimed.
+pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<InboxId>> {
+    const ALL: &str =
+        "SELECT consumer, stream, version FROM es_inbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    let rows = sqlx::query(ALL).fetch_all(connection).await;
+    let id = |row: &SqliteRow| {
+        Ok(InboxId {
+            consumer: get(row, 0)?,
+            stream: StreamVersion {
+                stream: get(row, 1)?,
+                version: unsigned("version", get(row, 2)?)?,
+            },
+        })
+    };
+    rows.map_err(failed(READING))?.iter().map(id).collect()
+}
+
+pub(super) const MARKS: &str = "
+    SELECT position, hash FROM es_inbox_mark
+    WHERE consumer = $1 AND stream = $2 AND version = $3 ORDER BY number";
+
+pub(super) async fn state(
+    connection: &mut SqliteConnection,
+    inbox: &InboxId,
+) -> Result<InboxState> {
+    let rows = about(MARKS, inbox).fetch_all(&mut *connection).await;
+    let mark = |row: &SqliteRow| {
+        let hash: &[u8] = get(row, 1)?;
+        let hash = hash
+            .try_into()
+            .map_err(|error| Error::database(READING, error))?;
+        let position = position(get(row, 0)?)?;
+        Ok(StreamCursor { position, hash })
+    };
+    let marks = rows.map_err(failed(READING))?;
+    Ok(InboxState {
+        marks: marks.iter().map(mark).collect::<Result<_>>()?,
+        parts: division(connection, inbox).await?.parts,
+        entities: entities::list(connection, inbox).await?,
+    })
+}
+
+/// Keeps a place that the inbox has passed, unless another part came there before.
+async fn mark(tx: &mut Tx, inbox: &InboxId, number: u64, place: StreamCursor) -> Result<()> {
+    const MARK: &str = "
+        INSERT INTO es_inbox_mark (consumer, stream, version, number, position, hash)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let mark = about(MARK, inbox).bind(signed("number", number)?);
+    let mark = mark
+        .bind(self::number(place.position)?)
+        .bind(&place.hash[..]);
+    run(tx, mark).await.map(drop)
 }
 
 /// Everybody who would work on it; those who are not heard of any more would not.
@@ -116,12 +181,33 @@ pub(super) async fn claim(tx: &mut Tx, claim: &InboxClaim) -> Result<InboxClaime
                         AND stream = $2 AND version = $3 AND slice_from = $4";
     const WANT: &str = "UPDATE es_inbox SET wanted = $4
                         WHERE consumer = $1 AND stream = $2 AND version = $3";
+    const GIVE: &str = "UPDATE es_inbox SET owner = NULL, owned_until = NULL
+                        WHERE consumer = $1 AND stream = $2 AND version = $3 AND owner = $4";
     let inbox = &claim.inbox;
     let workers = workers(tx, claim).await?;
     let before = division(tx, inbox).await?;
+    if let Some(oldest) = claim.continues {
+        moving::moves(tx, claim, oldest).await?;
+    }
+    let versions = moving::versions(tx, inbox).await?;
+    let whereabouts = versions.whereabouts(inbox.stream.version, claim.continues);
+    if whereabouts != Whereabouts::Here {
+        run(tx, about(GIVE, inbox).bind(&claim.owner)).await?;
+        return Ok(InboxClaimed {
+            whereabouts,
+            ..InboxClaimed::default()
+        });
+    }
+    if let (Some(oldest), true) = (claim.continues, before.parts.is_empty()) {
+        moving::older(tx, inbox, oldest).await?;
+    }
+    if before.parts.is_empty() {
+        mark(tx, inbox, 0, claim.begin).await?;
+    }
     let mut after = before.clone();
     after.claim(claim, &workers);
     if !after.is_divided_as(&before) {
+        repairs::forget(tx, inbox).await?;
         replace(tx, inbox, &after).await?;
     }
     if after.wanted != before.wanted {
@@ -136,15 +222,30 @@ pub(super) async fn claim(tx: &mut Tx, claim: &InboxClaim) -> Result<InboxClaime
         level: after.level(),
         parts: after.parts,
         keys: keys(tx, inbox, None, usize::MAX).await?,
+        entities: entities::list(tx, inbox).await?,
+        repairs: repairs::list(tx, inbox).await?,
+        whereabouts,
     })
 }
 
+/// Notes what somebody asks.
+pub(super) async fn ask(tx: &mut Tx, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+    match question {
+        InboxQuestion::Ahead { subject } => entities::ask(tx, inbox, subject).await,
+        InboxQuestion::Mended { subject } => entities::mend(tx, inbox, subject).await,
+        InboxQuestion::Again { from, after, until } => {
+            repairs::ask(tx, inbox, *from, *after, *until).await
+        }
+    }
+}
+
 /// Makes the parts anew.
-async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()> {
+pub(super) async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()> {
     const GONE: &str = "DELETE FROM es_inbox WHERE consumer = $1 AND stream = $2 AND version = $3";
     const NEW: &str = "
-        INSERT INTO es_inbox (consumer, stream, version, slice_from, slice_to, position, hash, epoch)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        INSERT INTO es_inbox (consumer, stream, version, slice_from, slice_to, position, hash, epoch,
+                              origin, moved_to)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     run(tx, about(GONE, inbox)).await?;
     for part in &division.parts {
         let new = about(NEW, inbox)
@@ -153,7 +254,9 @@ async fn replace(tx: &mut Tx, inbox: &InboxId, division: &Division) -> Result<()
         let new = new
             .bind(number(part.cursor.position)?)
             .bind(&part.cursor.hash[..]);
-        run(tx, new.bind(signed("epoch", part.epoch)?)).await?;
+        let new = new.bind(signed("epoch", part.epoch)?);
+        let new = new.bind(number(part.origin)?).bind(division.moved_to);
+        run(tx, new).await?;
     }
     Ok(())
 }
@@ -170,6 +273,9 @@ pub(super) async fn advance(tx: &mut Tx, step: &InboxMove) -> Result<Advanced> {
     const BEGIN: &str = "
         INSERT INTO es_inbox (consumer, stream, version, position, hash)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    const THIN: &str = "
+        DELETE FROM es_inbox_mark WHERE consumer = $1 AND stream = $2 AND version = $3
+        AND number IN (SELECT value FROM json_each($4))";
     let (
         InboxMove {
             inbox, from, to, ..
@@ -185,14 +291,22 @@ pub(super) async fn advance(tx: &mut Tx, step: &InboxMove) -> Result<Advanced> {
         .bind(&to.hash[..])
         .bind(number(from.position)?)
         .bind(&from.hash[..])
-        .bind(signed("epoch", step.epoch)?);
+        .bind(signed("epoch", step.epoch)?)
+        .bind(step.raises());
     let mut moved = run(tx, advance).await?;
     if moved == 0 && step.begins() {
         let begin = about(BEGIN, inbox).bind(number(to.position)?);
         moved = run(tx, begin.bind(&to.hash[..])).await?;
+        mark(tx, inbox, 0, *from).await?;
     }
     if moved == 0 {
         return Ok(Advanced::Fenced);
+    }
+    if let Some(number) = marked(from.position, to.position) {
+        mark(tx, inbox, number, *to).await?;
+        let old = serde_json::to_string(&thinned(from.position, to.position));
+        let old = old.map_err(|error| Error::database(WRITING, error))?;
+        run(tx, about(THIN, inbox).bind(old)).await?;
     }
     for change in &step.changes {
         if !write(tx, inbox, change).await? {
@@ -257,6 +371,12 @@ async fn write(tx: &mut Tx, inbox: &InboxId, change: &InboxChange) -> Result<boo
             };
             Ok(run(tx, retried).await? == 1)
         }
+        InboxChange::Repaired {
+            number,
+            slice,
+            failure,
+        } => repairs::done(tx, inbox, *number, slice, failure.as_deref()).await,
+        InboxChange::Entity { was, now } => entities::write(tx, inbox, was, now.as_ref()).await,
     }
 }
 
@@ -264,7 +384,12 @@ fn count(events: &[HeldEvent]) -> Result<i64> {
     signed("events", events.len() as u64)
 }
 
-async fn enqueue(tx: &mut Tx, inbox: &InboxId, key: &str, events: &[HeldEvent]) -> Result<()> {
+pub(super) async fn enqueue(
+    tx: &mut Tx,
+    inbox: &InboxId,
+    key: &str,
+    events: &[HeldEvent],
+) -> Result<()> {
     const ENQUEUE: &str = "
         INSERT INTO es_inbox_event (consumer, stream, version, key, position, event)
         SELECT $1, $2, $3, $4, value ->> 0, value ->> 1 FROM json_each($5)";

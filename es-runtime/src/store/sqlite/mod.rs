@@ -6,11 +6,14 @@
 mod claim;
 mod committer;
 mod consumers;
+mod entities;
 mod inboxes;
 mod instances;
 mod kept_schemas;
 pub(super) mod life;
 mod log;
+mod many;
+mod moving;
 mod open;
 mod parked;
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod projections;
 mod reactions;
 pub(super) mod read_rows;
 mod relays;
+mod repairs;
 mod rows;
 mod schema;
 mod segment;
@@ -27,6 +31,7 @@ mod streams;
 mod timers;
 
 pub(super) use self::projections::{advance_in, prepare_in};
+pub(super) use self::reactions::add_inputs;
 pub use sqlx;
 pub use sqlx::SqliteConnection;
 
@@ -45,11 +50,12 @@ use super::wake::Wake;
 use super::{
     AcceptedCommand, Advance, Advanced, Append, Appended, Change, Claim, Claimed, ConsumerState,
     DeadLetter, DueKey, EventStore, HeldEvent, InboxClaim, InboxClaimed, InboxId, InboxKey,
-    InboxMove, Instance, KeptSchema, LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome,
-    Outdated, ParkedKey, Postponed, ProcessPage, ProjectionId, ProjectionState, PublishedEvent,
-    PublishedPage, PublishedQuery, ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim,
-    RelayId, RelayMove, RelayState, Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor,
-    StreamPage, StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
+    InboxMove, InboxQuestion, InboxState, InboxTakeover, InboxVersions, Instance, KeptSchema,
+    LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey, Postponed,
+    ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage, PublishedQuery,
+    ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
+    Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
+    StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -623,10 +629,44 @@ impl EventStore for SqliteStore {
         inboxes::cursor(&mut connection, inbox).await
     }
 
+    async fn inboxes(&self) -> Result<Vec<InboxId>> {
+        const DOING: &str = "reading the inboxes";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::all(&mut connection).await
+    }
+
+    async fn inbox_state(&self, inbox: &InboxId) -> Result<InboxState> {
+        const DOING: &str = "reading an inbox";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        inboxes::state(&mut connection, inbox).await
+    }
+
+    async fn ask_inbox(&self, inbox: &InboxId, question: &InboxQuestion) -> Result<u64> {
+        const DOING: &str = "asking something of an inbox";
+        let mut tx = self.write(DOING).await?;
+        let number = inboxes::ask(&mut tx, inbox, question).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(number)
+    }
+
     async fn claim_inbox(&self, claim: &InboxClaim) -> Result<InboxClaimed> {
         const DOING: &str = "claiming an inbox";
         let mut tx = self.write(DOING).await?;
         let done = inboxes::claim(&mut tx, claim).await?;
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(done)
+    }
+
+    async fn inbox_versions(&self, inbox: &InboxId) -> Result<InboxVersions> {
+        const DOING: &str = "reading a consumer's inboxes";
+        let mut connection = self.readers.acquire().await.map_err(failed(DOING))?;
+        moving::versions(&mut connection, inbox).await
+    }
+
+    async fn take_over_inbox(&self, takeover: &InboxTakeover) -> Result<Advanced> {
+        const DOING: &str = "taking an inbox over";
+        let mut tx = self.write(DOING).await?;
+        let done = moving::take_over(&mut tx, takeover).await?;
         tx.commit().await.map_err(failed(DOING))?;
         Ok(done)
     }

@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{
-    SqliteStore, committer, consumers, inboxes, life, log, parked, projections, read_rows, relays,
-    segment, snapshots, streams, timers,
+    SqliteStore, committer, consumers, entities, inboxes, life, log, moving, parked, projections,
+    read_rows, relays, repairs, segment, snapshots, streams, timers,
 };
 use crate::store::sql::select_rows;
 use crate::store::{ColumnDef, ColumnKind, EventStore, IndexDef, RowPlace, RowQuery, Table, Value};
@@ -123,10 +123,15 @@ async fn every_read_goes_by_a_key() {
         streams::LONG,
         streams::HEAD,
         inboxes::PARTS,
+        moving::VERSIONS,
+        moving::MOVERS,
         inboxes::KEYS,
         inboxes::KEYS_AFTER,
         inboxes::EVENTS,
         inboxes::DEAD,
+        inboxes::MARKS,
+        entities::ENTITIES,
+        repairs::REPAIRS,
         consumers::LIST,
         relays::ONE,
         timers::LIST,
@@ -165,8 +170,10 @@ async fn every_read_goes_by_a_key() {
     let page = slow_steps(&store, streams::QUERY).await;
     assert_eq!(page, ["SCAN CONSTANT ROW", "SCAN m"]);
     // The batch, not the log, is put in order.
-    let batch = slow_steps(&store, committer::LOOK_UP).await;
-    assert_eq!(batch, ["USE TEMP B-TREE FOR ORDER BY"]);
+    for (power, asked) in [(0, "SCAN CONSTANT ROW"), (6, "SCAN 64 CONSTANT ROWS")] {
+        let batch = slow_steps(&store, committer::LOOK_UP.text(power)).await;
+        assert_eq!(batch, [asked, "SCAN a", "USE TEMP B-TREE FOR ORDER BY"]);
+    }
     // And what goes by no key is noticed.
     for statement in [
         "SELECT * FROM es_event WHERE type = 'account.opened'",

@@ -10,8 +10,8 @@ use super::{failed, life, limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{Clock, SystemClock, Timestamp};
 use crate::store::{
-    DueKey, DueReaction, Lineage, NewReaction, Noted, Postponed, ReactionClaim, ReactionId,
-    ReactionQueue,
+    DueKey, DueReaction, Lineage, NewInput, NewReaction, Noted, Postponed, ReactionClaim,
+    ReactionId, ReactionQueue,
 };
 
 type Tx = Transaction<'static, Sqlite>;
@@ -90,6 +90,28 @@ pub(super) async fn add(tx: &mut Tx, name: &str, version: u32, new: &[NewReactio
         insert.push(" ON CONFLICT DO UPDATE SET pending = pending + excluded.pending");
         let inserted = insert.build().execute(&mut **tx).await;
         inserted.map_err(failed(WRITING))?;
+    }
+    Ok(())
+}
+
+/// Adds inputs in the transaction of a consumer's cursor, each behind those that wait for its key.
+pub(in crate::store) async fn add_inputs(tx: &mut Tx, name: &str, new: &[NewInput]) -> Result<()> {
+    const INSERT: &str = "
+        INSERT INTO es_reaction (name, key, position, part, number, version, family, payload)
+        SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, 1, $5, $6
+        FROM es_reaction WHERE name = $1 AND key = $2";
+    const ADD_TO_KEY: &str = "
+        INSERT INTO es_reaction_key (name, key, pending, due) VALUES ($1, $2, 1, $3)
+        ON CONFLICT DO UPDATE SET pending = pending + 1";
+    for new in new {
+        let (part, number) = new.part_and_number();
+        let insert = sqlx::query(INSERT).bind(name).bind(&new.key);
+        let insert = insert.bind(part).bind(number);
+        let insert = insert.bind(new.family).bind(&new.payload);
+        insert.execute(&mut **tx).await.map_err(failed(WRITING))?;
+        let add = sqlx::query(ADD_TO_KEY).bind(name).bind(&new.key);
+        let added = add.bind(now()).execute(&mut **tx).await;
+        added.map_err(failed(WRITING))?;
     }
     Ok(())
 }
@@ -271,8 +293,9 @@ pub(super) async fn give_up(tx: &mut Tx, id: &ReactionId, reason: &str, by: &str
     };
     let projection = dropped.projection();
     let state = life::state(tx, &projection).await?;
-    let state = state.ok_or_else(|| life::unknown(&projection))?;
-    let entry = dropped.told(&state, reason, by, Timestamp::from_micros(now()));
+    let stands = dropped.stands(state);
+    let stands = stands.ok_or_else(|| life::unknown(&projection))?;
+    let entry = dropped.told(stands, reason, by, Timestamp::from_micros(now()));
     life::tell(tx, &entry).await?;
     Ok(true)
 }

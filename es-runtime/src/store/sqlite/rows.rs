@@ -1,24 +1,52 @@
-//! Rows as the inserts take them: one text for all, so that they cross to SQLite's thread at once.
+//! Rows of events and commands on their way into tables, and what is asked for as one text, so that it
+//! crosses to SQLite's thread at once.
 
 use serde::Serialize;
 
+use super::many::{Many, Values};
 use super::signed;
 use crate::error::{Error, Result};
 use crate::event::{CommandId, StoredEventRef};
 use crate::store::AcceptedCommand;
 
-pub(super) const INSERT_EVENTS: &str = "
-    INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
-                          command_id, payload, metadata, occurred_at)
-    SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5,
-           e.value->>6, unhex(e.value->>7), e.value->>8, e.value->>9, e.value->>10
-    FROM json_each(?) e";
+pub(super) static INSERT_EVENTS: Many = Many::new(
+    "INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
+                           command_id, payload, metadata, occurred_at) VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
 
-pub(super) const INSERT_COMMANDS: &str = "
-    INSERT INTO es_command (stream, command_id, first_position, count, version, at, correlation)
-    SELECT c.value->>0, unhex(c.value->>1), c.value->>2, c.value->>3, c.value->>4, c.value->>5,
-           c.value->>6
-    FROM json_each(?) c";
+pub(super) static INSERT_COMMANDS: Many = Many::new(
+    "INSERT INTO es_command (stream, command_id, first_position, count, version, at, correlation)
+     VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
+
+pub(super) fn add_event(values: &mut Values, event: StoredEventRef<'_>, slice: u16) -> Result<()> {
+    let id = event.command_id.map(|id| id.as_u128().to_be_bytes());
+    values.add(signed("position", event.position.get())?)?;
+    values.add(event.stream)?;
+    values.add(signed("version", event.version)?)?;
+    values.add(slice)?;
+    values.add(event.event_type)?;
+    values.add(event.schema_version)?;
+    values.add(event.min_reader)?;
+    values.add(id.as_ref().map(|id| &id[..]))?;
+    values.add(event.payload)?;
+    values.add(event.metadata)?;
+    values.add(event.time.as_micros())
+}
+
+pub(super) fn add_command(values: &mut Values, command: &AcceptedCommand) -> Result<()> {
+    values.add(command.stream.as_str())?;
+    values.add(&command.command_id.as_u128().to_be_bytes()[..])?;
+    values.add(signed("position", command.outcome.first.get())?)?;
+    values.add(command.outcome.count)?;
+    values.add(signed("version", command.outcome.version)?)?;
+    values.add(command.time.as_micros())?;
+    values.add(command.correlation.as_deref())
+}
 
 /// A JSON array of arrays.
 pub(super) struct Rows {
@@ -39,34 +67,6 @@ impl Rows {
             .push(if self.json.is_empty() { b'[' } else { b',' });
         serde_json::to_writer(&mut self.json, row)
             .map_err(|error| Error::database(self.doing, error))
-    }
-
-    pub(super) fn event(&mut self, event: StoredEventRef<'_>, slice: u16) -> Result<()> {
-        self.row(&(
-            signed("position", event.position.get())?,
-            event.stream,
-            signed("version", event.version)?,
-            slice,
-            event.event_type,
-            event.schema_version,
-            event.min_reader,
-            event.command_id.map(hex),
-            event.payload,
-            event.metadata,
-            event.time.as_micros(),
-        ))
-    }
-
-    pub(super) fn command(&mut self, command: &AcceptedCommand) -> Result<()> {
-        self.row(&(
-            command.stream.as_str(),
-            hex(command.command_id),
-            signed("position", command.outcome.first.get())?,
-            command.outcome.count,
-            signed("version", command.outcome.version)?,
-            command.time.as_micros(),
-            &command.correlation,
-        ))
     }
 
     /// The text, if there is a row.

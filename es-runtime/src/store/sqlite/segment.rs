@@ -4,7 +4,7 @@ use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqliteRow};
 use sqlx::{Row, Transaction};
 
 use super::log::outcome_of;
-use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, hex, id_of};
+use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, add_command, add_event, hex, id_of};
 use super::{begin, failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{CommandId, Position, StreamId, Timestamp};
@@ -80,19 +80,14 @@ pub(super) async fn import(writer: &SqlitePool, segment: &Segment) -> Result<Pos
     follows(&mut tx, segment, &streams).await?;
     let there = commands(&mut *tx, &keys_at_the_seam(segment)).await?;
     let commands = new_commands(segment, &there)?;
-    let (mut events, mut rows) = (Rows::new(IMPORTING), Rows::new(IMPORTING));
-    for event in &segment.events {
-        events.event(event.into(), event.stream.slice())?;
-    }
-    for command in commands {
-        rows.command(command)?;
-    }
-    for (statement, rows) in [(INSERT_EVENTS, events), (INSERT_COMMANDS, rows)] {
-        let Some(rows) = rows.finish()? else {
-            continue;
-        };
-        let inserted = sqlx::query(statement).bind(rows).execute(&mut *tx).await;
-        match inserted {
+    let events = INSERT_EVENTS.each(IMPORTING, &segment.events, |values, event| {
+        add_event(values, event.into(), event.stream.slice())
+    });
+    let commands = INSERT_COMMANDS.each(IMPORTING, &commands, |values, command| {
+        add_command(values, command)
+    });
+    for insert in events.chain(commands) {
+        match insert?.execute(&mut *tx).await {
             // A trigger answers for a version that is there, and a key for a command.
             Err(sqlx::Error::Database(why)) if why.is_unique_violation() || aborted(&*why) => {
                 return there_already();

@@ -37,6 +37,7 @@ async fn claim<S: EventStore>(store: &S, who: &str, parts: Option<u16>) -> Resul
         lease: LONG,
         parts,
         begin: at(3),
+        continues: None,
     };
     store.claim_inbox(&claim).await
 }

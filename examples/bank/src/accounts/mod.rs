@@ -1,21 +1,25 @@
 //! The accounts service: it keeps the accounts, and tells the world about them.
 
 pub mod balances;
+pub mod bookings;
 pub mod cash;
 pub mod contract;
 mod domain;
 mod money;
-mod transfer;
 
 pub use domain::{Account, AccountCommand, AccountError, AccountEvent, Payment};
+use es_runtime::consume::{Consumer, Running, Source};
 use es_runtime::feed::Serve;
 use es_runtime::{Builder, Result, Service, Store};
 pub use money::{Currency, Money, NotACurrency, NotMoney};
-pub use transfer::transfer;
 
 use self::balances::{Versions, v1, v2};
+use self::bookings::{Booking, Bookings};
 use self::cash::Cash;
 use crate::import::Import;
+#[cfg(feature = "schema")]
+use crate::transfers::Transfer;
+use crate::transfers::contract::Transfers;
 
 /// What a release has: the bank grows while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +53,10 @@ pub fn service(store: Store, listen: &str, release: Release) -> Builder {
         .store(store)
         .aggregate::<Account>()
         .aggregate::<Import>()
+        .process::<Booking>()
+        .inputs::<Booking>()
         .project::<AccountEvent, Cash>()
+        .publish::<Booking, Bookings>()
         .serve(feed(listen));
     bank = match accounts {
         Versions::One => bank.publish::<Account, contract::v1::Accounts>(),
@@ -67,6 +74,18 @@ pub fn service(store: Store, listen: &str, release: Release) -> Builder {
     bank
 }
 
+/// Listens to what the transfers service asks for.
+///
+/// # Errors
+/// When the inbox cannot be read.
+pub async fn listen(accounts: &Service, transfers: impl Source) -> Result<Running> {
+    Consumer::new("accounts", accounts.store().clone())
+        .stream::<Transfers>(transfers)
+        .handle(accounts.inputs::<Booking>()?)
+        .start()
+        .await
+}
+
 /// Where the streams are read, and, with the feature `schema`, what they look like.
 fn feed(listen: &str) -> Serve {
     let serve = Serve::at(listen);
@@ -75,15 +94,20 @@ fn feed(listen: &str) -> Serve {
     serve
 }
 
-/// What the service says of itself: the same as [`service`] tells its builder.
+/// What the bank says of itself: the same as [`service`] and
+/// [`transfers::service`](crate::transfers::service) tell their builders.
 #[cfg(feature = "schema")]
 pub fn contract() -> es_runtime::schema::Contract {
     es_runtime::schema::Contract::service("bank")
         .description("Keeps the accounts of a bank, and tells what happens to them.")
         .aggregate::<Account>()
         .aggregate::<Import>()
+        .aggregate::<Booking>()
+        .aggregate::<Transfer>()
         .project::<AccountEvent, Cash>()
         .project::<AccountEvent, v1::Balance>()
         .project::<AccountEvent, v2::Balance>()
         .publish::<Account, contract::Accounts>()
+        .publish::<Booking, Bookings>()
+        .publish::<Transfer, Transfers>()
 }

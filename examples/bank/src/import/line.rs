@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use es_runtime::event::{CommandId, StreamId};
 use es_runtime::prelude::Aggregate;
-use es_runtime::{Receipt, Result, Service};
+use es_runtime::{Receipt, Service};
 
-use crate::accounts::{Account, AccountCommand, Payment, transfer};
+use crate::accounts::{Account, AccountCommand, Payment};
+use crate::transfers::Ends;
 
 /// The columns, in the first line of every input.
 pub const HEADER: &str = "type,account,to,amount,currency,text";
@@ -172,20 +173,28 @@ impl Request {
         std::iter::once(account).chain(other).map(String::as_str)
     }
 
-    /// Does it, under an id that the same line always has: one command, or a transfer's two.
+    /// Does it, under an id that the same line always has: one command, or a transfer to its end. The
+    /// receipt, or why it was refused.
     ///
     /// # Errors
-    /// As [`Service::execute`].
-    pub async fn execute(&self, bank: &Service, id: &str) -> Result<Vec<Receipt>> {
+    /// When nobody knows what became of it: ask again.
+    pub async fn execute(
+        &self,
+        accounts: &Service,
+        transfers: &Ends,
+        id: &str,
+    ) -> es_runtime::Result<Result<Receipt, String>> {
         match self.clone() {
             Self::Command { account, command } => {
-                let execute = bank.execute::<Account>(account, command);
+                let execute = accounts.execute::<Account>(account, command);
                 let execute = execute.id(CommandId::of(id)).correlation(id);
-                Ok(vec![execute.actor("import").await?])
+                match execute.actor("import").await {
+                    Err(error) if error.is_rejected() => Ok(Err(error.to_string())),
+                    executed => executed.map(Ok),
+                }
             }
             Self::Transfer { from, to, payment } => {
-                let transferred = transfer(bank, id, (&from, &to), payment).await?;
-                Ok(transferred.into())
+                transfers.transfer(id, (&from, &to), payment).await
             }
         }
     }

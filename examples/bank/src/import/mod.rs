@@ -11,13 +11,14 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use es_runtime::{Receipt, Service};
+use es_runtime::Receipt;
 pub use journal::{Import, ImportCommand, ImportEvent, Refused};
 pub use line::{HEADER, Line, Lines, Request};
 use queue::Queue;
 use tokio::task::JoinSet;
 
-use crate::Result;
+use crate::transfers::Ends;
+use crate::{Bank, Result};
 
 /// Lines at hand, executing or waiting for others, at most.
 const WINDOW: usize = 200;
@@ -27,8 +28,8 @@ const WINDOW: usize = 200;
 pub struct Done {
     /// The line's number.
     pub line: u64,
-    /// What its commands did, in their order, or why it was refused.
-    pub outcome: Result<Vec<Receipt>, String>,
+    /// What its command did, or why it was refused.
+    pub outcome: Result<Receipt, String>,
 }
 
 /// What became of an input.
@@ -42,7 +43,7 @@ pub struct Summary {
     pub refused: Vec<Refused>,
 }
 
-/// Imports a file; `done` hears of every line right after its commit.
+/// Imports a file; `done` hears of every line right after its commit, of a transfer when it is over.
 ///
 /// Lines that touch the same account keep their order; others are executed together and share
 /// commits. Nobody else may import the same file meanwhile.
@@ -50,7 +51,7 @@ pub struct Summary {
 /// # Errors
 /// When the file or the database fails, or `done` does.
 pub async fn import(
-    bank: &Service,
+    bank: &Bank,
     file: &Path,
     done: impl FnMut(&Done) -> io::Result<()>,
 ) -> Result<Summary> {
@@ -60,7 +61,8 @@ pub async fn import(
         .file_name()
         .unwrap_or(file.as_os_str())
         .to_string_lossy();
-    let past = bank.load::<Import>(name.as_ref()).await?;
+    let (accounts, transfers) = (&bank.accounts, Ends::follow(&bank.transfers).await?);
+    let past = accounts.load::<Import>(name.as_ref()).await?;
     let mut tally = Tally {
         summary: Summary::default(),
         done,
@@ -82,9 +84,10 @@ pub async fn import(
             }
         }
         for (line, request) in queue.start() {
-            let (bank, id) = (bank.clone(), format!("{name}:{line}"));
+            let (accounts, transfers) = (accounts.clone(), transfers.clone());
+            let id = format!("{name}:{line}");
             running.spawn(async move {
-                let executed = request.execute(&bank, &id).await;
+                let executed = request.execute(&accounts, &transfers, &id).await;
                 (line, request, executed)
             });
         }
@@ -93,20 +96,16 @@ pub async fn import(
             break;
         };
         let (line, request, executed) = ended?;
-        match executed {
-            Ok(receipts) => tally.accepted(line, receipts)?,
-            Err(error) if error.is_rejected() => {
+        match executed? {
+            Ok(receipt) => tally.accepted(line, receipt)?,
+            Err(reason) => {
                 // Kept before a later line of the account starts: until then, asking again gives
                 // the same answer.
-                let refused = Refused {
-                    line,
-                    reason: error.to_string(),
-                };
+                let refused = Refused { line, reason };
                 let refuse = ImportCommand::Refuse(refused.clone());
-                bank.execute::<Import>(name.as_ref(), refuse).await?;
+                accounts.execute::<Import>(name.as_ref(), refuse).await?;
                 tally.refused(refused)?;
             }
-            Err(error) => return Err(error.into()),
         }
         queue.finish(&request);
     }
@@ -121,12 +120,12 @@ struct Tally<F> {
 }
 
 impl<F: FnMut(&Done) -> io::Result<()>> Tally<F> {
-    fn accepted(&mut self, line: u64, receipts: Vec<Receipt>) -> io::Result<()> {
+    fn accepted(&mut self, line: u64, receipt: Receipt) -> io::Result<()> {
         self.summary.accepted += 1;
-        self.summary.repeated += u64::from(receipts.iter().all(|receipt| receipt.repeated));
+        self.summary.repeated += u64::from(receipt.repeated);
         (self.done)(&Done {
             line,
-            outcome: Ok(receipts),
+            outcome: Ok(receipt),
         })
     }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use bank::accounts::balances::{v1, v2};
 use bank::accounts::{Account, AccountEvent, Money, contract};
+use bank::transfers::TransferEvent;
+use bank::transfers::contract::Transfers;
 use es_runtime::Store;
 use es_runtime::event::{Metadata, StoredEvent};
 use es_runtime::integration::{CloudEvent, StreamHash, stream_of};
@@ -63,7 +65,59 @@ pub(crate) async fn audit(data: &Path) {
     assert_eq!(one, older, "accounts@1");
     assert_eq!(two, mapped, "accounts@2");
     notified(data, &one, &two).await;
+    transferred(data, &store).await;
     store.close().await;
+}
+
+/// Every transfer is over, did what it says that it did, each step once, and nothing else moved money
+/// between accounts.
+async fn transferred(data: &Path, accounts: &Store) {
+    let url = format!("sqlite://{}", data.join("transfers.db").display());
+    let transfers = Store::connect(&url).await.unwrap();
+    let mut moved = BTreeMap::<String, Vec<&str>>::new();
+    let mut replay = accounts.replay::<AccountEvent>(LogQuery::after(Position::START));
+    while let Some(event) = replay.next().await.unwrap() {
+        let step = match event.data {
+            AccountEvent::Sent { .. } => "sent",
+            AccountEvent::Received { .. } => "received",
+            AccountEvent::Returned(_) => "returned",
+            _ => continue,
+        };
+        let actor = event.metadata.actor.unwrap();
+        let (transfer, _) = actor["booking-".len()..].rsplit_once('.').unwrap();
+        moved.entry(transfer.to_owned()).or_default().push(step);
+    }
+    let mut phases = BTreeMap::new();
+    let mut replay = transfers.replay::<TransferEvent>(LogQuery::after(Position::START));
+    while let Some(event) = replay.next().await.unwrap() {
+        phases.insert(event.id().to_owned(), event.data);
+    }
+    for (id, last) in phases {
+        let expected: &[&str] = match last {
+            TransferEvent::Completed => &["sent", "received"],
+            TransferEvent::Returned => &["sent", "returned"],
+            TransferEvent::Refused { .. } => &[],
+            other => panic!("transfer {id} is not over: {other:?}"),
+        };
+        assert_eq!(moved.remove(&id).unwrap_or_default(), expected, "{id}");
+    }
+    assert!(moved.is_empty(), "moved by nobody: {moved:?}");
+    // The customers hear of all that failed.
+    let head = published::<Transfers>(&transfers).await;
+    let failed = head
+        .iter()
+        .zip(1i64..)
+        .filter_map(|((_, _, event), n)| match event {
+            Transfers::TransferFailed { account, why, .. } => {
+                Some((n, account.clone(), format!("No transfer: {why}")))
+            }
+            _ => None,
+        });
+    let mut db = sql(data, "notifications.db").await;
+    let select = "SELECT position, account, text FROM explanation ORDER BY position";
+    let rows: Vec<(i64, String, String)> = query_as(select).fetch_all(&mut db).await.unwrap();
+    same("explanations", &rows, &failed.collect::<Vec<_>>());
+    transfers.close().await;
 }
 
 /// A stored event, by way of the enum's own `Deserialize`.
