@@ -56,12 +56,11 @@ pub struct Brokered<B, F> {
     window: Window,
     /// The task that listens, since the first read.
     listening: Option<Listening>,
-    /// Whether the broker brings all that the feed has not given yet, as far as anybody knows.
-    caught_up: bool,
+    /// Where the broker has taken over from the feed, as far as anybody knows: it brings all that
+    /// follows. What was answered is not in the window any more, and is the feed's again.
+    caught_up: Option<Position>,
     /// When the feed was asked last.
     asked: Instant,
-    /// The last position that was answered: what is asked for again is not in the window any more.
-    answered: Position,
 }
 
 #[derive(Debug)]
@@ -92,9 +91,8 @@ impl<B: Broker, F: Source> Brokered<B, F> {
             silence: SILENCE,
             window: Window::default(),
             listening: None,
-            caught_up: false,
+            caught_up: None,
             asked: Instant::now(),
-            answered: Position::START,
         }
     }
 
@@ -109,7 +107,7 @@ impl<B: Broker, F: Source> Brokered<B, F> {
 
     fn listening(&mut self, stream: &StreamVersion) -> &mut Listening {
         if self.listening.as_ref().is_some_and(|l| l.stream != *stream) {
-            (self.listening, self.window, self.caught_up) = (None, Window::default(), false);
+            (self.listening, self.window, self.caught_up) = (None, Window::default(), None);
         }
         self.listening.get_or_insert_with(|| {
             let (tell, news) = mpsc::channel(ON_THE_WAY);
@@ -146,8 +144,9 @@ impl<B: Broker, F: Source> Brokered<B, F> {
     }
 
     fn answer(&mut self, events: Vec<CloudEvent>) -> Page {
-        let last = events.last().and_then(CloudEvent::position);
-        self.answered = last.unwrap_or(self.answered);
+        if let Some(last) = events.last().and_then(CloudEvent::position) {
+            self.caught_up = self.caught_up.and(Some(last));
+        }
         Page { events }
     }
 
@@ -157,7 +156,7 @@ impl<B: Broker, F: Source> Brokered<B, F> {
             News::Event(event) => self.window.offer(*event),
             // What was published meanwhile did not come over it.
             News::Connected | News::Lost => {
-                self.caught_up = false;
+                self.caught_up = None;
                 if let Some(listening) = &mut self.listening {
                     listening.connected = matches!(news, News::Connected);
                 }
@@ -204,7 +203,7 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
         wait: Duration,
     ) -> Result<Page> {
         let deadline = Instant::now() + wait;
-        self.caught_up &= after.position >= self.answered;
+        self.caught_up = self.caught_up.filter(|from| after.position >= *from);
         loop {
             while let Ok(news) = self.listening(stream).news.try_recv() {
                 self.hear(news);
@@ -220,17 +219,17 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                 Found::Next(events) => return Ok(self.answer(events)),
                 Found::Nothing => Duration::ZERO,
                 Found::Hole => {
-                    self.caught_up = false;
+                    self.caught_up = None;
                     MOMENT
                 }
                 Found::Lie => {
                     tracing::warn!(%stream, position = %after.position.next(),
                         "the broker brought an event that does not follow; the feed is asked");
-                    self.caught_up = false;
+                    self.caught_up = None;
                     Duration::ZERO
                 }
             };
-            if due || !self.caught_up || !hears {
+            if due || self.caught_up.is_none() || !hears {
                 // Without a broker it is the feed that waits for news.
                 let patience = if hears { pause } else { self.silence };
                 self.asked = Instant::now();
@@ -248,7 +247,8 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                     },
                     Err(error) => return Err(error),
                 };
-                self.caught_up = hears && pause.is_zero() && page.events.is_empty();
+                let nothing_more = hears && pause.is_zero() && page.events.is_empty();
+                self.caught_up = nothing_more.then_some(after.position);
                 if !page.events.is_empty() || left.is_zero() {
                     return Ok(self.answer(page.events));
                 }

@@ -100,6 +100,22 @@ async fn what_a_broker_left_out_comes_from_the_feed_as_soon_as_it_shows() -> Res
     running.stop().await
 }
 
+/// It began at the end of the stream, so that the feed had nothing for it.
+#[tokio::test(start_paused = true)]
+async fn what_lies_before_the_start_is_there_to_be_compared() -> Result<()> {
+    let lab = Lab::with(3).await?;
+    lab.publish(3);
+    let before = lab.consumer().await?;
+    before.reached(Position::new(3)).await?;
+    before.stop().await?;
+    let running = lab.consumer().await?;
+    // The feed has had nothing new, and the broker is listened to: nothing is asked of the feed now.
+    sleep(SILENCE * 5 / 2).await;
+    let verified = running.verify(..).await?;
+    assert!(verified.agrees(), "{verified:?}");
+    running.stop().await
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_does_not_follow_is_asked_of_the_feed() -> Result<()> {
     let (lab, other) = (Lab::with(4).await?, Lab::of("mallory", 4).await?);
