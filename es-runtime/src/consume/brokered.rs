@@ -229,7 +229,8 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                     Duration::ZERO
                 }
             };
-            if due || self.caught_up.is_none() || !hears {
+            // Who does not wait wants to know what there is now, and takes no silence for it.
+            if due || self.caught_up.is_none() || !hears || wait.is_zero() {
                 // Without a broker it is the feed that waits for news.
                 let patience = if hears { pause } else { self.silence };
                 self.asked = Instant::now();

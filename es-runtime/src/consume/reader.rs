@@ -23,6 +23,8 @@ use crate::store::{InboxId, StreamCursor};
 pub(super) const PAGE: usize = 500;
 /// How long the source may wait for news.
 const WAIT: Duration = Duration::from_secs(20);
+/// How long it may wait when somebody else asks, too: no source takes it for a question what there is.
+const LOOK: Duration = Duration::from_millis(1);
 /// The least time between two questions that bring nothing.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause after failures.
@@ -157,7 +159,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
     async fn read(&mut self, questions: &mut mpsc::Receiver<Question>) -> Result<()> {
         let ahead = self.ahead.clone();
         let mut stop = self.stop.clone();
-        // After a question it is the stream's turn, which waits for no news then.
+        // After a question it is the stream's turn, which hardly waits for news then.
         let mut asked_for_others = false;
         loop {
             let (turn, from) = tokio::select! {
@@ -174,7 +176,7 @@ impl<E: IntegrationEvent, S: Source> Reader<E, S> {
             }
             let asked = Instant::now();
             let at_once = std::mem::take(&mut asked_for_others);
-            let wait = if at_once { Duration::ZERO } else { WAIT };
+            let wait = if at_once { LOOK } else { WAIT };
             let question = tokio::select! {
                 read = self.next(wait) => Err(read),
                 Some(question) = questions.recv(), if !at_once => Ok(question),

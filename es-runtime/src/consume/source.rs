@@ -59,8 +59,9 @@ pub trait Source: Send + 'static {
         async { Err(Error::new(Kind::NoPlace { stream })) }
     }
 
-    /// The events after a cursor, at most `limit`; waits up to `wait` if there are none yet. The hash
-    /// is what the events before it came to: with it, a source can judge what it has.
+    /// The events after a cursor, at most `limit`; waits up to `wait` if there are none yet. Who does not
+    /// wait at all asks what there is, of whoever knows. The hash is what the events before it came to:
+    /// with it, a source can judge what it has.
     ///
     /// # Errors
     /// [`is_transient`](crate::Error::is_transient) when asking again may help; anything else

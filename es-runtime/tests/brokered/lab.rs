@@ -91,6 +91,8 @@ pub(crate) struct Published {
     published: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
     questions: Arc<AtomicUsize>,
+    /// To so many questions it answers that there is nothing.
+    silent: Arc<AtomicUsize>,
 }
 
 impl Published {
@@ -101,6 +103,17 @@ impl Published {
 
     pub(crate) fn away(&self, away: bool) {
         self.is_away.store(away, Ordering::SeqCst);
+    }
+
+    /// Answers to the next question that there is nothing.
+    pub(crate) fn lie_once(&self) {
+        self.silent.store(1, Ordering::SeqCst);
+    }
+
+    fn lies(&self) -> bool {
+        let lies = |left: usize| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        self.silent.fetch_update(order, order, lies).is_ok()
     }
 }
 
@@ -125,6 +138,9 @@ impl Source for Published {
         };
         if self.is_away.load(Ordering::SeqCst) {
             return Err(Error::database("reading the feed", "it is away"));
+        }
+        if self.lies() {
+            return Ok(Page::default());
         }
         let events = timeout(wait, more).await.unwrap_or_default();
         Ok(Page { events })
@@ -183,6 +199,7 @@ impl Lab {
                 published: Arc::default(),
                 is_away: Arc::default(),
                 questions: Arc::default(),
+                silent: Arc::default(),
             },
             all,
             broker: Fake::default(),

@@ -113,6 +113,10 @@ async fn what_lies_before_the_start_is_there_to_be_compared() -> Result<()> {
     sleep(SILENCE * 5 / 2).await;
     let verified = running.verify(..).await?;
     assert!(verified.agrees(), "{verified:?}");
+    // A feed that has not everything yet, as a copy that lags behind, is asked again.
+    lab.feed.lie_once();
+    let verified = running.verify(..).await?;
+    assert!(verified.agrees(), "{verified:?}");
     running.stop().await
 }
 
