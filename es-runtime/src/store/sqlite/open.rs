@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Other processes' appends are noticed after at most this long.
 const POLL: Duration = Duration::from_millis(50);
 const READERS: u32 = 4;
+/// More than all statements of the store and of its users' tables: none is prepared twice.
+const STATEMENTS: usize = 1000;
 
 impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its tables up to date.
@@ -53,6 +55,7 @@ impl SqliteStore {
             .filename(path)
             .busy_timeout(PATIENCE)
             .pragma("cache_size", "-65536")
+            .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let pool = || {
             SqlitePoolOptions::new()
