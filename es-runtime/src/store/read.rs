@@ -151,6 +151,15 @@ impl Filter {
         *self == Self::ALL
     }
 
+    /// The aggregate whose every event is wanted, and nothing else: what replays ask for.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn only_aggregate(&self) -> Option<&str> {
+        match (self.aggregates.as_deref(), &self.types, &self.slices) {
+            (Some([one]), None, slices) if *slices == Self::ALL.slices => Some(one),
+            _ => None,
+        }
+    }
+
     /// Whether the event is one of them.
     pub(crate) fn wants(&self, event: &StoredEvent) -> bool {
         let named = |names: &Option<Vec<String>>, name: &str| {

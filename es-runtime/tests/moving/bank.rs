@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use es_runtime::consume::{Feed, Page, Source};
+use es_runtime::consume::{Feed, Filtered, Page, Source};
 use es_runtime::event::Position;
 use es_runtime::integration::Place;
 use es_runtime::prelude::*;
@@ -162,6 +162,16 @@ impl Source for Wherever {
 
     async fn head(&mut self, stream: &StreamVersion) -> Result<Position> {
         self.feed()?.head(stream).await
+    }
+
+    async fn subject(
+        &mut self,
+        stream: &StreamVersion,
+        subject: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Filtered> {
+        self.feed()?.subject(stream, subject, after, limit).await
     }
 
     async fn place(

@@ -8,6 +8,7 @@
     feature = "testing"
 ))]
 
+mod ahead;
 mod bank;
 #[path = "../domain/mod.rs"]
 mod domain;

@@ -179,7 +179,8 @@ async fn an_event_is_an_input_once() -> Result<()> {
             let consumer = Consumer::new(name, store.clone()).stream::<Requests>(upstream);
             let consumer = consumer.handle(bank.inputs::<Booking>()?).start().await?;
             consumer.reached(last).await?;
-            bank.settled().await?;
+            let settled = timeout(DEADLINE, bank.settled()).await;
+            settled.expect("what is an input again does nothing")?;
             consumer.stop().await?;
         }
         let alice = bank.load::<Account>("alice").await?;

@@ -31,6 +31,10 @@ macro_rules! select {
 
 pub(super) const PAGE: &str = select!("WHERE position > $1 ORDER BY position LIMIT $2");
 
+/// All of one aggregate; each word more is asked of every row.
+pub(super) const OF_ONE: &str =
+    select!("WHERE position > $1 AND position <= $3 AND stream ^@ $4 ORDER BY position LIMIT $2");
+
 pub(super) const FILTERED: &str = select!(
     "WHERE position > $1 AND position <= $3
        AND ($4::text[] IS NULL OR stream ^@ ANY ($4))
@@ -97,17 +101,23 @@ async fn filtered(
     to: Position,
 ) -> Result<StoredEvents> {
     let filter = &query.filter;
-    let prefix = |name: &String| format!("{name}-");
-    let aggregates = filter.aggregates.as_ref();
-    let prefixes: Option<Vec<_>> = aggregates.map(|names| names.iter().map(prefix).collect());
-    let rows = sqlx::query(FILTERED)
+    let prefix = |name: &str| format!("{name}-");
+    let only = filter.only_aggregate();
+    let rows = sqlx::query(only.map_or(FILTERED, |_| OF_ONE))
         .bind(number(query.after)?)
         .bind(rows_limit(query.limit))
-        .bind(number(to)?)
-        .bind(prefixes)
-        .bind(filter.types.as_deref())
-        .bind(signed::<i16, _>("slice", filter.slices.start)?)
-        .bind(signed::<i16, _>("slice", filter.slices.end)?);
+        .bind(number(to)?);
+    let rows = match only {
+        Some(name) => rows.bind(prefix(name)),
+        None => {
+            let aggregates = filter.aggregates.as_ref();
+            let prefixes = aggregates.map(|names| names.iter().map(|name| prefix(name)));
+            rows.bind(prefixes.map(Vec::from_iter))
+                .bind(filter.types.as_deref())
+                .bind(signed::<i16, _>("slice", filter.slices.start)?)
+                .bind(signed::<i16, _>("slice", filter.slices.end)?)
+        }
+    };
     Ok(read(connection, rows, None).await?.0)
 }
 

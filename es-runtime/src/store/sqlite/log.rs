@@ -55,6 +55,13 @@ pub(super) const PAGE: &str = select!(
     "WHERE position > ? ORDER BY position LIMIT ?"
 );
 
+/// All of one aggregate; each word more is asked of every row.
+pub(super) const OF_ONE: &str = select!(
+    "max(position)",
+    "WHERE position > ?1 AND position <= ?3 AND stream >= ?4 AND stream < ?5
+     ORDER BY position LIMIT ?2"
+);
+
 pub(super) const FILTERED: &str = select!(
     "max(position)",
     "WHERE position > ?1 AND position <= ?3
@@ -120,13 +127,24 @@ async fn filtered(readers: &SqlitePool, query: &LogQuery, to: Position) -> Resul
         names.map(|names| serde_json::json!(names).to_string())
     };
     let filter = &query.filter;
+    let (after, to) = (number(query.after)?, number(to)?);
     // The streams of one aggregate alone are found by how they begin; `.` follows `-`.
-    let (aggregates, one) = match filter.aggregates.as_deref() {
-        Some([one]) => (None, Some((format!("{one}-"), format!("{one}.")))),
-        _ => (names(&filter.aggregates), None),
+    let (from, before) = match filter.aggregates.as_deref() {
+        Some([one]) => (Some(format!("{one}-")), Some(format!("{one}."))),
+        _ => (None, None),
     };
-    let (from, before) = one.unzip();
-    let (types, to) = (names(&filter.types), number(to)?);
+    if filter.only_aggregate().is_some() {
+        let ask = |after, limit| {
+            let query = sqlx::query_as(OF_ONE).bind(after).bind(limit);
+            query.bind(to).bind(from.clone()).bind(before.clone())
+        };
+        return Ok(read(readers, query.limit, after, ask).await?.0);
+    }
+    let aggregates = match from {
+        Some(_) => None,
+        None => names(&filter.aggregates),
+    };
+    let types = names(&filter.types);
     let ask = |after, limit| {
         sqlx::query_as(FILTERED)
             .bind(after)
@@ -139,9 +157,7 @@ async fn filtered(readers: &SqlitePool, query: &LogQuery, to: Position) -> Resul
             .bind(from.clone())
             .bind(before.clone())
     };
-    Ok(read(readers, query.limit, number(query.after)?, ask)
-        .await?
-        .0)
+    Ok(read(readers, query.limit, after, ask).await?.0)
 }
 
 pub(super) async fn stream(

@@ -108,6 +108,7 @@ async fn every_read_goes_by_a_key() {
         log::PAGE,
         log::FORWARDS,
         log::BACKWARDS,
+        log::OF_ONE,
         log::FILTERED,
         log::CORRELATED,
         log::OUTCOME,
