@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -37,6 +38,7 @@ async fn each_keeps_its_version_and_both_agree() {
     fs::write(dir.path().join("transactions.csv"), input).unwrap();
 
     let mut other = bank(dir.path(), &["--balances", "2", "--no-import"])
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut importing = bank(dir.path(), &["--balances", "1", "--exit"])
@@ -79,6 +81,10 @@ async fn each_keeps_its_version_and_both_agree() {
     reader.shutdown().await.unwrap();
     store.close().await;
 
+    // Asked before it says so, it would just end.
+    let said = BufReader::new(other.stdout.take().unwrap()).lines();
+    let mut said = said.map(|line| line.unwrap());
+    assert!(said.any(|line| line == "Ctrl-C stops it."));
     let pid = other.id().to_string();
     assert!(
         Command::new("kill")
