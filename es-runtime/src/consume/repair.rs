@@ -12,6 +12,7 @@ use super::entities::Passed;
 use super::handler::Handler;
 use super::reader::{PAGE, PAUSE};
 use super::source::Source;
+use super::verify::ATTEMPTS;
 use super::worker::{Failure, Worker, judged};
 use crate::event::Position;
 use crate::integration::{CloudEvent, IntegrationEvent};
@@ -30,6 +31,7 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
     pub(super) async fn repair(&mut self, repair: &InboxRepair) -> Result<(), Failure> {
         let mut detector = Detector::new(self.id.stream.clone(), repair.from);
         let until = repair.until.min(self.seen.position);
+        let mut silent = 0;
         while detector.cursor().position < until {
             if self.stop.is_asked() {
                 return Ok(());
@@ -38,7 +40,13 @@ impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
                 Ok(page) => page,
                 Err(why) => return self.end(repair, Some(why)).await,
             };
-            if page.is_empty() {
+            silent = if page.is_empty() { silent + 1 } else { 0 };
+            if silent >= ATTEMPTS {
+                let behind = detector.cursor().position;
+                let why = format!("the source has nothing behind position {behind} now; ask again");
+                return self.end(repair, Some(why)).await;
+            }
+            if silent > 0 {
                 tokio::select! {
                     () = sleep(PAUSE) => {}
                     () = self.stop.asked() => {}

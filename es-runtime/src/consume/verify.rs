@@ -17,7 +17,7 @@ use crate::runtime::without;
 use crate::store::{InboxId, InboxState, StreamCursor, StreamVersion};
 
 /// How often a source is asked that answers nothing of what should be there, or is away.
-const ATTEMPTS: u32 = 8;
+pub(super) const ATTEMPTS: u32 = 8;
 /// The guard that a difference is seen.
 const COMPARED: &str = "what was consumed is compared with what is there";
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use es_runtime::consume::{Consumer, Handler, HandlerError, Running, Source};
@@ -27,6 +28,8 @@ struct Mending {
     given: Arc<Mutex<Vec<u64>>>,
     /// It never comes to an end with this one.
     hangs_at: u64,
+    /// With event 1,250 its source has nothing more behind this one.
+    shuts: Option<(Arc<AtomicU64>, u64)>,
 }
 
 impl Mending {
@@ -36,6 +39,7 @@ impl Mending {
             rows,
             given,
             hangs_at,
+            shuts: None,
         }
     }
 
@@ -71,6 +75,9 @@ impl Handler<v1::Accounts> for Mending {
         tx: &mut Tx,
     ) -> Result<(), HandlerError> {
         self.given.lock().unwrap().push(event.position.get());
+        if let (1_250, Some((gate, last))) = (event.position.get(), &self.shuts) {
+            gate.store(*last, Ordering::SeqCst);
+        }
         if event.position.get() == self.hangs_at {
             pending::<()>().await;
         }
@@ -141,6 +148,27 @@ async fn what_was_lost_is_handled_again_and_nothing_else() -> Result<()> {
     assert!(one.verify(..).await?.agrees());
     one.stop().await?;
     two.stop().await
+}
+
+/// A source that was whole when it was verified, and is not any more: the part does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_where_the_source_has_nothing_more() -> Result<()> {
+    let chain = Chain::of(events(&ACCOUNTS, EVENTS, |_| false).await?);
+    let (store, _folder) = file().await?;
+    let mut mending = Mending::new(Rows::good());
+    mending.shuts = Some((chain.gate.clone(), 1_500));
+    let running = mending.start(&store, chain.clone()).await?;
+    running.reached(Position::new(EVENTS)).await?;
+    let refused = running.repair(range(1_201, 2_400)).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("nothing behind position"),
+        "{refused}"
+    );
+    chain.open(u64::MAX);
+    running.repair(range(1_501, 2_400)).await?;
+    assert_eq!(mending.given(), (1_201..=2_400).collect::<Vec<_>>());
+    assert_eq!(sorted(&store).await?, whole());
+    running.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,13 @@
 //! Somebody was handled ahead of the others, when the inbox is to move.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use es_runtime::Result;
 use es_runtime::consume::{Consumer, Filtered, Page, Source};
 use es_runtime::event::Position;
 use es_runtime::store::{StreamCursor, StreamVersion};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::bank::{Bank, Wherever, v1};
 use crate::domain::{Account, deposit, open};
@@ -18,7 +17,7 @@ use crate::{LEASE, effect, file, new, reads_all, tells};
 /// Has nothing for the cursor until it is opened, and everything for one subject.
 struct Gated {
     feed: Wherever,
-    is_open: Arc<AtomicBool>,
+    is_open: watch::Receiver<bool>,
 }
 
 impl Source for Gated {
@@ -39,12 +38,11 @@ impl Source for Gated {
         limit: usize,
         wait: Duration,
     ) -> Result<Page> {
-        let began = tokio::time::Instant::now();
-        while !self.is_open.load(Ordering::SeqCst) {
-            if began.elapsed() >= wait {
-                return Ok(Page::default());
-            }
-            sleep(Duration::from_millis(5)).await;
+        let opened = timeout(wait, self.is_open.wait_for(|open| *open))
+            .await
+            .is_ok();
+        if !opened {
+            return Ok(Page::default());
         }
         self.feed.read(stream, after, limit, wait).await
     }
@@ -60,11 +58,9 @@ async fn it_moves_when_the_cursor_has_come_to_who_was_handled_ahead() -> Result<
             .await?;
     }
     bank.service().caught_up().await?;
-    let is_open = Arc::new(AtomicBool::new(false));
-    let gated = Gated {
-        feed: bank.feed(),
-        is_open: is_open.clone(),
-    };
+    let (open_it, is_open) = watch::channel(false);
+    let feed = bank.feed();
+    let gated = Gated { feed, is_open };
     let consumer = Consumer::new("rows", database.clone()).stream::<v1::Accounts>(gated);
     let consumer = consumer.lease(LEASE).handle(Rows::good(&database));
     let first = consumer.start().await?;
@@ -77,7 +73,7 @@ async fn it_moves_when_the_cursor_has_come_to_who_was_handled_ahead() -> Result<
     })
     .await;
     assert_eq!(first.progress().stands_by, None);
-    is_open.store(true, Ordering::SeqCst);
+    open_it.send_replace(true);
     tells(&first, |progress| progress.stands_by == Some(2)).await;
     let deposited = bank.service().execute::<Account>("bob", deposit(4));
     deposited.await?;

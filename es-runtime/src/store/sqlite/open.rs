@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Other processes' appends are noticed after at most this long.
 const POLL: Duration = Duration::from_millis(50);
 const READERS: u32 = 4;
-/// More than all statements of the store and of its users' tables: none is prepared twice.
+/// Statements that a connection keeps prepared: a service with some read models has over a hundred.
 const STATEMENTS: usize = 1000;
 
 impl SqliteStore {
