@@ -12,6 +12,7 @@ use es_runtime::{Service, Store, consume};
 use es_servers::{Postgres, Proxy, resume_process, suspend_process};
 use fastrand::Rng;
 use tempfile::TempDir;
+use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::at_rest::{all, balances, between, remittances};
@@ -24,8 +25,8 @@ use crate::people::{Hasty, Place};
 use crate::remittance::{Bookings, RemittanceEvent, Requests};
 use crate::sites::{self, Site};
 
-/// More than it takes to come to rest, also on a machine with much else to do.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// How long nothing may move, also on a machine with much else to do, before it is called stuck.
+const STUCK: Duration = Duration::from_secs(60);
 /// How often it is quiet.
 const QUIETS: u32 = 3;
 const LEDGERS: usize = 2;
@@ -156,16 +157,20 @@ impl<S: Site> Chain<S> {
         let [bank, transfers] = &services[..] else {
             unreachable!("there are two places");
         };
-        timeout(DEADLINE, rest(bank, transfers, &hear))
-            .await
-            .expect("all come to rest");
-        for service in &services {
-            let relayed = timeout(DEADLINE, service.relayed()).await;
-            relayed.expect("the broker gets all").unwrap();
-        }
-        let head = head::<v1::Accounts>(bank).await;
-        reached(&ledger, head).await;
-        let verified = timeout(DEADLINE, ledger.verify(..)).await;
+        let at_rest = async {
+            rest(bank, transfers, &hear).await;
+            for service in &services {
+                service.relayed().await.unwrap();
+            }
+            let head = head::<v1::Accounts>(bank).await;
+            reached(&ledger, head).await;
+            head
+        };
+        let head = select! {
+            head = at_rest => head,
+            stuck = stuck(&services, [&hear[0], &hear[1], &ledger]) => panic!("{stuck}"),
+        };
+        let verified = timeout(STUCK, ledger.verify(..)).await;
         let verified = verified.expect("it is verified").unwrap();
         assert!(verified.agrees(), "{verified:?}");
 
@@ -213,9 +218,28 @@ async fn head<E: IntegrationEvent>(service: &Service) -> Position {
 
 /// Waits until a consumer has come so far, which it does unless it has ended.
 async fn reached(consumer: &consume::Running, position: Position) {
-    let reached = timeout(DEADLINE, consumer.reached(position)).await;
-    let reached = reached.expect("a consumer gets all");
+    let reached = consumer.reached(position).await;
     reached.unwrap_or_else(|error| panic!("{error}: {:?}", consumer.progress()));
+}
+
+/// Waits until nothing has moved for long, and tells where all stand.
+async fn stuck(services: &[Service], consumers: [&consume::Running; 3]) -> String {
+    let (mut before, mut since) = (Vec::new(), Instant::now());
+    while since.elapsed() < STUCK {
+        let mut stand = Vec::new();
+        for service in services {
+            stand.push(service.store().head().await.unwrap());
+            stand.extend(service.relays().iter().map(|(_, relay)| relay.cursor));
+        }
+        stand.extend(consumers.iter().map(|one| one.progress().position));
+        if stand != before {
+            (before, since) = (stand, Instant::now());
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    let relays: Vec<_> = services.iter().map(Service::relays).collect();
+    let progress = consumers.map(consume::Running::progress);
+    format!("nothing moves any more: {before:?}, {relays:?}, {progress:?}")
 }
 
 /// Waits until nothing is left to do on either side.
