@@ -43,7 +43,8 @@ const SLOWEST: Duration = Duration::from_secs(30);
 /// The law: the first event comes from the feed, and every other one does, too, or follows the one
 /// before it by position *and by the hash of the stream*. A message that is lost, doubled, out of order, changed, or of
 /// another history costs a question to the feed and nothing else; so does a broker that is away. While
-/// the broker brings what comes next, the feed may be away.
+/// the broker brings what comes next, the feed may be away. A broker that has brought nothing yet since it
+/// was connected is not relied on: whoever sends to it may be away.
 ///
 /// A queue at the broker is made for each process and goes with it: nothing is lost with it that the
 /// feed does not have.
@@ -67,7 +68,9 @@ pub struct Brokered<B, F> {
 struct Listening {
     stream: StreamVersion,
     news: mpsc::Receiver<News>,
-    connected: bool,
+    /// Whether the broker has brought something since the connection was made: before that, whoever
+    /// sends to it may be away.
+    brings: bool,
     /// Ends with this.
     _task: JoinSet<()>,
 }
@@ -75,10 +78,9 @@ struct Listening {
 /// What the listening task tells.
 #[derive(Debug)]
 enum News {
-    /// From now on the broker brings what is published.
-    Connected,
-    Lost,
     Event(Box<CloudEvent>),
+    /// What is published from now on does not come over it.
+    Lost,
 }
 
 impl<B: Broker, F: Source> Brokered<B, F> {
@@ -118,7 +120,7 @@ impl<B: Broker, F: Source> Brokered<B, F> {
             Listening {
                 stream,
                 news,
-                connected: false,
+                brings: false,
                 _task: task,
             }
         })
@@ -152,15 +154,12 @@ impl<B: Broker, F: Source> Brokered<B, F> {
 
     /// Takes a piece of news.
     fn hear(&mut self, news: News) {
+        if let Some(listening) = &mut self.listening {
+            listening.brings = matches!(news, News::Event(_));
+        }
         match news {
             News::Event(event) => self.window.offer(*event),
-            // What was published meanwhile did not come over it.
-            News::Connected | News::Lost => {
-                self.caught_up = None;
-                if let Some(listening) = &mut self.listening {
-                    listening.connected = matches!(news, News::Connected);
-                }
-            }
+            News::Lost => self.caught_up = None,
         }
     }
 }
@@ -209,7 +208,7 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
                 self.hear(news);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let hears = self.listening(stream).connected && after.position > Position::START;
+            let hears = self.listening(stream).brings && after.position > Position::START;
             let due = self.asked.elapsed() >= self.silence && !without("silence is no proof");
             let found = match due {
                 true => Found::Nothing,
@@ -231,7 +230,7 @@ impl<B: Broker, F: Source> Source for Brokered<B, F> {
             };
             // Who does not wait wants to know what there is now, and takes no silence for it.
             if due || self.caught_up.is_none() || !hears || wait.is_zero() {
-                // Without a broker it is the feed that waits for news.
+                // Without a broker that brings something it is the feed that waits for news.
                 let patience = if hears { pause } else { self.silence };
                 self.asked = Instant::now();
                 let read = self.feed.read(stream, after, limit, patience.min(left));
@@ -277,9 +276,6 @@ async fn listen<B: Broker>(
         let lost = match broker.subscribe(&stream, &consumer).await {
             Ok(subscription) => {
                 failures = 0;
-                if tell.send(News::Connected).await.is_err() {
-                    return;
-                }
                 let lost = until_lost(subscription, &stream, &tell).await;
                 if tell.send(News::Lost).await.is_err() {
                     return;

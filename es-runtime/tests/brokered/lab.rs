@@ -235,14 +235,21 @@ impl Lab {
             .unwrap();
     }
 
-    /// A consumer that has handled the first event and has nothing to do but to listen.
-    pub(crate) async fn waiting(&self) -> Result<Running> {
+    /// A consumer that has handled the first event, and listens to a broker that has brought nothing.
+    pub(crate) async fn connecting(&self) -> Result<Running> {
         self.publish(1);
         let running = self.consumer().await?;
         running.reached(Position::new(1)).await?;
         self.connected().await;
-        // In virtual time: until nobody has anything to do.
-        sleep(Duration::from_millis(100)).await;
+        Ok(running)
+    }
+
+    /// A consumer that has handled the first event and has nothing to do but to listen.
+    pub(crate) async fn waiting(&self) -> Result<Running> {
+        let running = self.connecting().await?;
+        self.broker.send(&self.all[0]);
+        // In virtual time: until the question to the feed has been answered that was under way.
+        sleep(Duration::from_secs(6)).await;
         Ok(running)
     }
 

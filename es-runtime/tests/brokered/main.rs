@@ -38,6 +38,19 @@ async fn what_a_broker_brings_is_handled_without_a_question_to_the_feed() -> Res
     running.stop().await
 }
 
+/// Whoever sends to it may be away.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_has_brought_nothing_yet_is_not_waited_for() -> Result<()> {
+    let lab = Lab::with(3).await?;
+    let running = lab.connecting().await?;
+    sleep(SILENCE / 2).await;
+    let began = Instant::now();
+    lab.publish(3);
+    running.reached(Position::new(3)).await?;
+    assert!(began.elapsed() < SILENCE / 10, "{:?}", began.elapsed());
+    running.stop().await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_history_begins_with_what_the_feed_says() -> Result<()> {
     let (lab, other) = (Lab::with(3).await?, Lab::of("mallory", 3).await?);
@@ -109,6 +122,8 @@ async fn what_lies_before_the_start_is_there_to_be_compared() -> Result<()> {
     before.reached(Position::new(3)).await?;
     before.stop().await?;
     let running = lab.consumer().await?;
+    sleep(SILENCE / 10).await;
+    lab.broker.send(&lab.events()[2]);
     // The feed has had nothing new, and the broker is listened to: nothing is asked of the feed now.
     sleep(SILENCE * 5 / 2).await;
     let verified = running.verify(..).await?;
