@@ -21,11 +21,12 @@ fn load() -> Load {
     }
 }
 
+/// PostgreSQL's words depend on whether half a page had room.
 fn no_space(state: &State) -> bool {
-    state
-        .errors
-        .keys()
-        .any(|error| error.contains("No space left on device"))
+    let says_so = |error: &String| {
+        error.contains("No space left on device") || error.contains("could not extend file")
+    };
+    state.errors.keys().any(says_so)
 }
 
 /// The table on the full disk is the events', or the one that is written after them.
