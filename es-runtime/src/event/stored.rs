@@ -173,7 +173,7 @@ impl StoredEvents {
     }
 
     /// How many bytes of text they hold.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }

@@ -50,7 +50,7 @@ pub(crate) trait Commit: Send + 'static {
     /// Decides each append by its own merits and writes those that are accepted.
     fn commit(
         &mut self,
-        batch: &[Append],
+        batch: &Arc<[Append]>,
     ) -> impl Future<Output = Result<Vec<Appended>, Failed>> + Send;
 
     /// Lets go of what it writes with.
@@ -261,10 +261,11 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
         .into_iter()
         .map(|waiting| (waiting.append, waiting.answer))
         .unzip();
+    let appends = Arc::<[Append]>::from(appends);
     // A caller that is gone does not want its answer.
     let tell = |answer: Answer, result| drop(answer.send(result));
     if without(Guard::Late) {
-        for (answer, append) in answers.into_iter().zip(&appends) {
+        for (answer, append) in answers.into_iter().zip(&*appends) {
             let soon = super::Outcome {
                 first: crate::event::Position::START.next(),
                 count: 1,
@@ -286,10 +287,10 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
         Err(Failed::Within(error)) if appends.len() > 1 && !without(Guard::Alone) => {
             tracing::warn!(%error, appends = appends.len(), "a batch of appends failed");
             let mut down = None;
-            for (answer, append) in answers.into_iter().zip(appends) {
+            for (answer, append) in answers.into_iter().zip(&*appends) {
                 let result = match &down {
                     Some(error) => Err(Error::copy(error)),
-                    None => match settle(commit, &[append]).await {
+                    None => match settle(commit, &Arc::from([append.clone()])).await {
                         Ok(results) => Ok(results[0]),
                         Err(Failed::Within(error)) => Err(error),
                         Err(Failed::Before(error) | Failed::Lost(error)) => {
@@ -313,7 +314,7 @@ async fn write<C: Commit>(commit: &mut C, batch: Vec<Waiting>) {
 
 /// Commits the batch, and where the connection is lost on the way, the same batch once more: the
 /// command ids tell what became of the first.
-async fn settle<C: Commit>(commit: &mut C, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+async fn settle<C: Commit>(commit: &mut C, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
     match commit.commit(batch).await {
         Err(Failed::Lost(error)) if !without(Guard::Again) => {
             tracing::warn!(%error, appends = batch.len(), "the connection was lost: asking again");

@@ -8,6 +8,7 @@ use es_runtime::error::Result;
 use es_runtime::event::Position;
 use es_runtime::store::sqlite::SqliteStore;
 use es_runtime::store::{Append, Appended, EventStore, Outcome};
+use futures_util::future::join_all;
 use tokio::time::{Instant, pause, resume};
 
 use crate::{File, accepted, append, log, run, stream};
@@ -100,10 +101,14 @@ fn large(n: usize) -> Append {
 }
 
 /// Appends until the disk is full, makes room, and goes on.
-async fn fill(store: &SqliteStore, make_room: impl AsyncFnOnce()) {
+async fn fill(
+    store: &SqliteStore,
+    append: impl AsyncFn(Append) -> Result<Appended>,
+    make_room: impl AsyncFnOnce(),
+) {
     let mut acknowledged = Vec::new();
     for n in 0.. {
-        match store.append(large(n)).await {
+        match append(large(n)).await {
             Ok(Appended::New(outcome)) => acknowledged.push((n, outcome)),
             Ok(other) => panic!("{other:?}"),
             Err(error) => {
@@ -118,9 +123,12 @@ async fn fill(store: &SqliteStore, make_room: impl AsyncFnOnce()) {
     assert_eq!(log(store).await.len(), full * 3, "torn");
     make_room().await;
     // The one that failed comes again, and many at once after it.
-    let calls = (full..full + 8).map(|n| accepted(store, large(n)));
-    for (n, call) in (full..).zip(calls) {
-        acknowledged.push((n, call.await));
+    let calls = (full..full + 8).map(|n| append(large(n)));
+    for (n, answer) in (full..).zip(join_all(calls).await) {
+        match answer {
+            Ok(Appended::New(outcome)) => acknowledged.push((n, outcome)),
+            other => panic!("{other:?}"),
+        }
     }
     let log = log(store).await;
     assert_eq!(log.len(), acknowledged.len() * 3);
@@ -131,6 +139,7 @@ async fn fill(store: &SqliteStore, make_room: impl AsyncFnOnce()) {
     }
 }
 
+/// SQLite ends the transaction by itself, and `sqlx` does not notice.
 #[tokio::test]
 async fn a_database_at_its_largest_size_goes_on_when_it_may_grow() {
     let file = File::new();
@@ -139,8 +148,10 @@ async fn a_database_at_its_largest_size_goes_on_when_it_may_grow() {
         let mut tx = store.begin().await.unwrap();
         run(tx.sqlite().unwrap(), statement).await.unwrap();
     };
+    // What the setting is for is the connection of the user's transactions.
+    let append = async |append| store.begin().await?.append(append).await;
     limit("PRAGMA max_page_count = 200").await;
-    fill(&store, async || {
+    fill(&store, append, async || {
         limit("PRAGMA max_page_count = 100000").await
     })
     .await;
@@ -176,7 +187,11 @@ async fn a_full_disk_tears_nothing_and_is_left_behind() {
     let filler = file.0.path().join("filler");
     std::fs::write(&filler, vec![0; 2_000_000]).unwrap();
     let store = file.open().await;
-    fill(&store, async || std::fs::remove_file(&filler).unwrap()).await;
+    let append = async |append| store.append(append).await;
+    fill(&store, append, async || {
+        std::fs::remove_file(&filler).unwrap()
+    })
+    .await;
     store.close().await;
     // All of it is in the file, not only in this process.
     let again = file.open().await;

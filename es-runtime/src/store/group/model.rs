@@ -83,7 +83,7 @@ struct Calls {
 impl Commit for Calls {
     const STREAMS_REPEAT: bool = false;
 
-    async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+    async fn commit(&mut self, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
         assert!(!batch.is_empty() && batch.len() <= LIMITS.batch);
         let streams: HashSet<_> = batch.iter().map(|append| &append.stream).collect();
         assert_eq!(streams.len(), batch.len(), "a stream is in a batch once");

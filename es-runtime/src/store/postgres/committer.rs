@@ -177,7 +177,7 @@ impl Commit for Calls {
     /// The call compares each append with the streams as they were before it.
     const STREAMS_REPEAT: bool = false;
 
-    async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
+    async fn commit(&mut self, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
         let columns = Columns::of(batch).map_err(Failed::Within)?;
         let connection = match &mut self.connection {
             Some(connection) => connection,

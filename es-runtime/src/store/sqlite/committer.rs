@@ -1,166 +1,224 @@
-//! A batch of appends in one transaction of a few statements, however many appends that are.
+//! A batch of appends in one transaction, however many appends that are.
+//!
+//! It is written where the file is, on a thread that may wait: with `sqlx`, each statement crosses to
+//! a thread of its own and back.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row, Sqlite, Transaction};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, params_from_iter};
+use sqlx::sqlite::SqlitePool;
+use tokio::task::spawn_blocking;
 
-use super::log::outcome_of;
-use super::many::{Many, Values};
-use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, add_command, add_event, id_of};
-use super::{begin_immediate, failed, position, unsigned};
+use super::log::outcome_in;
+use super::open::{CHECKPOINT, connect_here};
+use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Value, command_values, event_values, id_of};
+use super::{failed, position, unsigned};
 use crate::error::{Error, Kind, Result};
-use crate::event::{CommandId, Position};
+use crate::event::CommandId;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
-use crate::store::{AcceptedCommand, Append, Appended, Found, known_instances, plan};
+use crate::store::{Append, Appended, Found, Plan, known_instances, plan};
 
-/// Writes batches with the one writer.
+/// Writes batches.
 pub(super) struct Batches {
-    writer: SqlitePool,
+    /// Whoever has the one connection in it may write.
+    turns: SqlitePool,
+    file: PathBuf,
+    connection: Option<Connection>,
     wake: Arc<Wake>,
 }
 
 impl Batches {
-    pub(super) fn new(writer: SqlitePool, wake: Arc<Wake>) -> Self {
-        Self { writer, wake }
+    pub(super) fn new(turns: SqlitePool, file: &Path, wake: Arc<Wake>) -> Self {
+        Self {
+            turns,
+            file: file.to_owned(),
+            connection: None,
+            wake,
+        }
     }
-}
-
-/// Decides the batch in the transaction, and commits it if something is new.
-pub(super) async fn write(
-    mut tx: Transaction<'static, Sqlite>,
-    batch: &[Append],
-    wake: &Wake,
-) -> Result<Vec<Appended>> {
-    let Log {
-        found,
-        head,
-        newest,
-    } = look_up(&mut tx, batch).await?;
-    if known_instances(batch).is_some_and(|known| known < newest) {
-        return Err(Error::new(Kind::OtherInstances));
-    }
-    let plan = plan(batch, &found, head);
-    let new = |result: &Appended| matches!(result, Appended::New(_));
-    if plan.results.iter().any(new) {
-        insert(&mut tx, batch, &plan.results).await?;
-        tx.commit().await.map_err(failed(DOING))?;
-        wake.log_grew(plan.head);
-    }
-    Ok(plan.results)
 }
 
 impl Commit for Batches {
     const STREAMS_REPEAT: bool = true;
 
-    async fn commit(&mut self, batch: &[Append]) -> Result<Vec<Appended>, Failed> {
-        let tx = begin_immediate(&self.writer).await;
-        let tx = tx.map_err(|error| Failed::Before(failed(DOING)(error)))?;
-        write(tx, batch, &self.wake).await.map_err(Failed::Within)
+    async fn commit(&mut self, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
+        let turn = self.turns.acquire().await;
+        let turn = turn.map_err(|error| Failed::Before(failed(DOING)(error)))?;
+        let (batch, file, connection) = (batch.clone(), self.file.clone(), self.connection.take());
+        let writing = spawn_blocking(move || {
+            let connected = connection.map_or_else(|| connect(&file), Ok);
+            let mut connection = connected.map_err(|error| Failed::Before(broken(error)))?;
+            let written = write(&mut connection, &batch);
+            Ok((connection, written))
+        });
+        let written = writing.await;
+        drop(turn);
+        let (connection, written) =
+            written.map_err(|error| Failed::Within(Error::database(DOING, error)))??;
+        self.connection = Some(connection);
+        let plan = written?;
+        if plan.results.iter().any(is_new) {
+            self.wake.log_grew(plan.head);
+        }
+        Ok(plan.results)
     }
 
     /// The writer is closed with the store.
     async fn close(self) {}
 }
 
-pub(super) static LOOK_UP: Many = Many::new(
-    "WITH asked (number, stream, id, kept, next) AS (VALUES ",
-    "(?, ?, ?, ?, ?)",
-    ")
-    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = a.stream),
-           max((SELECT coalesce(max(position), 0) FROM es_event),
-               (SELECT floor FROM es_log WHERE id = 1)),
-           c.first_position, c.count, c.version, e.position, e.command_id,
-           (SELECT coalesce(max(number), 0) FROM es_instance)
-    FROM asked a
-    LEFT JOIN es_command c ON a.kept AND c.stream = a.stream AND c.command_id = a.id
-    LEFT JOIN es_event e ON NOT a.kept AND e.stream = a.stream AND e.version = a.next
-    ORDER BY a.number",
-);
-
-/// What a batch is decided by.
-struct Log {
-    /// What the log knows of each append's stream and command.
-    found: Vec<Found>,
-    head: Position,
-    /// The instance that came last.
-    newest: u64,
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect_here(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, CHECKPOINT.0, CHECKPOINT.1)?;
+    Ok(connection)
 }
 
-async fn look_up(tx: &mut Transaction<'_, Sqlite>, batch: &[Append]) -> Result<Log> {
-    let mut log = Log {
-        found: Vec::with_capacity(batch.len()),
-        head: Position::START,
-        newest: 0,
-    };
-    let mut number = 0_i64;
-    let ask = |values: &mut Values, append: &Append| {
-        number += 1;
-        values.add(number)?;
-        values.add(append.stream.as_str())?;
-        values.add(&append.command_id.as_u128().to_be_bytes()[..])?;
-        values.add(append.is_kept())?;
-        // No version is beyond those that can be kept.
-        values.add(i64::try_from(append.expected).map_or(i64::MAX, |v| v.saturating_add(1)))
-    };
-    for query in LOOK_UP.each(DOING, batch, ask) {
-        let rows = query?.fetch_all(&mut **tx).await.map_err(failed(DOING))?;
-        for row in &rows {
-            log.head = position(row.try_get(1).map_err(failed(DOING))?)?;
-            log.newest = unsigned("instance", row.try_get(7).map_err(failed(DOING))?)?;
-            let append = &batch[log.found.len()];
-            log.found.push(read_found(row, append)?);
-        }
+/// Decides the batch in a transaction, and commits it if something is new.
+fn write(connection: &mut Connection, batch: &[Append]) -> Result<Plan, Failed> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let tx = tx.map_err(|error| Failed::Before(broken(error)))?;
+    let plan = decide(&tx, batch).map_err(Failed::Within)?;
+    if plan.results.iter().any(is_new) {
+        insert(&tx, batch, &plan.results).map_err(Failed::Within)?;
+        tx.commit().map_err(|error| Failed::Within(broken(error)))?;
     }
-    Ok(log)
+    Ok(plan)
 }
 
-fn read_found(row: &SqliteRow, append: &Append) -> Result<Found> {
-    let get = |column| row.try_get::<Option<i64>, _>(column).map_err(failed(DOING));
-    let version = unsigned("version", row.try_get(0).map_err(failed(DOING))?)?;
-    let done = match (get(2)?, get(5)?) {
-        (Some(_), _) => Some(outcome_of(row, 2)?),
-        (None, Some(next)) => append.done_by(position(next)?, command(row)?),
+pub(super) fn is_new(result: &Appended) -> bool {
+    matches!(result, Appended::New(_))
+}
+
+/// Where the log stands, and the instance that came last.
+pub(super) const LOG: &str = "
+    SELECT max((SELECT coalesce(max(position), 0) FROM es_event),
+               (SELECT floor FROM es_log WHERE id = 1)),
+           (SELECT coalesce(max(number), 0) FROM es_instance)";
+
+/// What the log knows of an append's stream and command, and of the event after the version that was
+/// expected.
+pub(super) const LOOK_UP: &str = "
+    SELECT (SELECT coalesce(max(version), 0) FROM es_event WHERE stream = ?1),
+           c.first_position, c.count, c.version, e.position, e.command_id
+    FROM (SELECT 1)
+    LEFT JOIN es_command c ON ?3 AND c.stream = ?1 AND c.command_id = ?2
+    LEFT JOIN es_event e ON NOT ?3 AND e.stream = ?1 AND e.version = ?4";
+
+fn decide(log: &Connection, batch: &[Append]) -> Result<Plan> {
+    let stands = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (head, newest) = log
+        .prepare_cached(LOG)
+        .and_then(|mut select| select.query_row([], stands))
+        .map_err(broken)?;
+    let mut look_up = log.prepare_cached(LOOK_UP).map_err(broken)?;
+    let found = batch.iter().map(|append| {
+        let mut rows = look_up
+            .query(params_from_iter(question(append)))
+            .map_err(broken)?;
+        let row = rows.next().map_err(broken)?;
+        let row = row.ok_or_else(|| broken(rusqlite::Error::QueryReturnedNoRows))?;
+        let get = |column| row.get::<_, Option<i64>>(column).map_err(broken);
+        let command = match row.get_ref(5).map_err(broken)? {
+            ValueRef::Null => None,
+            id => Some(id_of(
+                id.as_blob().map_err(|e| Error::database(DOING, e))?,
+                DOING,
+            )?),
+        };
+        found(
+            append,
+            [get(0)?, get(1)?, get(2)?, get(3)?, get(4)?],
+            command,
+        )
+    });
+    let found = found.collect::<Result<Vec<_>>>()?;
+    decided(batch, &found, head, newest)
+}
+
+/// The values of [`LOOK_UP`].
+pub(super) fn question(append: &Append) -> [Value<'_>; 4] {
+    // No version is beyond those that can be kept.
+    let next = i64::try_from(append.expected).map_or(i64::MAX, |v| v.saturating_add(1));
+    [
+        Value::Text(append.stream.as_str()),
+        Value::id(append.command_id),
+        Value::Integer(append.is_kept().into()),
+        Value::Integer(next),
+    ]
+}
+
+/// What was found in the columns of [`LOOK_UP`]: numbers, and the next event's command.
+pub(super) fn found(
+    append: &Append,
+    [version, first, count, after, next]: [Option<i64>; 5],
+    command: Option<CommandId>,
+) -> Result<Found> {
+    let done = match (first.zip(count).zip(after), next) {
+        (Some(((first, count), after)), _) => Some(outcome_in([first, count, after])?),
+        (None, Some(next)) => append.done_by(position(next)?, command),
         (None, None) => None,
     };
+    let version = unsigned("version", version.unwrap_or_default())?;
     Ok(Found { version, done })
 }
 
-/// The command of the event after the version that was expected.
-fn command(row: &SqliteRow) -> Result<Option<CommandId>> {
-    let id: Option<&[u8]> = row.try_get(6).map_err(failed(DOING))?;
-    id.map(|id| id_of(id, DOING)).transpose()
+/// The plan, unless an instance came that somebody in the batch does not know.
+pub(super) fn decided(batch: &[Append], found: &[Found], head: i64, newest: i64) -> Result<Plan> {
+    let newest = unsigned("instance", newest)?;
+    if known_instances(batch).is_some_and(|known| known < newest) {
+        return Err(Error::new(Kind::OtherInstances));
+    }
+    Ok(plan(batch, found, position(head)?))
 }
 
 /// Writes what was decided: the events, and the commands that are kept.
-async fn insert(
-    tx: &mut Transaction<'_, Sqlite>,
-    batch: &[Append],
-    results: &[Appended],
-) -> Result<()> {
-    let (mut events, mut commands) = (Vec::new(), Vec::new());
+fn insert(log: &Connection, batch: &[Append], results: &[Appended]) -> Result<()> {
+    let mut events = log.prepare_cached(INSERT_EVENTS.text(0)).map_err(broken)?;
+    let mut commands = log
+        .prepare_cached(INSERT_COMMANDS.text(0))
+        .map_err(broken)?;
     for (append, result) in batch.iter().zip(results) {
         let Appended::New(outcome) = *result else {
             continue;
         };
-        if append.is_kept() {
-            commands.push(AcceptedCommand {
-                stream: append.stream.clone(),
-                command_id: append.command_id,
-                outcome,
-                time: append.time,
-                correlation: append.correlation.clone(),
-            });
-        }
         let slice = append.stream.slice();
-        events.extend(append.stored(outcome).map(|event| (event, slice)));
-    }
-    let inserts = INSERT_EVENTS.each(DOING, &events, |values, (event, slice)| {
-        add_event(values, *event, *slice)
-    });
-    for insert in inserts.chain(INSERT_COMMANDS.each(DOING, &commands, add_command)) {
-        insert?.execute(&mut **tx).await.map_err(failed(DOING))?;
+        for event in append.stored(outcome) {
+            let values = event_values(event, slice)?;
+            events.execute(params_from_iter(values)).map_err(broken)?;
+        }
+        if append.is_kept() {
+            let values = command_values(append, outcome)?;
+            commands.execute(params_from_iter(values)).map_err(broken)?;
+        }
     }
     Ok(())
+}
+
+fn broken(error: rusqlite::Error) -> Error {
+    Error::database(DOING, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// What is acknowledged is on the disk.
+    #[test]
+    fn every_commit_waits_for_the_disk() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("es.db");
+        drop(Connection::open(&file).unwrap());
+        let connection = connect(&file).unwrap();
+        let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        const FULL: i64 = 2;
+        assert_eq!(setting("synchronous"), Ok(FULL));
+        assert_eq!(setting("wal_autocheckpoint"), Ok(4000));
+        assert_eq!(setting("cache_size"), Ok(-65536));
+    }
 }

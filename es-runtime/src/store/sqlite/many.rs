@@ -3,10 +3,11 @@
 
 use std::sync::OnceLock;
 
+use sqlx::Arguments;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{Arguments, Encode, Type};
 
+use super::rows::Value;
 use crate::error::{Error, Result};
 
 /// The longest statement takes two to this power of rows; a longer one gains nothing.
@@ -41,25 +42,24 @@ impl Many {
     }
 
     /// The statements for these rows, in order, one after the other as they are run: as few as may be.
-    pub(super) fn each<'s, R>(
+    pub(super) fn each<'s, R, const N: usize>(
         &'static self,
         doing: &'static str,
         mut rows: &'s [R],
-        mut add: impl FnMut(&mut Values, &'s R) -> Result<()>,
-    ) -> impl Iterator<Item = Result<Query<'static, Sqlite, SqliteArguments>>> {
+        mut values_of: impl FnMut(&'s R) -> Result<[Value<'s>; N]>,
+    ) -> impl Iterator<Item = Result<SqliteQuery>> {
         std::iter::from_fn(move || {
             let power = (rows.len().checked_ilog2()? as usize).min(LONGEST);
             let (these, others) = rows.split_at(1 << power);
             rows = others;
-            let mut values = Values {
-                doing,
-                values: SqliteArguments::default(),
-            };
-            let added = these.iter().try_for_each(|row| add(&mut values, row));
-            Some(added.map(|()| sqlx::query_with(self.text(power), values.values)))
+            let mut values = Values::new(doing);
+            let added = these.iter().try_for_each(|row| values.row(values_of(row)?));
+            Some(added.map(|()| values.of(self.text(power))))
         })
     }
 }
+
+type SqliteQuery = Query<'static, Sqlite, SqliteArguments>;
 
 /// The values of a statement, row by row.
 pub(super) struct Values {
@@ -68,8 +68,25 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) fn add<'t>(&mut self, value: impl Encode<'t, Sqlite> + Type<Sqlite>) -> Result<()> {
-        let added = self.values.add(value);
-        added.map_err(|error| Error::database(self.doing, error))
+    pub(super) fn new(doing: &'static str) -> Self {
+        let values = SqliteArguments::default();
+        Self { doing, values }
+    }
+
+    pub(super) fn row<const N: usize>(&mut self, row: [Value<'_>; N]) -> Result<()> {
+        row.into_iter().try_for_each(|value| {
+            let added = match value {
+                Value::Null => self.values.add(None::<i64>),
+                Value::Integer(number) => self.values.add(number),
+                Value::Text(text) => self.values.add(text),
+                Value::Id(bytes) => self.values.add(&bytes[..]),
+            };
+            added.map_err(|error| Error::database(self.doing, error))
+        })
+    }
+
+    /// The statement with them.
+    pub(super) fn of(self, statement: &'static str) -> SqliteQuery {
+        sqlx::query_with(statement, self.values)
     }
 }

@@ -8,6 +8,7 @@ mod committer;
 mod consumers;
 mod entities;
 mod inboxes;
+mod inline;
 mod instances;
 mod kept_schemas;
 pub(super) mod life;
@@ -21,6 +22,7 @@ mod plans;
 mod projections;
 mod reactions;
 pub(super) mod read_rows;
+mod readers;
 mod relays;
 mod repairs;
 mod rows;
@@ -66,6 +68,8 @@ use crate::event::{CommandId, LogIdentity, Position, StreamId, Timestamp};
 pub struct SqliteStore {
     identity: LogIdentity,
     readers: SqlitePool,
+    /// For all that reads events.
+    log: readers::Readers,
     /// A pool of one: its queue is fair, and a dropped transaction is rolled back.
     writer: SqlitePool,
     committer: Committer,
@@ -103,8 +107,7 @@ impl SqliteStore {
         append: Append,
     ) -> Result<Appended> {
         still_under_way(&mut tx, DOING).await?;
-        let answers = committer::write(tx, &[append], &self.wake).await?;
-        Ok(answers[0])
+        inline::write(tx, &append, &self.wake).await
     }
 }
 
@@ -167,11 +170,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn outcome(&self, stream: &StreamId, command: CommandId) -> Result<Option<Outcome>> {
-        log::outcome(&self.readers, stream, command).await
+        log::outcome(&self.log, stream, command).await
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
-        log::stream(&self.readers, stream, query).await
+        log::stream(&self.log, stream, query).await
     }
 
     async fn read_snapshot(
@@ -180,7 +183,7 @@ impl EventStore for SqliteStore {
         fingerprint: Fingerprint,
         limit: usize,
     ) -> Result<(Option<Snapshot>, StreamPage)> {
-        snapshots::read(&self.readers, stream, fingerprint, limit).await
+        snapshots::read(&self.log, stream, fingerprint, limit).await
     }
 
     async fn write_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<()> {
@@ -201,7 +204,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn read_log(&self, query: &LogQuery) -> Result<LogPage> {
-        log::page(&self.readers, query).await
+        log::page(&self.log, query).await
     }
 
     async fn read_correlated(
@@ -210,7 +213,7 @@ impl EventStore for SqliteStore {
         after: Position,
         limit: usize,
     ) -> Result<StreamPage> {
-        log::correlated(&self.readers, correlation, after, limit).await
+        log::correlated(&self.log, correlation, after, limit).await
     }
 
     async fn head(&self) -> Result<Position> {
@@ -779,6 +782,7 @@ impl EventStore for SqliteStore {
     async fn close(&self) {
         self.committer.close().await;
         self.readers.close().await;
+        self.log.close().await;
         self.writer.close().await;
     }
 }

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqlitePool};
+use sqlx::{ConnectOptions, Connection as _, SqlitePool};
 use tokio::time::{Instant, sleep};
 
 use super::committer::Batches;
+use super::readers::Readers;
 use super::{SqliteStore, schema};
 use crate::error::{Error, Result};
 use crate::store::Schema;
@@ -18,10 +20,14 @@ use crate::store::group::{Committer, Limits};
 use crate::store::wake::Wake;
 
 /// How long a write waits for another process's, or a read for a free connection.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Other processes' appends are noticed after at most this long.
 const POLL: Duration = Duration::from_millis(50);
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
+/// How large a connection's cache is, in negative KiB.
+const CACHE: (&str, &str) = ("cache_size", "-65536");
+/// After how many pages the log of changes is brought into the file.
+pub(super) const CHECKPOINT: (&str, &str) = ("wal_autocheckpoint", "4000");
 /// Statements that a connection keeps prepared: a service with some read models has over a hundred.
 const STATEMENTS: usize = 1000;
 
@@ -54,7 +60,7 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(PATIENCE)
-            .pragma("cache_size", "-65536")
+            .pragma(CACHE.0, CACHE.1)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let pool = || {
@@ -67,7 +73,7 @@ impl SqliteStore {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "4000");
+            .pragma(CHECKPOINT.0, CHECKPOINT.1);
         let one = pool()
             .max_connections(1)
             .idle_timeout(None)
@@ -82,10 +88,12 @@ impl SqliteStore {
             .await
             .map_err(opening)?;
         let wake = Arc::new(Wake::new(POLL));
-        let committer = Committer::start(Batches::new(writer.clone(), wake.clone()), limits);
+        let batches = Batches::new(writer.clone(), path, wake.clone());
+        let committer = Committer::start(batches, limits);
         Ok(Self {
             identity,
             readers,
+            log: Readers::new(path),
             writer,
             committer,
             wake,
@@ -110,6 +118,15 @@ impl SqliteStore {
         database.close().await.map_err(failed)?;
         Ok(schema)
     }
+}
+
+/// A connection that is used where it is, by one thread at a time.
+pub(super) fn connect_here(file: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, access)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, CACHE.0, CACHE.1)?;
+    Ok(connection)
 }
 
 /// Connects the writer. Of two openers that switch a new file to WAL at once, SQLite tells one that

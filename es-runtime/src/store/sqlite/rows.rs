@@ -1,13 +1,14 @@
 //! Rows of events and commands on their way into tables, and what is asked for as one text, so that it
 //! crosses to SQLite's thread at once.
 
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 
-use super::many::{Many, Values};
+use super::many::Many;
 use super::signed;
 use crate::error::{Error, Result};
-use crate::event::{CommandId, StoredEventRef};
-use crate::store::AcceptedCommand;
+use crate::event::{CommandId, StoredEventRef, StreamId, Timestamp};
+use crate::store::{AcceptedCommand, Append, Outcome};
 
 pub(super) static INSERT_EVENTS: Many = Many::new(
     "INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
@@ -23,29 +24,90 @@ pub(super) static INSERT_COMMANDS: Many = Many::new(
     "",
 );
 
-pub(super) fn add_event(values: &mut Values, event: StoredEventRef<'_>, slice: u16) -> Result<()> {
-    let id = event.command_id.map(|id| id.as_u128().to_be_bytes());
-    values.add(signed("position", event.position.get())?)?;
-    values.add(event.stream)?;
-    values.add(signed("version", event.version)?)?;
-    values.add(slice)?;
-    values.add(event.event_type)?;
-    values.add(event.schema_version)?;
-    values.add(event.min_reader)?;
-    values.add(id.as_ref().map(|id| &id[..]))?;
-    values.add(event.payload)?;
-    values.add(event.metadata)?;
-    values.add(event.time.as_micros())
+/// A value on its way to SQLite, whoever brings it there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Null,
+    Integer(i64),
+    Text(&'a str),
+    Id([u8; 16]),
 }
 
-pub(super) fn add_command(values: &mut Values, command: &AcceptedCommand) -> Result<()> {
-    values.add(command.stream.as_str())?;
-    values.add(&command.command_id.as_u128().to_be_bytes()[..])?;
-    values.add(signed("position", command.outcome.first.get())?)?;
-    values.add(command.outcome.count)?;
-    values.add(signed("version", command.outcome.version)?)?;
-    values.add(command.time.as_micros())?;
-    values.add(command.correlation.as_deref())
+impl Value<'_> {
+    pub(super) fn id(id: CommandId) -> Self {
+        Self::Id(id.as_u128().to_be_bytes())
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Value::Null, Value::Text)
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Id(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// The values of [`INSERT_EVENTS`].
+pub(super) fn event_values(event: StoredEventRef<'_>, slice: u16) -> Result<[Value<'_>; 11]> {
+    Ok([
+        Value::Integer(signed("position", event.position.get())?),
+        Value::Text(event.stream),
+        Value::Integer(signed("version", event.version)?),
+        Value::Integer(slice.into()),
+        Value::Text(event.event_type),
+        Value::Integer(event.schema_version.into()),
+        Value::Integer(event.min_reader.into()),
+        event.command_id.map_or(Value::Null, Value::id),
+        Value::Text(event.payload),
+        event.metadata.into(),
+        Value::Integer(event.time.as_micros()),
+    ])
+}
+
+/// The values of [`INSERT_COMMANDS`], of an append that was accepted.
+pub(super) fn command_values(append: &Append, outcome: Outcome) -> Result<[Value<'_>; 7]> {
+    let correlation = append.correlation.as_deref();
+    accepted(
+        &append.stream,
+        append.command_id,
+        outcome,
+        append.time,
+        correlation,
+    )
+}
+
+/// The values of [`INSERT_COMMANDS`], of a command from elsewhere.
+pub(super) fn accepted_values(command: &AcceptedCommand) -> Result<[Value<'_>; 7]> {
+    let correlation = command.correlation.as_deref();
+    let (id, outcome) = (command.command_id, command.outcome);
+    accepted(&command.stream, id, outcome, command.time, correlation)
+}
+
+fn accepted<'a>(
+    stream: &'a StreamId,
+    id: CommandId,
+    outcome: Outcome,
+    time: Timestamp,
+    correlation: Option<&'a str>,
+) -> Result<[Value<'a>; 7]> {
+    Ok([
+        Value::Text(stream.as_str()),
+        Value::id(id),
+        Value::Integer(signed("position", outcome.first.get())?),
+        Value::Integer(outcome.count.into()),
+        Value::Integer(signed("version", outcome.version)?),
+        Value::Integer(time.as_micros()),
+        correlation.into(),
+    ])
 }
 
 /// A JSON array of arrays.

@@ -4,7 +4,9 @@ use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqliteRow};
 use sqlx::{Row, Transaction};
 
 use super::log::outcome_of;
-use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Rows, add_command, add_event, hex, id_of};
+use super::rows::{
+    INSERT_COMMANDS, INSERT_EVENTS, Rows, accepted_values, event_values, hex, id_of,
+};
 use super::{begin, failed, limit as rows_limit, position, signed, unsigned};
 use crate::error::Result;
 use crate::event::{CommandId, Position, StreamId, Timestamp};
@@ -80,12 +82,10 @@ pub(super) async fn import(writer: &SqlitePool, segment: &Segment) -> Result<Pos
     follows(&mut tx, segment, &streams).await?;
     let there = commands(&mut *tx, &keys_at_the_seam(segment)).await?;
     let commands = new_commands(segment, &there)?;
-    let events = INSERT_EVENTS.each(IMPORTING, &segment.events, |values, event| {
-        add_event(values, event.into(), event.stream.slice())
+    let events = INSERT_EVENTS.each(IMPORTING, &segment.events, |event| {
+        event_values(event.into(), event.stream.slice())
     });
-    let commands = INSERT_COMMANDS.each(IMPORTING, &commands, |values, command| {
-        add_command(values, command)
-    });
+    let commands = INSERT_COMMANDS.each(IMPORTING, &commands, |&command| accepted_values(command));
     for insert in events.chain(commands) {
         match insert?.execute(&mut *tx).await {
             // A trigger answers for a version that is there, and a key for a command.

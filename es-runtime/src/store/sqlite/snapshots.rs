@@ -1,64 +1,74 @@
 //! Aggregates' states at a version, to read fewer events.
 
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
-use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::SqlitePool;
 
-use super::log::{CHUNK, add, events};
+use super::log::{events, select};
+use super::readers::Readers;
 use super::{failed, limit as rows_limit, signed, unsigned};
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Result};
-use crate::event::{StoredEvents, StreamId, Timestamp};
+use crate::event::{StreamId, Timestamp};
 use crate::store::{Outdated, Snapshot, StreamPage};
 
 const DOING: &str = "reading a snapshot";
 
-/// The snapshot, and the events from its last one on: one statement, so that both are of one
-/// moment.
-pub(super) const READ: &str = concat!(
-    "SELECT s.version, s.state, s.at, s.seal, (SELECT group_concat(event, '') FROM ",
-    events!("WHERE stream = ?1 AND version >= coalesce(s.version, 1) ORDER BY version LIMIT ?3"),
-    ") FROM (SELECT 1) LEFT JOIN es_snapshot s ON s.stream = ?1 AND s.fingerprint = ?2"
-);
+pub(super) const READ: &str = "
+    SELECT version, state, at, seal FROM es_snapshot WHERE stream = ? AND fingerprint = ?";
 
+pub(super) const TAIL: &str = select!("WHERE stream = ? AND version >= ? ORDER BY version LIMIT ?");
+
+/// The snapshot, and the events from its last one on, both of one moment.
 pub(super) async fn read(
-    readers: &SqlitePool,
+    readers: &Readers,
     stream: &StreamId,
     fingerprint: Fingerprint,
     limit: usize,
 ) -> Result<(Option<Snapshot>, StreamPage)> {
-    // One more than was asked for tells whether there are more.
-    let limit = limit.min(CHUNK);
-    let query = sqlx::query(READ)
-        .bind(stream.as_str())
-        .bind(&fingerprint.as_bytes()[..])
-        .bind(rows_limit(limit + 1));
-    let row = query.fetch_one(readers).await.map_err(failed(DOING))?;
-    let text: Option<&str> = row.try_get(4).map_err(failed(DOING))?;
-    let mut events = StoredEvents::new();
-    add(&mut events, text.unwrap_or_default())?;
-    let more = events.len() > limit;
-    events.truncate(limit);
-    let seal: Option<&[u8]> = row.try_get(3).map_err(failed(DOING))?;
-    let snapshot = seal.map(|seal| snapshot_of(&row, seal, stream, fingerprint));
-    Ok((snapshot.transpose()?, StreamPage { events, more }))
+    let stream = stream.clone();
+    let read = move |log: &Connection| {
+        let moment = log.unchecked_transaction().map_err(broken)?;
+        let snapshot = snapshot(&moment, &stream, fingerprint)?;
+        let from = snapshot.as_ref().map_or(1, |snapshot| snapshot.version);
+        // One more than was asked for tells whether there are more.
+        let one_more = limit.saturating_add(1);
+        let tail = params![
+            stream.as_str(),
+            signed("version", from)?,
+            rows_limit(one_more)
+        ];
+        let (events, full) = events(&moment, TAIL, tail)?;
+        Ok((snapshot, StreamPage::cut(events, limit, full)))
+    };
+    readers.read(DOING, read).await
 }
 
-fn snapshot_of(
-    row: &SqliteRow,
-    seal: &[u8],
+fn snapshot(
+    log: &Connection,
     stream: &StreamId,
     fingerprint: Fingerprint,
-) -> Result<Snapshot> {
-    Ok(Snapshot {
+) -> Result<Option<Snapshot>> {
+    let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let mut select = log.prepare_cached(READ).map_err(broken)?;
+    let found = select.query_row(params![stream.as_str(), fingerprint.as_bytes()], columns);
+    let Some((version, state, at, seal)) = found.optional().map_err(broken)? else {
+        return Ok(None);
+    };
+    let seal: Vec<u8> = seal;
+    Ok(Some(Snapshot {
         stream: stream.clone(),
         fingerprint,
-        version: unsigned("version", row.try_get(0).map_err(failed(DOING))?)?,
-        state: row.try_get(1).map_err(failed(DOING))?,
+        version: unsigned("version", version)?,
+        state,
         // What is no seal fits nothing.
         seal: seal.try_into().unwrap_or_default(),
-        time: Timestamp::from_micros(row.try_get(2).map_err(failed(DOING))?),
-    })
+        time: Timestamp::from_micros(at),
+    }))
+}
+
+fn broken(error: rusqlite::Error) -> Error {
+    Error::database(DOING, error)
 }
 
 const WRITE: &str = "
