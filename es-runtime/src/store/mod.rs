@@ -51,10 +51,10 @@ mod unique;
 #[cfg(feature = "runtime")]
 mod wake;
 
-#[cfg(feature = "runtime")]
 #[cfg(feature = "sqlite")]
 pub(crate) use append::Plan;
 pub use append::{Append, Appended, NewEvent, Outcome};
+#[cfg(feature = "runtime")]
 pub(crate) use append::{Found, known_instances, plan};
 pub use consumer::{ConsumerState, Reading};
 #[cfg(feature = "runtime")]
