@@ -119,12 +119,17 @@ fn what_is_confirmed_is_in_the_log() {
         let (_connection, channel) = connect(&broker).await;
         declare(&channel).await
     });
-    assert_eq!(u64::from(found), left, "what was not confirmed is there");
+    let found = u64::from(found);
+    // What was confirmed, too, where the broker died before it heard of it.
+    assert!(
+        found >= left,
+        "what was not confirmed is there: {found} of {left}"
+    );
     client.block_on(async {
         let (flights, running) = live(url, broker.clone()).await;
         let handled = |status: &Status| {
             let done = status.taken + status.repeated + status.set_aside;
-            done == left
+            done == found
         };
         running.until(handled).await.unwrap();
         running.stop().await.unwrap();
