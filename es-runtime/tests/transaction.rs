@@ -6,7 +6,7 @@ mod domain;
 
 use domain::{Account, AccountCommand, AccountEvent, deposit, open, withdraw};
 use es_runtime::event::{CommandId, Position};
-use es_runtime::postgres::sqlx;
+use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
 use es_runtime::store::{EventStore, LogQuery, StreamQuery, Tx};
 use es_runtime::{Result, Service, Store};
 use sqlx::{AssertSqlSafe, Row};
@@ -195,6 +195,33 @@ async fn a_replay_skips_nothing(store: Store) -> Result<()> {
         _ => 0,
     });
     assert_eq!(amounts.collect::<Vec<_>>(), (0..=20).collect::<Vec<_>>());
+    bank.shutdown().await
+}
+
+/// The page ahead is read to its end, whether anybody asks for it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_is_busy_elsewhere_keeps_no_connection_from_others() -> Result<()> {
+    let server = es_servers::Postgres::start();
+    let url = server.database();
+    let bank = bank(&Store::connect(&url).await?).await?;
+    bank.execute::<Account>("a", open("A")).await?;
+    for amount in 1..20 {
+        bank.execute::<Account>("a", deposit(amount)).await?;
+    }
+    let one = url.parse::<PostgresOptions>()?.pool_size(1);
+    let store = Store::Postgres(PostgresStore::connect_with(one).await?);
+    let reading = tokio::spawn(async move {
+        let query = LogQuery::after(Position::START).limit(3);
+        let mut replay = store.replay::<AccountEvent>(query);
+        replay.next().await?.expect("an event");
+        // The one connection was asked for the next page.
+        store.head().await
+    });
+    let head = tokio::time::timeout(std::time::Duration::from_secs(10), reading).await;
+    assert_eq!(
+        head.expect("the connection is free").unwrap()?,
+        Position::new(20)
+    );
     bank.shutdown().await
 }
 

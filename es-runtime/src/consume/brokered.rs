@@ -120,7 +120,7 @@ impl<B: Broker, F: Source> Brokered<B, F> {
             Listening {
                 stream,
                 news,
-                brings: false,
+                brings: without("a broker that has brought nothing is not relied on"),
                 _task: task,
             }
         })

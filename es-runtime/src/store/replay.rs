@@ -1,12 +1,12 @@
 //! The log as typed events, page after page, in bounded memory.
 
-use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::JoinHandle;
+
 use super::{EventStore, LogPage, LogQuery};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Parts, Recorded};
 
 /// Reads the events of one aggregate's streams, in the order of the log: page after page, the next
@@ -48,41 +48,33 @@ pub struct Replay<S, E> {
 }
 
 /// A page on its way; dropped, it is given up.
-struct Ahead {
-    reading: Pin<Box<dyn Future<Output = Result<LogPage>> + Send>>,
-    page: Option<Result<LogPage>>,
-}
+#[derive(Debug)]
+struct Ahead(JoinHandle<Result<LogPage>>);
 
 impl Ahead {
+    /// The database is asked here and now: a worker keeps the task to itself until the one at hand
+    /// waits. From then on the task is driven whoever asks for the page, so that a reader who is
+    /// busy elsewhere keeps no connection from others.
     fn new<S: EventStore>(store: &S, query: &LogQuery) -> Self {
         let (store, query) = (store.clone(), query.clone());
-        Self {
-            reading: Box::pin(async move { store.read_log(&query).await }),
-            page: None,
-        }
-    }
-
-    /// Asks the database, which goes to work. A task that was spawned for it would not begin before
-    /// the one at hand waits: a worker keeps what was spawned last to itself.
-    fn begin(mut self) -> Self {
+        let mut reading = Box::pin(async move { store.read_log(&query).await });
         let mut nobody = Context::from_waker(Waker::noop());
-        if let Poll::Ready(page) = self.reading.as_mut().poll(&mut nobody) {
-            self.page = Some(page);
-        }
-        self
-    }
-
-    async fn page(&mut self) -> Result<LogPage> {
-        match self.page.take() {
-            Some(page) => page,
-            None => self.reading.as_mut().await,
-        }
+        let begun = match reading.as_mut().poll(&mut nobody) {
+            Poll::Ready(page) => Some(page),
+            Poll::Pending => None,
+        };
+        Self(tokio::spawn(async move {
+            match begun {
+                Some(page) => page,
+                None => reading.await,
+            }
+        }))
     }
 }
 
-impl fmt::Debug for Ahead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ahead")
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -128,7 +120,7 @@ impl<S: EventStore, E: Event> Replay<S, E> {
                 self.page = None;
                 return Ok(None);
             }
-            self.ahead = Some(Ahead::new(&self.store, &self.query).begin());
+            self.ahead = Some(Ahead::new(&self.store, &self.query));
             self.page = Some(page);
         }
     }
@@ -138,8 +130,8 @@ impl<S: EventStore, E: Event> Replay<S, E> {
         // Kept where it is, so that a dropped call does not give it up.
         let (store, query) = (&self.store, &self.query);
         let ahead = self.ahead.get_or_insert_with(|| Ahead::new(store, query));
-        let page = ahead.page().await;
+        let page = (&mut ahead.0).await;
         self.ahead = None;
-        page
+        page.map_err(|error| Error::database("reading the log", error))?
     }
 }

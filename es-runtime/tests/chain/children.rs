@@ -45,12 +45,14 @@ pub(crate) async fn be_a_child<S: Site>() {
             let service = service.start().await.unwrap();
             say(&format!("feed {}", service.feed_address().unwrap()));
             let hears = place.hear(&service, &feed, broker, random).await.unwrap();
+            let answers = hears.inbox().clone();
             tokio::spawn(async move {
                 // Not for long, then: who started this process notices.
                 println!("it hears no more: {:?}", hears.until_shutdown().await);
                 std::process::exit(1);
             });
             for input in variable("ES_FROM").parse().unwrap().. {
+                place.wait_for_answers(&service, &answers).await;
                 let done = place.ask(&service, input).await;
                 say(&format!("ack {input} {done}"));
             }

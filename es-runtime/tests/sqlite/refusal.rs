@@ -80,7 +80,12 @@ async fn a_batch_that_cannot_begin_fails_at_once() {
         async move { store.append(append).await }
     });
     let answers = calls.collect::<tokio::task::JoinSet<_>>().join_all().await;
-    assert!(answers.iter().all(Result::is_err), "{answers:?}");
+    // In the queue for the writer, which is fair, and not for the file's lock, which is not.
+    let queued = |answer: &Result<Appended>| {
+        let error = answer.as_ref().expect_err("an error").to_string();
+        error.contains("pool timed out")
+    };
+    assert!(answers.iter().all(queued), "{answers:?}");
     assert!(
         start.elapsed() < Duration::from_secs(65),
         "{:?}",

@@ -50,7 +50,7 @@ impl Commit for Batches {
         let (batch, file, connection) = (batch.clone(), self.file.clone(), self.connection.take());
         let writing = spawn_blocking(move || {
             let connected = connection.map_or_else(|| connect(&file), Ok);
-            let mut connection = connected.map_err(|error| Failed::Before(broken(error)))?;
+            let mut connection = connected.map_err(|error| Failed::Before(failed(DOING)(error)))?;
             let written = write(&mut connection, &batch);
             Ok((connection, written))
         });
@@ -80,11 +80,12 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
 /// Decides the batch in a transaction, and commits it if something is new.
 fn write(connection: &mut Connection, batch: &[Append]) -> Result<Plan, Failed> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let tx = tx.map_err(|error| Failed::Before(broken(error)))?;
+    let tx = tx.map_err(|error| Failed::Before(failed(DOING)(error)))?;
     let plan = decide(&tx, batch).map_err(Failed::Within)?;
     if plan.results.iter().any(is_new) {
         insert(&tx, batch, &plan.results).map_err(Failed::Within)?;
-        tx.commit().map_err(|error| Failed::Within(broken(error)))?;
+        tx.commit()
+            .map_err(|error| Failed::Within(failed(DOING)(error)))?;
     }
     Ok(plan)
 }
@@ -113,21 +114,18 @@ fn decide(log: &Connection, batch: &[Append]) -> Result<Plan> {
     let (head, newest) = log
         .prepare_cached(LOG)
         .and_then(|mut select| select.query_row([], stands))
-        .map_err(broken)?;
-    let mut look_up = log.prepare_cached(LOOK_UP).map_err(broken)?;
+        .map_err(failed(DOING))?;
+    let mut look_up = log.prepare_cached(LOOK_UP).map_err(failed(DOING))?;
     let found = batch.iter().map(|append| {
         let mut rows = look_up
             .query(params_from_iter(question(append)))
-            .map_err(broken)?;
-        let row = rows.next().map_err(broken)?;
-        let row = row.ok_or_else(|| broken(rusqlite::Error::QueryReturnedNoRows))?;
-        let get = |column| row.get::<_, Option<i64>>(column).map_err(broken);
-        let command = match row.get_ref(5).map_err(broken)? {
+            .map_err(failed(DOING))?;
+        let row = rows.next().map_err(failed(DOING))?;
+        let row = row.ok_or_else(|| failed(DOING)(rusqlite::Error::QueryReturnedNoRows))?;
+        let get = |column| row.get::<_, Option<i64>>(column).map_err(failed(DOING));
+        let command = match row.get_ref(5).map_err(failed(DOING))? {
             ValueRef::Null => None,
-            id => Some(id_of(
-                id.as_blob().map_err(|e| Error::database(DOING, e))?,
-                DOING,
-            )?),
+            id => Some(id_of(id.as_blob().map_err(failed(DOING))?, DOING)?),
         };
         found(
             append,
@@ -177,10 +175,12 @@ pub(super) fn decided(batch: &[Append], found: &[Found], head: i64, newest: i64)
 
 /// Writes what was decided: the events, and the commands that are kept.
 fn insert(log: &Connection, batch: &[Append], results: &[Appended]) -> Result<()> {
-    let mut events = log.prepare_cached(INSERT_EVENTS.text(0)).map_err(broken)?;
+    let mut events = log
+        .prepare_cached(INSERT_EVENTS.text(0))
+        .map_err(failed(DOING))?;
     let mut commands = log
         .prepare_cached(INSERT_COMMANDS.text(0))
-        .map_err(broken)?;
+        .map_err(failed(DOING))?;
     for (append, result) in batch.iter().zip(results) {
         let Appended::New(outcome) = *result else {
             continue;
@@ -188,18 +188,18 @@ fn insert(log: &Connection, batch: &[Append], results: &[Appended]) -> Result<()
         let slice = append.stream.slice();
         for event in append.stored(outcome) {
             let values = event_values(event, slice)?;
-            events.execute(params_from_iter(values)).map_err(broken)?;
+            events
+                .execute(params_from_iter(values))
+                .map_err(failed(DOING))?;
         }
         if append.is_kept() {
             let values = command_values(append, outcome)?;
-            commands.execute(params_from_iter(values)).map_err(broken)?;
+            commands
+                .execute(params_from_iter(values))
+                .map_err(failed(DOING))?;
         }
     }
     Ok(())
-}
-
-fn broken(error: rusqlite::Error) -> Error {
-    Error::database(DOING, error)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use super::readers::Readers;
 use super::rows::id_of;
 use super::{failed, limit as rows_limit, position, signed, unsigned};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId, Timestamp};
 use crate::store::{
     LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
@@ -92,7 +92,9 @@ fn page_of(log: &Connection, query: &LogQuery) -> Result<LogPage> {
     // First the head, then the events: all positions up to the head are there to be seen.
     let head = log.prepare_cached(HEAD);
     let head = head.and_then(|mut head| head.query_row([], |row| row.get(0)));
-    let to = position(head.map_err(broken)?)?.max(query.after).min(to);
+    let to = position(head.map_err(failed(DOING))?)?
+        .max(query.after)
+        .min(to);
     let events = filtered(log, query, to)?;
     if events.is_empty() {
         return Ok(LogPage { events, seen: to });
@@ -177,13 +179,13 @@ pub(super) fn events(
     select: &str,
     values: impl Params,
 ) -> Result<(StoredEvents, bool)> {
-    let mut select = log.prepare_cached(select).map_err(broken)?;
-    let mut rows = select.query(values).map_err(broken)?;
+    let mut select = log.prepare_cached(select).map_err(failed(DOING))?;
+    let mut rows = select.query(values).map_err(failed(DOING))?;
     let mut events = StoredEvents::new();
-    while let Some(row) = rows.next().map_err(broken)? {
+    while let Some(row) = rows.next().map_err(failed(DOING))? {
         event(row, |event| events.push(event))?;
         if events.bytes() >= PAGE_BYTES {
-            return Ok((events, rows.next().map_err(broken)?.is_some()));
+            return Ok((events, rows.next().map_err(failed(DOING))?.is_some()));
         }
     }
     Ok((events, false))
@@ -191,9 +193,9 @@ pub(super) fn events(
 
 /// Hands over the event in a row of a [`select`](macro@select).
 fn event(row: &Row<'_>, take: impl FnOnce(StoredEventRef<'_>)) -> Result<()> {
-    let value = |column| row.get_ref(column).map_err(broken);
-    let text = |column| value(column)?.as_str().map_err(broken);
-    let number = |column| value(column)?.as_i64().map_err(broken);
+    let value = |column| row.get_ref(column).map_err(failed(DOING));
+    let text = |column| value(column)?.as_str().map_err(failed(DOING));
+    let number = |column| value(column)?.as_i64().map_err(failed(DOING));
     take(StoredEventRef {
         position: position(number(0)?)?,
         stream: text(1)?,
@@ -203,17 +205,13 @@ fn event(row: &Row<'_>, take: impl FnOnce(StoredEventRef<'_>)) -> Result<()> {
         min_reader: unsigned("min_reader", number(5)?)?,
         command_id: match value(6)? {
             ValueRef::Null => None,
-            id => Some(id_of(id.as_blob().map_err(broken)?, DOING)?),
+            id => Some(id_of(id.as_blob().map_err(failed(DOING))?, DOING)?),
         },
         payload: text(7)?,
-        metadata: value(8)?.as_str_or_null().map_err(broken)?,
+        metadata: value(8)?.as_str_or_null().map_err(failed(DOING))?,
         time: Timestamp::from_micros(number(9)?),
     });
     Ok(())
-}
-
-fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::database(DOING, error)
 }
 
 fn number(position: Position) -> Result<i64> {
@@ -227,12 +225,12 @@ pub(super) async fn outcome(
 ) -> Result<Option<Outcome>> {
     let (stream, id) = (stream.clone(), command.as_u128().to_be_bytes());
     let read = move |log: &Connection| {
-        let mut select = log.prepare_cached(OUTCOME).map_err(broken)?;
+        let mut select = log.prepare_cached(OUTCOME).map_err(failed(DOING))?;
         let row = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
         let found = select.query_row(params![stream.as_str(), id], row);
         found
             .optional()
-            .map_err(broken)?
+            .map_err(failed(DOING))?
             .map(outcome_in)
             .transpose()
     };

@@ -131,7 +131,10 @@ async fn begin(writer: &SqlitePool, doing: &'static str) -> Result<Transaction<'
 }
 
 /// Turns a database's error into ours.
-fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
+fn failed<E>(doing: &'static str) -> impl FnOnce(E) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     move |error| Error::database(doing, error)
 }
 

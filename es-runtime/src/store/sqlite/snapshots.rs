@@ -19,7 +19,7 @@ pub(super) const READ: &str = "
 
 pub(super) const TAIL: &str = select!("WHERE stream = ? AND version >= ? ORDER BY version LIMIT ?");
 
-/// The snapshot, and the events from its last one on, both of one moment.
+/// The snapshot, and then the events from its last one on: the log only grows.
 pub(super) async fn read(
     readers: &Readers,
     stream: &StreamId,
@@ -28,8 +28,7 @@ pub(super) async fn read(
 ) -> Result<(Option<Snapshot>, StreamPage)> {
     let stream = stream.clone();
     let read = move |log: &Connection| {
-        let moment = log.unchecked_transaction().map_err(broken)?;
-        let snapshot = snapshot(&moment, &stream, fingerprint)?;
+        let snapshot = snapshot(log, &stream, fingerprint)?;
         let from = snapshot.as_ref().map_or(1, |snapshot| snapshot.version);
         // One more than was asked for tells whether there are more.
         let one_more = limit.saturating_add(1);
@@ -38,7 +37,7 @@ pub(super) async fn read(
             signed("version", from)?,
             rows_limit(one_more)
         ];
-        let (events, full) = events(&moment, TAIL, tail)?;
+        let (events, full) = events(log, TAIL, tail)?;
         Ok((snapshot, StreamPage::cut(events, limit, full)))
     };
     readers.read(DOING, read).await
@@ -50,9 +49,9 @@ fn snapshot(
     fingerprint: Fingerprint,
 ) -> Result<Option<Snapshot>> {
     let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let mut select = log.prepare_cached(READ).map_err(broken)?;
+    let mut select = log.prepare_cached(READ).map_err(failed(DOING))?;
     let found = select.query_row(params![stream.as_str(), fingerprint.as_bytes()], columns);
-    let Some((version, state, at, seal)) = found.optional().map_err(broken)? else {
+    let Some((version, state, at, seal)) = found.optional().map_err(failed(DOING))? else {
         return Ok(None);
     };
     let seal: Vec<u8> = seal;
@@ -65,10 +64,6 @@ fn snapshot(
         seal: seal.try_into().unwrap_or_default(),
         time: Timestamp::from_micros(at),
     }))
-}
-
-fn broken(error: rusqlite::Error) -> Error {
-    Error::database(DOING, error)
 }
 
 const WRITE: &str = "
