@@ -11,7 +11,7 @@ use crate::aggregate::{Aggregate, Evolve, Loaded};
 use crate::error::Result;
 use crate::event::{CommandId, StoredEventRef, StreamId, decode_event, read_back};
 use crate::runtime::without;
-use crate::store::{EventStore, Last, NewEvent, Outcome, StreamQuery};
+use crate::store::{EventStore, Last, NewEvent, Outcome, SHORT, StreamQuery};
 
 /// Events of a stream that are read at once.
 pub(super) const PAGE: usize = 20_000;
@@ -154,7 +154,7 @@ impl<A: Evolve, S: EventStore> Loader<'_, A, S> {
         };
         // The last known event is read with them: in a log that was restored, another one may
         // stand in its place.
-        let query = StreamQuery::after(last.version - 1).limit(PAGE).bare();
+        let query = StreamQuery::after(last.version - 1).limit(SHORT).bare();
         let page = self.store.read_stream(stream, query).await?;
         let mut events = page.events.iter();
         match events.next() {
@@ -220,9 +220,12 @@ pub(super) async fn replay<A: Evolve, S: EventStore>(
     mut known: Known<A>,
     until: u64,
 ) -> Result<Known<A>> {
+    // Most streams are short.
+    let mut page_size = SHORT;
     loop {
         let left = usize::try_from(until - known.version()).unwrap_or(usize::MAX);
-        let limit = left.min(PAGE);
+        let limit = left.min(page_size);
+        page_size = PAGE;
         let query = StreamQuery::after(known.version()).limit(limit).bare();
         let page = store.read_stream(stream, query).await?;
         known.apply(page.events.iter())?;

@@ -41,15 +41,25 @@ impl Store {
     }
 }
 
-/// Hands a call to the store at hand.
+/// Hands a call to the store at hand. In a box, as the compiler counts how deep a future goes, and the
+/// rest is for those who call.
 macro_rules! to {
-    ($self:ident.$method:ident($($arg:expr),*)$(.$wait:ident)?) => {
+    ($self:ident.$method:ident($($arg:expr),*).await) => {
         match $self {
-            Self::Memory(store) => store.$method($($arg),*)$(.$wait)?,
+            Self::Memory(store) => Box::pin(store.$method($($arg),*)).await,
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.$method($($arg),*)$(.$wait)?,
+            Self::Sqlite(store) => Box::pin(store.$method($($arg),*)).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(store) => store.$method($($arg),*)$(.$wait)?,
+            Self::Postgres(store) => Box::pin(store.$method($($arg),*)).await,
+        }
+    };
+    ($self:ident.$method:ident($($arg:expr),*)) => {
+        match $self {
+            Self::Memory(store) => store.$method($($arg),*),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.$method($($arg),*),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.$method($($arg),*),
         }
     };
 }

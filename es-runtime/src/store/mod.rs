@@ -90,6 +90,8 @@ pub use reaction::{
 };
 #[cfg(feature = "runtime")]
 pub(crate) use reaction::{NewInput, inputs_of, tasks_of};
+#[cfg(feature = "runtime")]
+pub(crate) use read::SHORT;
 pub use read::{LogPage, LogQuery, StreamPage, StreamQuery};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use read::{PAGE_BYTES, Start, WINDOW};

@@ -7,6 +7,9 @@ use crate::event::{Position, SLICES, StoredEvent, StoredEvents};
 /// Events that are read at once unless somebody says otherwise.
 const PAGE: usize = 1000;
 
+/// Events of a page that is short: a store may read those of several callers at once.
+pub(crate) const SHORT: usize = 128;
+
 /// Which part of a stream is read, and in which direction.
 ///
 /// ```

@@ -8,6 +8,7 @@ mod disk;
 mod gate;
 mod law;
 mod load;
+mod loads;
 mod locale;
 mod plans;
 mod pooled;

@@ -9,6 +9,7 @@ use es_runtime::store::{
     NewEvent, Outcome, PublishedQuery, Segment, Snapshot, StreamQuery, StreamVersion, Table,
 };
 use es_servers::Postgres;
+use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
 const EVENTS: i64 = 100_000;
@@ -103,6 +104,12 @@ async fn use_everything(store: &PostgresStore) {
         ] {
             let page = store.read_stream(&stream, query).await.unwrap();
             assert!(!page.events.is_empty());
+        }
+        // Loads at once share a call.
+        let short = StreamQuery::after(3).limit(100).bare();
+        let loads = (0..8).map(|_| store.read_stream(&stream, short));
+        for page in join_all(loads).await {
+            assert_eq!(page.unwrap().events.len(), 7);
         }
         store.outcome(&stream, CommandId::of("none")).await.unwrap();
         let after = LogQuery::after(Position::new(50_000 + n)).limit(100);

@@ -13,8 +13,9 @@ use crate::event::{Position, StoredEvent};
 use crate::store::segment::elsewhere;
 use crate::store::{AcceptedCommand, EventStore, Segment};
 
-/// A segment is handed to the store when it has this many events and commands, or bytes.
-const ITEMS: usize = 8192;
+/// A segment is handed to the store when it has this many events and commands, or bytes: enough for
+/// its commit to be a small part.
+const ITEMS: usize = 32_768;
 const BYTES: usize = 16 << 20;
 /// So many of the last events of the log are compared with the file.
 const COMPARED: u64 = 1000;

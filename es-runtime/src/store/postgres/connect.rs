@@ -6,6 +6,7 @@ use sqlx::Connection;
 
 use super::committer::Calls;
 use super::hosts::Hosts;
+use super::loads::Loads;
 use super::notify::Ears;
 use super::pool::Pool;
 use super::{PostgresOptions, PostgresStore, failed, notify, schema};
@@ -46,10 +47,12 @@ impl PostgresStore {
             let identity = schema::up_to_date(&mut connection).await?;
             hosts.belong_to(identity);
             connection.close().await.ok();
+            // A standby lets nobody listen, and the primary's news come before its events.
+            let pool = Pool::new(&hosts, false);
             return Ok(Self {
                 identity,
-                // A standby lets nobody listen, and the primary's news come before its events.
-                pool: Pool::new(&hosts, false),
+                loads: Loads::new(&pool),
+                pool,
                 committer: None,
                 wake,
                 own,
@@ -68,6 +71,7 @@ impl PostgresStore {
         let committer = Some(Committer::start(calls, limits));
         Ok(Self {
             identity,
+            loads: Loads::new(&pool),
             pool,
             committer,
             wake,

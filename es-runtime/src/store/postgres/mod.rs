@@ -15,6 +15,7 @@ mod inboxes;
 mod instances;
 mod kept_schemas;
 pub(super) mod life;
+mod loads;
 mod log;
 mod moving;
 mod notify;
@@ -47,6 +48,7 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Transaction};
 
+use self::loads::Loads;
 use self::pool::{Pool, read};
 use super::group::{Committer, DOING};
 use super::still::{Inner as StillInner, Still};
@@ -59,8 +61,8 @@ use super::{
     LifeEntry, Lineage, LogPage, LogQuery, NewInstance, Outcome, Outdated, ParkedKey, Postponed,
     ProcessPage, ProjectionId, ProjectionState, PublishedEvent, PublishedPage, PublishedQuery,
     ReactionClaim, ReactionId, ReactionQueue, Reading, RelayClaim, RelayId, RelayMove, RelayState,
-    Row, RowQuery, RowsAt, Segment, Select, Snapshot, StreamCursor, StreamPage, StreamQuery,
-    StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
+    Row, RowQuery, RowsAt, SHORT, Segment, Select, Snapshot, Start, StreamCursor, StreamPage,
+    StreamQuery, StreamVersion, Table, Timer, TimerPlace, Written, tasks_of,
 };
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Kind, Result};
@@ -72,6 +74,7 @@ pub struct PostgresStore {
     identity: LogIdentity,
     /// For everything but appends, which have a connection of their own.
     pool: Pool,
+    loads: Loads,
     /// None where the store only reads.
     committer: Option<Committer>,
     /// What wakes the readers of this process.
@@ -113,9 +116,12 @@ impl EventStore for PostgresStore {
     }
 
     async fn read_stream(&self, stream: &StreamId, query: StreamQuery) -> Result<StreamPage> {
-        read!(self, "reading a stream", |db| log::stream(
-            db, stream, query
-        ))
+        match query.from {
+            Start::After(version) if query.bare && query.limit <= SHORT => {
+                self.load(stream, version, query.limit).await
+            }
+            _ => read!(self, loads::DOING, |db| log::stream(db, stream, query)),
+        }
     }
 
     async fn read_snapshot(

@@ -128,6 +128,11 @@ impl Pool {
         }
     }
 
+    /// Connections that are kept for readers, at most.
+    pub(super) fn readers(&self) -> usize {
+        self.ready.most
+    }
+
     pub(super) fn hosts(&self) -> &Hosts {
         &self.hosts
     }

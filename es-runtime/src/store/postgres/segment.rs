@@ -91,8 +91,6 @@ const COPY_COMMANDS: &str = "
 /// Adds the segment in one transaction if it continues the log, and answers the new head.
 pub(super) async fn import(pool: &Pool, segment: &Segment) -> Result<Position> {
     let streams = segment.check()?;
-    // Before the lock is held: others wait for it.
-    let events = events(&segment.events)?;
     let mut tx = pool.begin(IMPORTING).await?;
     follows(&mut tx, segment, &streams).await?;
     let seam = keys_at_the_seam(segment);
@@ -100,9 +98,12 @@ pub(super) async fn import(pool: &Pool, segment: &Segment) -> Result<Position> {
         true => Vec::new(),
         false => commands(&mut tx, &seam).await?,
     };
-    let commands = rows(&new_commands(segment, &there)?)?;
-    copy(&mut tx, COPY_EVENTS, events).await?;
-    copy(&mut tx, COPY_COMMANDS, commands).await?;
+    let commands = new_commands(segment, &there)?;
+    copy(&mut tx, COPY_EVENTS, 11, &segment.events, event).await?;
+    copy(&mut tx, COPY_COMMANDS, 7, &commands, |rows, row| {
+        command(rows, row)
+    })
+    .await?;
     tx.commit().await.map_err(failed(IMPORTING))?;
     Ok(segment.head())
 }
@@ -159,53 +160,58 @@ async fn follows(
     }
 }
 
-fn events(events: &[StoredEvent]) -> Result<CopyRows> {
-    let mut rows = CopyRows::new(11);
-    for event in events {
-        rows.row();
-        rows.bigint(number(event.position)?);
-        rows.text(event.stream.as_str())?;
-        rows.bigint(signed("version", event.version)?);
-        rows.smallint(signed("slice", event.stream.slice())?);
-        rows.text(&event.event_type)?;
-        rows.int(signed("schema version", event.schema_version)?);
-        rows.int(signed("schema version", event.min_reader)?);
-        rows.uuid(event.command_id.map(uuid));
-        rows.text(&event.payload)?;
-        rows.nullable_text(event.metadata.as_deref())?;
-        rows.moment(event.time)?;
-    }
-    Ok(rows)
+fn event(rows: &mut CopyRows, event: &StoredEvent) -> Result<()> {
+    rows.bigint(number(event.position)?);
+    rows.text(event.stream.as_str())?;
+    rows.bigint(signed("version", event.version)?);
+    rows.smallint(signed("slice", event.stream.slice())?);
+    rows.text(&event.event_type)?;
+    rows.int(signed("schema version", event.schema_version)?);
+    rows.int(signed("schema version", event.min_reader)?);
+    rows.uuid(event.command_id.map(uuid));
+    rows.text(&event.payload)?;
+    rows.nullable_text(event.metadata.as_deref())?;
+    rows.moment(event.time)
 }
 
-fn rows(commands: &[&AcceptedCommand]) -> Result<CopyRows> {
-    let mut rows = CopyRows::new(7);
-    for command in commands {
-        rows.row();
-        rows.text(command.stream.as_str())?;
-        rows.uuid(Some(uuid(command.command_id)));
-        rows.bigint(number(command.outcome.first)?);
-        rows.int(signed("count", command.outcome.count)?);
-        rows.bigint(signed("version", command.outcome.version)?);
-        rows.moment(command.time)?;
-        rows.nullable_text(command.correlation.as_deref())?;
-    }
-    Ok(rows)
+fn command(rows: &mut CopyRows, command: &AcceptedCommand) -> Result<()> {
+    rows.text(command.stream.as_str())?;
+    rows.uuid(Some(uuid(command.command_id)));
+    rows.bigint(number(command.outcome.first)?);
+    rows.int(signed("count", command.outcome.count)?);
+    rows.bigint(signed("version", command.outcome.version)?);
+    rows.moment(command.time)?;
+    rows.nullable_text(command.correlation.as_deref())
 }
 
-async fn copy(
+/// Sends rows piece by piece: while the server works on one, the next is made.
+async fn copy<T>(
     tx: &mut Transaction<'static, Postgres>,
     statement: &str,
-    rows: CopyRows,
+    columns: i16,
+    items: &[T],
+    write: impl Fn(&mut CopyRows, &T) -> Result<()>,
 ) -> Result<()> {
-    let Some(data) = rows.finish() else {
+    const PIECE: usize = 1 << 17;
+    if items.is_empty() {
         return Ok(());
-    };
-    let copied = async {
-        let mut copy = tx.copy_in_raw(statement).await?;
-        for part in data.chunks(1 << 18) {
-            copy.send(part).await?;
+    }
+    let mut copy = tx.copy_in_raw(statement).await.map_err(failed(IMPORTING))?;
+    let mut rows = CopyRows::new(columns);
+    let mut sent = Ok(());
+    for item in items {
+        rows.row();
+        write(&mut rows, item)?;
+        if rows.len() >= PIECE {
+            sent = copy.send(rows.take()).await.map(drop);
         }
+        if sent.is_err() {
+            break;
+        }
+    }
+    let copied = async {
+        sent?;
+        copy.send(rows.finish()).await?;
         copy.finish().await
     };
     match copied.await {

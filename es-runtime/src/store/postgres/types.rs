@@ -111,24 +111,17 @@ pub(super) fn limit(rows: usize) -> i64 {
 pub(super) struct CopyRows {
     bytes: Vec<u8>,
     columns: i16,
-    empty: bool,
 }
 
 impl CopyRows {
     pub(super) fn new(columns: i16) -> Self {
         // The signature, no flags, no extension.
         let bytes = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
-        let empty = true;
-        Self {
-            bytes,
-            columns,
-            empty,
-        }
+        Self { bytes, columns }
     }
 
     /// Begins a row; its columns follow in their order.
     pub(super) fn row(&mut self) {
-        self.empty = false;
         self.bytes.extend(self.columns.to_be_bytes());
     }
 
@@ -189,9 +182,19 @@ impl CopyRows {
         }
     }
 
-    /// All of it, unless there is no row.
-    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+    /// Bytes of what was not taken yet.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What there is so far; more may follow.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The rest, with the mark of the end.
+    pub(super) fn finish(mut self) -> Vec<u8> {
         self.bytes.extend((-1_i16).to_be_bytes());
-        (!self.empty).then_some(self.bytes)
+        self.bytes
     }
 }
