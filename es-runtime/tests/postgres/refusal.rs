@@ -1,7 +1,8 @@
 //! What the database itself refuses, whoever asks.
 
-use es_runtime::postgres::{PostgresStore, sqlx};
-use es_runtime::store::EventStore;
+use es_runtime::event::{Position, StoredEvent, Timestamp};
+use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
+use es_runtime::store::{EventStore, Segment};
 use es_servers::Postgres;
 use sqlx::PgConnection;
 
@@ -57,4 +58,39 @@ async fn events_are_never_changed_or_deleted() {
             "{statement}: {error}"
         );
     }
+}
+
+/// The connection of an import that ends in the midst of its rows is of use to the next one.
+#[tokio::test]
+async fn an_import_that_ends_at_a_bad_row_leaves_nothing_and_holds_nobody_up() {
+    let server = Postgres::start();
+    let options: PostgresOptions = server.database().parse().unwrap();
+    let store = PostgresStore::connect_with(options.pool_size(1)).await;
+    let store = store.unwrap();
+    let event = |n: u64| StoredEvent {
+        position: Position::new(n),
+        stream: stream(n),
+        version: 1,
+        event_type: "account.deposited".to_owned(),
+        schema_version: 1,
+        min_reader: 1,
+        command_id: None,
+        payload: format!("\"{}\"", "x".repeat(1000)),
+        metadata: None,
+        time: Timestamp::default(),
+    };
+    let good = Segment {
+        after: Position::START,
+        events: (1..=1000).map(event).collect(),
+        commands: Vec::new(),
+    };
+    let mut bad = good.clone();
+    bad.events[900].time = Timestamp::from_micros(i64::MIN);
+    for _ in 0..3 {
+        let error = store.import(bad.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("the time"), "{error}");
+        assert_eq!(store.head().await.unwrap(), Position::START);
+    }
+    store.import(good).await.unwrap();
+    assert_eq!(store.head().await.unwrap(), Position::new(1000));
 }

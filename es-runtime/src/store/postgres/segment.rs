@@ -201,7 +201,13 @@ async fn copy<T>(
     let mut sent = Ok(());
     for item in items {
         rows.row();
-        write(&mut rows, item)?;
+        if let Err(error) = write(&mut rows, item) {
+            // The connection is of use only when the server has heard of it.
+            copy.abort(error.to_string())
+                .await
+                .map_err(failed(IMPORTING))?;
+            return Err(error);
+        }
         if rows.len() >= PIECE {
             sent = copy.send(rows.take()).await.map(drop);
         }
