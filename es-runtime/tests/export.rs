@@ -60,7 +60,7 @@ async fn a_log_is_the_same_behind_its_file() {
     let (mut random, files) = (Rng::with_seed(seed()), Files::new());
     let source = MemoryStore::new();
     // More than one block, and more than one segment.
-    let appends = fill(&source, &mut random, 6000, 4).await;
+    let appends = fill(&source, &mut random, 15_000, 4).await;
     let mut contents = Vec::new();
     let mut store = source;
     for name in ["a.jsonl", "b.jsonl.zst", "c.jsonl"] {
@@ -68,7 +68,7 @@ async fn a_log_is_the_same_behind_its_file() {
         let out = exported(&store, &file, 0).await.unwrap();
         let back = imported(&next, &file).await.unwrap();
         let events = out.position.get();
-        assert_eq!((out.events, out.commands), (events, 6000));
+        assert_eq!((out.events, out.commands), (events, 15_000));
         assert_eq!((back.events, back.position), (events, out.position));
         contents.push(content(&file));
         store = next;
@@ -246,7 +246,7 @@ async fn nothing_is_taken_from_a_damaged_file() {
 async fn the_part_before_the_damage_is_kept_and_gone_on_with() {
     let (mut random, files) = (Rng::with_seed(seed()), Files::new());
     let store = MemoryStore::new();
-    let appends = fill(&store, &mut random, 10_000, 3).await;
+    let appends = fill(&store, &mut random, 30_000, 3).await;
     let (whole, torn) = (files.file("a.jsonl"), files.file("b.jsonl"));
     exported(&store, &whole, 0).await.unwrap();
     let bytes = fs::read(&whole).unwrap();
