@@ -86,7 +86,7 @@ impl Locked {
     }
 }
 
-/// Streams of one event, of more than a short page, of none, and two that are too large for one
+/// Streams of one event, of more than a short page, of none, and some that are too large for one
 /// answer together.
 async fn streams(store: &PostgresStore) -> Vec<(StreamId, usize)> {
     let mut streams = Vec::new();

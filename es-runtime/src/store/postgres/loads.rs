@@ -1,8 +1,8 @@
 //! Loads of streams by many callers: those that wait while others are under way share one call.
 //!
-//! A load alone costs its round trip far more than its rows, and a connection. The first loads go
+//! A load alone pays for a round trip and a connection, whatever its rows are. The first loads go
 //! straight to the server; while they are under way, the others gather, as appends do for a
-//! commit.
+//! commit. Who waits is a caller, so there are no more of them than callers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
