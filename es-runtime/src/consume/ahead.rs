@@ -115,14 +115,17 @@ impl<E> Ahead<E> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part begins to take events after a cursor.
-    pub(super) fn enter(&self, part: u16, cursor: StreamCursor) {
+    /// Parts begin to take events, each after a cursor: together, so that none misses what another has
+    /// taken and all have behind them then.
+    pub(super) fn enter(&self, parts: impl IntoIterator<Item = (u16, StreamCursor)>) {
         let mut pages = self.pages();
-        let alone = pages.parts.is_empty();
-        pages.parts.insert(part, cursor.position);
-        let position = cursor.position;
-        if position < pages.start.position || alone && position > pages.end().position {
-            pages.restart(cursor);
+        for (part, cursor) in parts {
+            let alone = pages.parts.is_empty();
+            pages.parts.insert(part, cursor.position);
+            let position = cursor.position;
+            if position < pages.start.position || alone && position > pages.end().position {
+                pages.restart(cursor);
+            }
         }
         drop(pages);
         self.changed.send_replace(());

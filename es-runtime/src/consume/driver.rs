@@ -408,6 +408,8 @@ impl<E: IntegrationEvent, H: Handler<E>> Work<E, H> {
         let busy = self.busy.values();
         let busy: Vec<_> = busy.map(|busy| busy.part.slices.clone()).collect();
         self.told.claimed(&claimed, &busy, at);
+        let cursors = new.iter().map(|part| (part.slices.start, part.cursor));
+        self.ahead.enter(cursors);
         for part in new {
             self.start(part, &claimed).await;
         }

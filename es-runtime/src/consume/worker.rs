@@ -111,9 +111,9 @@ impl Failure {
 }
 
 impl<E: IntegrationEvent, H: Handler<E>> Worker<E, H> {
+    /// Works on the part, which has entered what is read ahead, and leaves it.
     pub(super) async fn run(mut self) -> Ended {
         let part = self.part.slices.start;
-        self.ahead.enter(part, self.seen);
         self.told.moved(part, self.seen.position);
         let why = self.work().await;
         self.ahead.leave(part);
