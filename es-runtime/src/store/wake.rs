@@ -15,6 +15,9 @@ use crate::event::Position;
 pub(crate) struct Heads {
     log: watch::Sender<Position>,
     streams: watch::Sender<HashMap<StreamVersion, Position>>,
+    /// Says nothing, until it is dropped.
+    #[cfg(feature = "postgres")]
+    end: watch::Sender<()>,
 }
 
 impl Heads {
@@ -53,6 +56,15 @@ impl Heads {
         watch::Receiver<HashMap<StreamVersion, Position>>,
     ) {
         (self.log.subscribe(), self.streams.subscribe())
+    }
+
+    /// Comes back when the heads are dropped, and sleeps until then: every append makes the log grow.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn dropped(&self) -> impl Future<Output = ()> + use<> {
+        let mut end = self.end.subscribe();
+        async move {
+            end.changed().await.ok();
+        }
     }
 }
 

@@ -219,10 +219,10 @@ async fn a_repeated_answer_waits_for_the_standby_too() {
 
 const WAITING_FOR_STANDBY: &str = "
     SELECT count(*) FROM pg_stat_activity
-    WHERE wait_event = 'SyncRep' AND query LIKE '%es.append_1%'";
+    WHERE wait_event = 'SyncRep' AND query LIKE '%es.append%'";
 const WAITING_AGAIN: &str = "
     SELECT count(*) FROM pg_stat_activity
     WHERE wait_event = 'SyncRep' AND query LIKE '%pg_logical_emit_message%'";
 const KILL_WAITING: &str = "
     SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-    WHERE wait_event = 'SyncRep' AND query LIKE '%es.append_1%'";
+    WHERE wait_event = 'SyncRep' AND query LIKE '%es.append%'";

@@ -10,6 +10,7 @@ mod law;
 mod load;
 mod loads;
 mod locale;
+mod lone;
 mod plans;
 mod pooled;
 mod prepare;

@@ -96,6 +96,11 @@ async fn use_everything(store: &PostgresStore) {
             .append(append(&own, 2, "in a transaction", 1))
             .await
             .unwrap());
+        let alone = Append {
+            repeatable: false,
+            ..append(&own, 3, "alone", 1)
+        };
+        new(store.append(alone).await.unwrap());
         let stream = StreamId::new("account", n * 100).unwrap();
         for query in [
             StreamQuery::after(3),
@@ -261,10 +266,11 @@ async fn appends_do_not_scan_a_log_that_was_analysed_when_it_was_small() {
     let before = scans(&url).await;
     let store = PostgresStore::connect(&url).await.unwrap();
     for n in 0..50 {
-        store
-            .append(append("first", n + 1, &n.to_string(), 1))
-            .await
-            .unwrap();
+        let mut next = append("first", n + 1, &n.to_string(), 1);
+        // Some have the call for one event.
+        next.repeatable = n % 2 == 0;
+        let appended = store.append(next).await.unwrap();
+        assert!(matches!(appended, Appended::New(_)), "{appended:?}");
     }
     store.close().await;
     assert_eq!(scans(&url).await, before);

@@ -9,6 +9,7 @@ use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, Outcome};
 use es_servers::Postgres;
 use fastrand::Rng;
+use futures_util::future::join_all;
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
@@ -17,6 +18,10 @@ use crate::gate::{End, Paused, admin, install};
 use crate::law::Violation;
 use crate::load::{Load, Progress, Writes, append, insist, seeded, size, stream};
 use crate::refusal::{CALL, empty_call};
+
+/// The call for a lone append.
+const CALL_FOR_ONE: &str = "es.append_one_1";
+const LOCK_FOR_ONE: &str = "IF pg_advisory_xact_lock(1163084889, 1) IS NULL THEN END IF;";
 
 const LOCK: &str = "locked := pg_advisory_xact_lock(1163084889, 1)::text;";
 const HEAD: &str = "coalesce((SELECT max(e.position) FROM es.event e), 0)";
@@ -49,18 +54,18 @@ const NUMBERS: &str = "
       RETURN head;
     END $$";
 
-/// Replaces parts of the call's text.
-async fn cut(admin: &mut PgConnection, cuts: &[(&str, &str)]) {
+/// Replaces parts of a call's text.
+async fn cut(admin: &mut PgConnection, call: &str, cuts: &[(&str, &str)]) {
     let text = "SELECT pg_get_functiondef($1::regproc)";
     let text = sqlx::query_scalar(text)
-        .bind(CALL)
+        .bind(call)
         .fetch_one(&mut *admin)
         .await;
     let mut text: String = text.unwrap();
     for (guard, instead) in cuts {
         assert!(
             text.contains(guard),
-            "`{guard}` is no longer in {CALL}: cut what replaced it"
+            "`{guard}` is no longer in {call}: cut what replaced it"
         );
         text = text.replace(guard, instead);
     }
@@ -72,18 +77,29 @@ async fn cut(admin: &mut PgConnection, cuts: &[(&str, &str)]) {
 
 /// The attack in small, on a log whose guards `sabotage` and `cuts` take away.
 async fn attacked(sabotage: &str, cuts: &[(&str, &str)]) -> Result<(), Violation> {
+    attacked_in(2, sabotage, CALL, cuts).await
+}
+
+/// The same, through so many stores, with cuts in one of the calls.
+async fn attacked_in(
+    stores: usize,
+    sabotage: &str,
+    call: &str,
+    cuts: &[(&str, &str)],
+) -> Result<(), Violation> {
     let mut random = seeded();
     let server = Postgres::start();
     let url = server.database();
     let store = async || PostgresStore::connect(&url).await.unwrap();
-    let (stores, aside, reader) = ([store().await, store().await], store().await, store().await);
+    let (aside, reader) = (store().await, store().await);
+    let stores = join_all((0..stores).map(|_| store())).await;
     install(&url).await;
     let mut admin = admin(&url).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(sabotage))
         .execute(&mut admin)
         .await
         .unwrap();
-    cut(&mut admin, cuts).await;
+    cut(&mut admin, call, cuts).await;
     let load = size(
         Load {
             writers: 8,
@@ -135,6 +151,15 @@ async fn nothing_is_wrong_where_nothing_is_cut() {
 async fn without_the_lock_is_caught() {
     caught(
         attacked(NO_KEYS, &[(LOCK, "")]).await,
+        &["follower", "stands at place"],
+    );
+}
+
+/// A writer with a store of its own is alone there, and half of its appends have the call for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lone_append_without_the_lock_is_caught() {
+    caught(
+        attacked_in(8, NO_KEYS, CALL_FOR_ONE, &[(LOCK_FOR_ONE, "")]).await,
         &["follower", "stands at place"],
     );
 }
@@ -259,7 +284,7 @@ async fn an_old_snapshot_is_caught() {
     let url = server.database();
     let store = PostgresStore::connect(&url).await.unwrap();
     let mut admin = admin(&url).await;
-    cut(&mut admin, &[(ISOLATION, "false")]).await;
+    cut(&mut admin, CALL, &[(ISOLATION, "false")]).await;
     let call = empty_call(&mut admin).await;
     // The snapshot is taken by the first statement.
     let old = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM es.log";

@@ -1,4 +1,5 @@
-//! One server-side call for a batch of appends: arrays in, arrays out, one round trip.
+//! One server-side call for a batch of appends: arrays in, arrays out, one round trip. A lone append of
+//! one event has a cheaper one.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use tokio::select;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::append_one::{self, One};
 use super::failure::{Fault, fault, is_outdated};
 use super::hosts::{Hosts, begin};
 use super::types::{Json, Moment, position, signed, unsigned};
@@ -19,11 +21,13 @@ use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
 use crate::store::{Append, Appended, EventStore, Outcome, known_instances};
 
-/// Hands batches to `es.append_1`, on a connection of its own: one from a pool would cost a round
-/// trip before and after each call.
+/// Hands batches to `es.append_1` or `es.append_one_1`, on a connection of its own: one from a pool
+/// would cost a round trip before and after each call.
 pub(super) struct Calls {
     hosts: Arc<Hosts>,
     connection: Option<PgConnection>,
+    /// Whether its session is one for lone appends.
+    is_prepared: bool,
     /// Since when there is none.
     outage: Option<Instant>,
     wake: Arc<Wake>,
@@ -40,6 +44,7 @@ impl Calls {
         Self {
             hosts,
             connection: Some(connection),
+            is_prepared: false,
             outage: None,
             wake,
             own,
@@ -178,21 +183,21 @@ impl Commit for Calls {
     const STREAMS_REPEAT: bool = false;
 
     async fn commit(&mut self, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
-        let columns = Columns::of(batch).map_err(Failed::Within)?;
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
                 let connecting = self.hosts.connect(&mut self.outage).await;
+                self.is_prepared = false;
                 none.insert(connecting.map_err(Failed::Before)?)
             }
         };
         let called = select! {
             biased;
-            called = call(&self.hosts, connection, &columns) => called,
+            called = call(&self.hosts, connection, &mut self.is_prepared, batch) => called,
             error = self.hosts.gone() => Err(error),
         };
-        let row = called.map_err(|error| self.failed(error))?;
-        let results = results(&row, batch, &columns.offset).map_err(Failed::Within)?;
+        let results = called.map_err(|error| self.failed(error))?;
+        let results = results.map_err(Failed::Within)?;
         let again = |result: &Appended| matches!(result, Appended::Already(_));
         if results.iter().any(again) && !without("an answer given again waits for the standby") {
             self.barrier().await.map_err(|error| self.failed(error))?;
@@ -216,19 +221,37 @@ impl Commit for Calls {
     }
 }
 
+/// What the server says of the batch, or why it says nothing.
 async fn call(
     hosts: &Hosts,
     connection: &mut PgConnection,
-    columns: &Columns<'_>,
-) -> sqlx::Result<PgRow> {
-    if !hosts.settings().pgbouncer {
-        return call_in(connection, columns).await;
+    is_prepared: &mut bool,
+    batch: &[Append],
+) -> sqlx::Result<Result<Vec<Appended>>> {
+    let is_shared = hosts.settings().pgbouncer;
+    if let (Some(one), false) = (One::of(batch), is_shared) {
+        if !*is_prepared {
+            append_one::prepare(connection).await?;
+            *is_prepared = true;
+        }
+        if let Some(appended) = one.call(connection).await? {
+            return Ok(appended.map(|appended| vec![appended]));
+        }
     }
-    let begin = AssertSqlSafe(begin(hosts.settings()));
-    let mut tx = connection.begin_with(begin).await?;
-    let row = call_in(&mut tx, columns).await?;
-    tx.commit().await?;
-    Ok(row)
+    let columns = match Columns::of(batch) {
+        Ok(columns) => columns,
+        Err(error) => return Ok(Err(error)),
+    };
+    let row = if is_shared {
+        let begin = AssertSqlSafe(begin(hosts.settings()));
+        let mut tx = connection.begin_with(begin).await?;
+        let row = call_in(&mut tx, &columns).await?;
+        tx.commit().await?;
+        row
+    } else {
+        call_in(connection, &columns).await?
+    };
+    Ok(results(&row, batch, &columns.offset))
 }
 
 /// The append's part of a transaction.

@@ -3,6 +3,7 @@
 //! Several processes share the log: each call takes a lock in the database, which it holds until
 //! its own commit, so that the order of positions is the order of commits.
 
+mod append_one;
 mod claim;
 mod committer;
 mod connect;

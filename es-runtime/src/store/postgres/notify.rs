@@ -36,7 +36,7 @@ const AWAY: Duration = Duration::from_secs(1);
 pub(super) fn start(pool: &Pool, ears: Option<Ears>, own: &Heads, wake: &Arc<Wake>) {
     let (log, streams) = own.follow();
     if let Some(ears) = ears {
-        tokio::spawn(hear(ears, Arc::downgrade(wake), log.clone()));
+        tokio::spawn(hear(ears, Arc::downgrade(wake), own.dropped()));
     }
     tokio::spawn(tell(pool.clone(), log, streams));
 }
@@ -115,8 +115,7 @@ async fn notify(pool: &Pool, news: Vec<String>) -> Result<()> {
     connection.done().await.map_err(failed(DOING))
 }
 
-async fn hear(ears: Ears, wake: Weak<Wake>, mut own: watch::Receiver<Position>) {
-    let gone = async move { while own.changed().await.is_ok() {} };
+async fn hear(ears: Ears, wake: Weak<Wake>, gone: impl Future<Output = ()>) {
     let listen = async {
         loop {
             let error = match listen(&ears, &wake).await {
