@@ -7,9 +7,8 @@ use sqlx::query::Query;
 use uuid::Uuid;
 
 use super::failed;
-use super::loads::Load;
 use super::types::{Moment, limit as rows_limit, number, position, signed, unsigned};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId, Timestamp};
 use crate::store::{
     LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
@@ -51,16 +50,6 @@ pub(super) const FORWARDS: &str =
 pub(super) const BARE: &str = "
     SELECT position, version, type, schema_version, min_reader, command_id, payload FROM es.event
     WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
-
-/// Several streams at once, each as [`BARE`] has it, with the number of its question. One is read
-/// after the other, as nothing else can be made of it; to sort them would cost as much again.
-pub(super) const SEVERAL: &str = "
-    SELECT position, version, type, schema_version, min_reader, command_id, payload, n
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY q (stream, after, most, n)
-    CROSS JOIN LATERAL (
-      SELECT position, version, type, schema_version, min_reader, command_id, payload
-      FROM es.event e WHERE e.stream = q.stream AND e.version > q.after
-      ORDER BY e.version LIMIT q.most) found";
 
 pub(super) const BACKWARDS: &str =
     select!("WHERE stream = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
@@ -152,52 +141,8 @@ pub(super) async fn stream(
     Ok(StreamPage::cut(events, query.limit, cut))
 }
 
-/// A page for each load, in their order; fewer where they are too much for one answer.
-pub(super) async fn streams(
-    connection: &mut PgConnection,
-    loads: &[Load],
-) -> Result<Vec<StreamPage>> {
-    let names: Vec<_> = loads.iter().map(|load| load.stream.as_str()).collect();
-    let after = |load: &Load| i64::try_from(load.after).unwrap_or(i64::MAX);
-    let most = |load: &Load| rows_limit(load.limit.saturating_add(1));
-    let mut rows = sqlx::query(SEVERAL)
-        .bind(names)
-        .bind(loads.iter().map(after).collect::<Vec<_>>())
-        .bind(loads.iter().map(most).collect::<Vec<_>>())
-        .fetch(connection);
-    let (mut pages, mut bytes) = (Vec::with_capacity(loads.len()), 0);
-    let mut events = StoredEvents::new();
-    while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
-        let load: usize = unsigned("n", get::<i64>(&row, 7)?)?;
-        while pages.len() + 1 < load {
-            bytes += events.bytes();
-            pages.push(take(&mut events, loads[pages.len()].limit));
-        }
-        let stream = loads[pages.len()].stream.as_str();
-        let event = bare_event_of(&row, stream)?;
-        let last = events.last().map_or(0, |last| last.version);
-        if pages.len() + 1 != load || event.version <= last {
-            return Err(Error::database(DOING, "streams came out of their order"));
-        }
-        events.push(event);
-        if bytes + events.bytes() >= PAGE_BYTES {
-            // The page at hand may lack events, which only the whole of it would tell.
-            return Ok(pages);
-        }
-    }
-    while let Some(load) = loads.get(pages.len()) {
-        pages.push(take(&mut events, load.limit));
-    }
-    Ok(pages)
-}
-
-/// The page of what was read, and nothing in its place.
-fn take(events: &mut StoredEvents, limit: usize) -> StreamPage {
-    StreamPage::cut(std::mem::take(events), limit, false)
-}
-
 /// An event of the stream `name` that [`BARE`] selects.
-fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>> {
+pub(super) fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>> {
     let command: Option<Uuid> = get(row, 5)?;
     Ok(StoredEventRef {
         position: position(get(row, 0)?)?,
@@ -272,7 +217,7 @@ pub(super) async fn outcome(
 }
 
 /// A column of our own tables, whose types are known.
-fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
+pub(super) fn get<'r, T>(row: &'r PgRow, column: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, sqlx::Postgres>,
 {

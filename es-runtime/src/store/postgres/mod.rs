@@ -30,6 +30,7 @@ mod relays;
 mod repairs;
 mod schema;
 mod segment;
+mod several;
 mod snapshots;
 mod streams;
 mod timers;
