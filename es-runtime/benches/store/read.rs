@@ -19,7 +19,7 @@ use crate::report::Report;
 use crate::rows::{account, append, connect, execute, write};
 
 /// Events of a page of a replay.
-const PAGE: usize = 5000;
+const PAGE: usize = 1000;
 
 #[derive(Deserialize)]
 pub(crate) struct Payload {
@@ -53,10 +53,10 @@ pub(crate) async fn fill(store: &Store, events: usize, length: usize) {
     filling.join_all().await;
 }
 
-/// Our replay: every event of the log, decoded, in order.
-pub(crate) async fn typed(store: &Store, events: usize) -> Round {
+/// Our replay: every event of the log, decoded, in order; so many in a page.
+pub(crate) async fn typed(store: &Store, events: usize, page: usize) -> Round {
     let began = Instant::now();
-    let query = LogQuery::after(Position::START).limit(PAGE);
+    let query = LogQuery::after(Position::START).limit(page);
     let mut replay = store.replay::<AccountEvent>(query);
     let mut seen = 0;
     while let Some(event) = replay.next().await.expect("an event") {
@@ -85,7 +85,7 @@ pub(crate) async fn replay(
         size,
         async {
             let memory = Memory::watch();
-            let round = typed(&store, size.events).await;
+            let round = typed(&store, size.events, PAGE).await;
             growth = growth.max(memory.growth());
             round
         },

@@ -15,6 +15,9 @@ use crate::measure::{Comparison, Round, Work, in_turn, together};
 use crate::read::{Payload, fill, typed};
 use crate::rows::{METADATA, account, append, payload, write};
 
+/// Events of a page of a replay.
+const PAGE: usize = 5000;
+
 /// The columns and settings of our own.
 const TABLE: &str = "
     PRAGMA journal_mode = WAL;
@@ -106,7 +109,8 @@ pub(crate) async fn replay(name: &str, size: Size) -> Comparison {
     let store = SqliteStore::open(&file).await.expect("the store");
     let store = Store::Sqlite(store);
     fill(&store, size.events, 100).await;
-    let comparison = in_turn!(name, size, typed(&store, size.events), async {
+    let ours = || typed(&store, size.events, PAGE);
+    let comparison = in_turn!(name, size, ours(), async {
         block_in_place(|| bare_replay(&file, size.events))
     });
     store.close().await;

@@ -24,7 +24,7 @@ use crate::event::{Event, Parts, Recorded};
 /// # impl Account { fn on_opened(&mut self) {} }
 /// # async fn example(store: es_runtime::Store) -> es_runtime::Result<()> {
 /// use es_runtime::store::LogQuery;
-/// let mut events = store.replay::<AccountEvent>(LogQuery::after(Position::START).limit(5000));
+/// let mut events = store.replay::<AccountEvent>(LogQuery::after(Position::START).limit(1000));
 /// while let Some(event) = events.next().await? {
 ///     println!("{} {} {:?}", event.position, event.stream, event.data);
 /// }
@@ -79,7 +79,9 @@ impl Drop for Ahead {
 }
 
 impl<S: EventStore, E: Event> Replay<S, E> {
-    /// Reads what `query` asks for; the limit is that of one page.
+    /// Reads what `query` asks for; the limit is that of one page. Good ones are a thousand on PostgreSQL,
+    /// which stay in the processor's cache between reader and decoder, and five thousand on SQLite,
+    /// where each changes threads.
     pub fn new(store: S, query: LogQuery) -> Self {
         Self {
             store,
@@ -108,8 +110,12 @@ impl<S: EventStore, E: Event> Replay<S, E> {
                 .as_ref()
                 .and_then(|page| page.events.get(self.decoded))
             {
-                self.parts = Recorded::decode(event)?;
+                let parts = Recorded::decode(event)?;
                 self.decoded += 1;
+                match parts.single() {
+                    Ok(event) => return Ok(Some(event)),
+                    Err(parts) => self.parts = parts,
+                }
                 continue;
             }
             let page = self.read().await?;

@@ -54,39 +54,33 @@ const NUMBERS: &str = "
       RETURN head;
     END $$";
 
-/// Replaces parts of a call's text.
-async fn cut(admin: &mut PgConnection, call: &str, cuts: &[(&str, &str)]) {
-    let text = "SELECT pg_get_functiondef($1::regproc)";
-    let text = sqlx::query_scalar(text)
-        .bind(call)
-        .fetch_one(&mut *admin)
-        .await;
-    let mut text: String = text.unwrap();
-    for (guard, instead) in cuts {
+/// A part of a call's text, and what stands there instead.
+type Cut<'a> = (&'a str, &'a str, &'a str);
+
+async fn cut(admin: &mut PgConnection, cuts: &[Cut<'_>]) {
+    for (call, guard, instead) in cuts {
+        let text = "SELECT pg_get_functiondef($1::regproc)";
+        let text = sqlx::query_scalar(text)
+            .bind(call)
+            .fetch_one(&mut *admin)
+            .await;
+        let text: String = text.unwrap();
         assert!(
             text.contains(guard),
             "`{guard}` is no longer in {call}: cut what replaced it"
         );
-        text = text.replace(guard, instead);
+        let text = sqlx::AssertSqlSafe(text.replace(guard, instead));
+        sqlx::raw_sql(text).execute(&mut *admin).await.unwrap();
     }
-    sqlx::raw_sql(sqlx::AssertSqlSafe(text))
-        .execute(admin)
-        .await
-        .unwrap();
 }
 
 /// The attack in small, on a log whose guards `sabotage` and `cuts` take away.
-async fn attacked(sabotage: &str, cuts: &[(&str, &str)]) -> Result<(), Violation> {
-    attacked_in(2, sabotage, CALL, cuts).await
+async fn attacked(sabotage: &str, cuts: &[Cut<'_>]) -> Result<(), Violation> {
+    attacked_in(2, sabotage, cuts).await
 }
 
-/// The same, through so many stores, with cuts in one of the calls.
-async fn attacked_in(
-    stores: usize,
-    sabotage: &str,
-    call: &str,
-    cuts: &[(&str, &str)],
-) -> Result<(), Violation> {
+/// The same, through so many stores.
+async fn attacked_in(stores: usize, sabotage: &str, cuts: &[Cut<'_>]) -> Result<(), Violation> {
     let mut random = seeded();
     let server = Postgres::start();
     let url = server.database();
@@ -99,7 +93,7 @@ async fn attacked_in(
         .execute(&mut admin)
         .await
         .unwrap();
-    cut(&mut admin, call, cuts).await;
+    cut(&mut admin, cuts).await;
     let load = size(
         Load {
             writers: 8,
@@ -150,7 +144,7 @@ async fn nothing_is_wrong_where_nothing_is_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_the_lock_is_caught() {
     caught(
-        attacked(NO_KEYS, &[(LOCK, "")]).await,
+        attacked(NO_KEYS, &[(CALL, LOCK, "")]).await,
         &["follower", "stands at place"],
     );
 }
@@ -159,7 +153,7 @@ async fn without_the_lock_is_caught() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lone_append_without_the_lock_is_caught() {
     caught(
-        attacked_in(8, NO_KEYS, CALL_FOR_ONE, &[(LOCK_FOR_ONE, "")]).await,
+        attacked_in(8, NO_KEYS, &[(CALL_FOR_ONE, LOCK_FOR_ONE, "")]).await,
         &["follower", "stands at place"],
     );
 }
@@ -167,13 +161,13 @@ async fn a_lone_append_without_the_lock_is_caught() {
 /// The keys are the second guard: they turn what would be a broken order into errors.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_the_lock_the_keys_refuse() {
-    caught(attacked("", &[(LOCK, "")]).await, &["duplicate key"]);
+    caught(attacked("", &[(CALL, LOCK, "")]).await, &["duplicate key"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lock_taken_after_the_head_was_read_is_caught() {
     let late = format!("{LOCK} {DECIDE}");
-    let cuts = [(LOCK, ""), (DECIDE, &late)];
+    let cuts = [(CALL, LOCK, ""), (CALL, DECIDE, &late)];
     caught(
         attacked(NO_KEYS, &cuts).await,
         &["follower", "stands at place"],
@@ -185,20 +179,28 @@ async fn a_lock_taken_after_the_head_was_read_is_caught() {
 async fn positions_from_a_sequence_are_caught() {
     // Without the lock, versions would collide, too.
     let sabotage = format!("{NUMBERS}; {NO_KEYS}");
-    let cuts = [(LOCK, ""), (HEAD, "public.number(cardinality(e_type))")];
+    let cuts = [
+        (CALL, LOCK, ""),
+        (CALL, HEAD, "public.number(cardinality(e_type))"),
+        (CALL_FOR_ONE, LOCK_FOR_ONE, ""),
+        (CALL_FOR_ONE, HEAD, "public.number(1)"),
+    ];
     caught(attacked(&sabotage, &cuts).await, &["follower"]);
 }
 
 /// A sequence under the lock is in commit order, and has holes where a transaction rolled back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn positions_from_a_sequence_under_the_lock_are_caught() {
-    let cuts = [(HEAD, "public.number(cardinality(e_type))")];
+    let cuts = [
+        (CALL, HEAD, "public.number(cardinality(e_type))"),
+        (CALL_FOR_ONE, HEAD, "public.number(1)"),
+    ];
     caught(attacked(NUMBERS, &cuts).await, &["stands at place"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn command_ids_that_nobody_looks_at_are_caught() {
-    let cuts = [(KNOWN, ""), (FOUND, "IF false THEN")];
+    let cuts = [(CALL, KNOWN, ""), (CALL, FOUND, "IF false THEN")];
     caught(
         attacked(NO_KEYS, &cuts).await,
         &["and again with", "twice", "torn"],
@@ -209,8 +211,8 @@ async fn command_ids_that_nobody_looks_at_are_caught() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn command_ids_looked_at_after_the_version_are_caught() {
     let cuts = [
-        (KNOWN, ""),
-        (FOUND, "IF FOUND AND actual[i] <> a_expected[i] THEN"),
+        (CALL, KNOWN, ""),
+        (CALL, FOUND, "IF FOUND AND actual[i] <> a_expected[i] THEN"),
     ];
     caught(
         attacked(NO_KEYS, &cuts).await,
@@ -284,7 +286,7 @@ async fn an_old_snapshot_is_caught() {
     let url = server.database();
     let store = PostgresStore::connect(&url).await.unwrap();
     let mut admin = admin(&url).await;
-    cut(&mut admin, CALL, &[(ISOLATION, "false")]).await;
+    cut(&mut admin, &[(CALL, ISOLATION, "false")]).await;
     let call = empty_call(&mut admin).await;
     // The snapshot is taken by the first statement.
     let old = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM es.log";

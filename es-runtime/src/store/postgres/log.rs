@@ -31,9 +31,13 @@ macro_rules! select {
 
 pub(super) const PAGE: &str = select!("WHERE position > $1 ORDER BY position LIMIT $2");
 
-/// All of one aggregate; each word more is asked of every row.
-pub(super) const OF_ONE: &str =
-    select!("WHERE position > $1 AND position <= $3 AND stream ^@ $4 ORDER BY position LIMIT $2");
+/// All of one aggregate; each word more is asked of every row. Bytes are compared, where `^@` would
+/// count characters, and in a collation that no index has: the log is read by position.
+pub(super) const OF_ONE: &str = select!(
+    "WHERE position > $1 AND position <= $3
+       AND stream COLLATE \"POSIX\" >= $4 AND stream COLLATE \"POSIX\" < $5
+     ORDER BY position LIMIT $2"
+);
 
 pub(super) const FILTERED: &str = select!(
     "WHERE position > $1 AND position <= $3
@@ -108,7 +112,8 @@ async fn filtered(
         .bind(rows_limit(query.limit))
         .bind(number(to)?);
     let rows = match only {
-        Some(name) => rows.bind(prefix(name)),
+        // The full stop follows the hyphen.
+        Some(name) => rows.bind(prefix(name)).bind(format!("{name}.")),
         None => {
             let aggregates = filter.aggregates.as_ref();
             let prefixes = aggregates.map(|names| names.iter().map(|name| prefix(name)));
