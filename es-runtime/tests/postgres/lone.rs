@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::gate::admin;
 use crate::load::{append, stream};
 
-const CALL: &str = "es.append_one_1";
+pub(crate) const CALL: &str = "es.append_one_1";
 
 /// An append that needs no row for its command.
 fn lone(expected: u64, command: &str) -> Append {
@@ -126,24 +126,6 @@ async fn it_stays_above_the_floor() {
     for (n, position) in [(1, 101), (2, 102)] {
         let next = store.append(lone(n, &format!("{n}"))).await.unwrap();
         assert!(at(position, n + 1)(next), "{next:?}");
-    }
-}
-
-#[tokio::test]
-async fn it_needs_the_newest_snapshot() {
-    let server = Postgres::start();
-    let url = server.database();
-    PostgresStore::connect(&url).await.unwrap();
-    let mut admin = admin(&url).await;
-    for level in ["REPEATABLE READ", "SERIALIZABLE"] {
-        let call = format!(
-            "BEGIN ISOLATION LEVEL {level};
-             SELECT {CALL}('account-a', 0, NULL, 1::smallint, 'x', 1, 1, '{{}}', NULL, now(), NULL)"
-        );
-        let call = sqlx::raw_sql(sqlx::AssertSqlSafe(call));
-        let error = call.execute(&mut admin).await.unwrap_err().to_string();
-        assert!(error.contains("append in READ COMMITTED"), "{error}");
-        sqlx::raw_sql("ROLLBACK").execute(&mut admin).await.unwrap();
     }
 }
 

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use crate::gate::admin;
 use crate::load::{append, stream};
+use crate::lone::CALL as LONE;
 
 /// The call that the store makes.
 pub(crate) const CALL: &str = "es.append_1";
@@ -27,13 +28,17 @@ async fn a_serializable_session_cannot_append_on_an_old_snapshot() {
     let url = server.database();
     PostgresStore::connect(&url).await.unwrap();
     let mut admin = admin(&url).await;
-    let call = empty_call(&mut admin).await;
-    for level in ["REPEATABLE READ", "SERIALIZABLE"] {
-        let call = format!("BEGIN ISOLATION LEVEL {level}; {call}");
-        let call = sqlx::raw_sql(sqlx::AssertSqlSafe(call));
-        let error = call.execute(&mut admin).await.unwrap_err().to_string();
-        assert!(error.contains("append in READ COMMITTED"), "{error}");
-        sqlx::raw_sql("ROLLBACK").execute(&mut admin).await.unwrap();
+    let lone = format!(
+        "SELECT {LONE}('account-a', 0, NULL, 1::smallint, 'x', 1, 1, '{{}}', NULL, now(), NULL)"
+    );
+    for call in [empty_call(&mut admin).await, lone] {
+        for level in ["REPEATABLE READ", "SERIALIZABLE"] {
+            let call = format!("BEGIN ISOLATION LEVEL {level}; {call}");
+            let call = sqlx::raw_sql(sqlx::AssertSqlSafe(call));
+            let error = call.execute(&mut admin).await.unwrap_err().to_string();
+            assert!(error.contains("append in READ COMMITTED"), "{error}");
+            sqlx::raw_sql("ROLLBACK").execute(&mut admin).await.unwrap();
+        }
     }
 }
 

@@ -17,10 +17,9 @@ use crate::attack::kill_connections;
 use crate::gate::{End, Paused, admin, install};
 use crate::law::Violation;
 use crate::load::{Load, Progress, Writes, append, insist, seeded, size, stream};
+use crate::lone::CALL as CALL_FOR_ONE;
 use crate::refusal::{CALL, empty_call};
 
-/// The call for a lone append.
-const CALL_FOR_ONE: &str = "es.append_one_1";
 const LOCK_FOR_ONE: &str = "IF pg_advisory_xact_lock(1163084889, 1) IS NULL THEN END IF;";
 
 const LOCK: &str = "locked := pg_advisory_xact_lock(1163084889, 1)::text;";

@@ -16,8 +16,11 @@ BEGIN
   END IF;
   -- 'ESAY', the log.
   IF pg_advisory_xact_lock(1163084889, 1) IS NULL THEN END IF;
-  IF known IS NOT NULL AND EXISTS (SELECT FROM es.instance i WHERE i.number > known) THEN
-    RAISE EXCEPTION 'another instance has started' USING ERRCODE = 'ESI01';
+  -- Two questions: the second one opens a table, whether it is asked or not.
+  IF known IS NOT NULL THEN
+    IF EXISTS (SELECT FROM es.instance i WHERE i.number > known) THEN
+      RAISE EXCEPTION 'another instance has started' USING ERRCODE = 'ESI01';
+    END IF;
   END IF;
   INSERT INTO es.event (position, stream, version, slice, type, schema_version, min_reader,
                         command_id, payload, metadata, occurred_at)
