@@ -1,6 +1,7 @@
 //! PostgreSQL keeps the laws, also under fire.
 #![cfg(all(feature = "postgres", feature = "testing"))]
 
+mod alone;
 mod attack;
 mod bystanders;
 mod controls;
@@ -10,7 +11,6 @@ mod law;
 mod load;
 mod loads;
 mod locale;
-mod lone;
 mod plans;
 mod pooled;
 mod prepare;

@@ -82,8 +82,28 @@ fn append(stream: &str, expected: u64, command: &str, events: usize) -> Append {
     }
 }
 
+/// Appends of a store that is alone, one by one and side by side, with one event and with more.
+async fn append_alone(store: &PostgresStore) {
+    let plain = |name: String, expected: u64, events| Append {
+        repeatable: false,
+        ..append(&name, expected, &format!("{name}/{expected}"), events)
+    };
+    for n in 0..20 {
+        let appended = store.append(plain("alone".to_owned(), n, 1)).await;
+        assert!(matches!(appended.unwrap(), Appended::New(_)));
+    }
+    for n in 0..20 {
+        let events = usize::from(n >= 10) + 1;
+        let one = |i| store.append(plain(format!("beside-{n}-{i}"), 0, events));
+        for appended in join_all((0..4).map(one)).await {
+            assert!(matches!(appended.unwrap(), Appended::New(_)));
+        }
+    }
+}
+
 /// Every statement that reads or writes the log, often enough for plans that are kept.
 async fn use_everything(store: &PostgresStore) {
+    append_alone(store).await;
     let new = |appended| assert!(matches!(appended, Appended::New(_)), "{appended:?}");
     for n in 0..8 {
         let (own, command) = (format!("new-{n}"), format!("command {n}"));
@@ -96,11 +116,6 @@ async fn use_everything(store: &PostgresStore) {
             .append(append(&own, 2, "in a transaction", 1))
             .await
             .unwrap());
-        let alone = Append {
-            repeatable: false,
-            ..append(&own, 3, "alone", 1)
-        };
-        new(store.append(alone).await.unwrap());
         let stream = StreamId::new("account", n * 100).unwrap();
         for query in [
             StreamQuery::after(3),
@@ -266,12 +281,12 @@ async fn appends_do_not_scan_a_log_that_was_analysed_when_it_was_small() {
     let before = scans(&url).await;
     let store = PostgresStore::connect(&url).await.unwrap();
     for n in 0..50 {
-        let mut next = append("first", n + 1, &n.to_string(), 1);
-        // Some have the call for one event.
-        next.repeatable = n % 2 == 0;
-        let appended = store.append(next).await.unwrap();
-        assert!(matches!(appended, Appended::New(_)), "{appended:?}");
+        let appended = store
+            .append(append("first", n + 1, &n.to_string(), 1))
+            .await;
+        assert!(matches!(appended.unwrap(), Appended::New(_)));
     }
+    append_alone(&store).await;
     store.close().await;
     assert_eq!(scans(&url).await, before);
 }

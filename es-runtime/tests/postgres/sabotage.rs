@@ -9,18 +9,17 @@ use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, Outcome};
 use es_servers::Postgres;
 use fastrand::Rng;
-use futures_util::future::join_all;
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
+use crate::alone::{CALL as CALL_ALONE, END};
 use crate::attack::kill_connections;
 use crate::gate::{End, Paused, admin, install};
 use crate::law::Violation;
 use crate::load::{Load, Progress, Writes, append, insist, seeded, size, stream};
-use crate::lone::CALL as CALL_FOR_ONE;
 use crate::refusal::{CALL, empty_call};
 
-const LOCK_FOR_ONE: &str = "IF pg_advisory_xact_lock(1163084889, 1) IS NULL THEN END IF;";
+const NOT_ASKED: &str = "RETURN true;";
 
 const LOCK: &str = "locked := pg_advisory_xact_lock(1163084889, 1)::text;";
 const HEAD: &str = "coalesce((SELECT max(e.position) FROM es.event e), 0)";
@@ -32,7 +31,7 @@ const ISOLATION: &str = "current_setting('transaction_isolation') <> 'read commi
 
 /// The unique keys, which stand behind the call's own guards, made mere indexes. `es.command`
 /// keeps a first outcome, as one that is looked at too late would.
-const NO_KEYS: &str = "
+pub(crate) const NO_KEYS: &str = "
     ALTER TABLE es.event DROP CONSTRAINT event_pkey, DROP CONSTRAINT event_stream_version_key;
     CREATE INDEX ON es.event (position);
     CREATE INDEX ON es.event (stream, version);
@@ -54,9 +53,9 @@ const NUMBERS: &str = "
     END $$";
 
 /// A part of a call's text, and what stands there instead.
-type Cut<'a> = (&'a str, &'a str, &'a str);
+pub(crate) type Cut<'a> = (&'a str, &'a str, &'a str);
 
-async fn cut(admin: &mut PgConnection, cuts: &[Cut<'_>]) {
+pub(crate) async fn cut(admin: &mut PgConnection, cuts: &[Cut<'_>]) {
     for (call, guard, instead) in cuts {
         let text = "SELECT pg_get_functiondef($1::regproc)";
         let text = sqlx::query_scalar(text)
@@ -75,17 +74,12 @@ async fn cut(admin: &mut PgConnection, cuts: &[Cut<'_>]) {
 
 /// The attack in small, on a log whose guards `sabotage` and `cuts` take away.
 async fn attacked(sabotage: &str, cuts: &[Cut<'_>]) -> Result<(), Violation> {
-    attacked_in(2, sabotage, cuts).await
-}
-
-/// The same, through so many stores.
-async fn attacked_in(stores: usize, sabotage: &str, cuts: &[Cut<'_>]) -> Result<(), Violation> {
     let mut random = seeded();
     let server = Postgres::start();
     let url = server.database();
     let store = async || PostgresStore::connect(&url).await.unwrap();
     let (aside, reader) = (store().await, store().await);
-    let stores = join_all((0..stores).map(|_| store())).await;
+    let stores = [store().await, store().await];
     install(&url).await;
     let mut admin = admin(&url).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(sabotage))
@@ -148,15 +142,6 @@ async fn without_the_lock_is_caught() {
     );
 }
 
-/// A writer with a store of its own is alone there, and half of its appends have the call for one.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_lone_append_without_the_lock_is_caught() {
-    caught(
-        attacked_in(8, NO_KEYS, &[(CALL_FOR_ONE, LOCK_FOR_ONE, "")]).await,
-        &["follower", "stands at place"],
-    );
-}
-
 /// The keys are the second guard: they turn what would be a broken order into errors.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_the_lock_the_keys_refuse() {
@@ -181,8 +166,8 @@ async fn positions_from_a_sequence_are_caught() {
     let cuts = [
         (CALL, LOCK, ""),
         (CALL, HEAD, "public.number(cardinality(e_type))"),
-        (CALL_FOR_ONE, LOCK_FOR_ONE, ""),
-        (CALL_FOR_ONE, HEAD, "public.number(1)"),
+        (CALL_ALONE, END, "false"),
+        (CALL_ALONE, NOT_ASKED, "RETURN false;"),
     ];
     caught(attacked(&sabotage, &cuts).await, &["follower"]);
 }
@@ -192,7 +177,8 @@ async fn positions_from_a_sequence_are_caught() {
 async fn positions_from_a_sequence_under_the_lock_are_caught() {
     let cuts = [
         (CALL, HEAD, "public.number(cardinality(e_type))"),
-        (CALL_FOR_ONE, HEAD, "public.number(1)"),
+        (CALL_ALONE, END, "false"),
+        (CALL_ALONE, NOT_ASKED, "RETURN false;"),
     ];
     caught(attacked(NUMBERS, &cuts).await, &["stands at place"]);
 }

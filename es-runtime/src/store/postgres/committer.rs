@@ -1,5 +1,5 @@
-//! One server-side call for a batch of appends: arrays in, arrays out, one round trip. A lone append of
-//! one event has a cheaper one.
+//! One server-side call for a batch of appends: arrays in, arrays out, one round trip. Who is alone on
+//! the log mostly needs none.
 
 use std::sync::Arc;
 
@@ -7,31 +7,48 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Postgres, Row, Transaction, raw_sql};
 use tokio::select;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::append_one::{self, One};
+use super::alone::{self, End};
+use super::columns::Columns;
 use super::failure::{Fault, fault, is_outdated};
 use super::hosts::{Hosts, begin};
-use super::types::{Json, Moment, position, signed, unsigned};
+use super::options::Settings;
+use super::types::{position, signed, unsigned};
 use super::{PostgresStore, failed};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::runtime::without;
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::{Heads, Wake};
-use crate::store::{Append, Appended, EventStore, Outcome, known_instances};
+use crate::store::{Append, Appended, EventStore, Outcome};
 
-/// Hands batches to `es.append_1` or `es.append_one_1`, on a connection of its own: one from a pool
-/// would cost a round trip before and after each call.
+/// Writes batches on a connection of its own: one from a pool would cost a round trip before and after
+/// each.
 pub(super) struct Calls {
     hosts: Arc<Hosts>,
-    connection: Option<PgConnection>,
-    /// Whether its session is one for lone appends.
-    is_prepared: bool,
+    session: Option<Session>,
     /// Since when there is none.
     outage: Option<Instant>,
     wake: Arc<Wake>,
     own: Arc<Heads>,
+}
+
+/// A connection, and what is known by it.
+struct Session {
+    connection: PgConnection,
+    /// Whether it may append without the call.
+    is_prepared: bool,
+    end: End,
+}
+
+impl Session {
+    fn new(connection: PgConnection) -> Self {
+        Self {
+            connection,
+            is_prepared: false,
+            end: End::default(),
+        }
+    }
 }
 
 impl Calls {
@@ -43,8 +60,7 @@ impl Calls {
     ) -> Self {
         Self {
             hosts,
-            connection: Some(connection),
-            is_prepared: false,
+            session: Some(Session::new(connection)),
             outage: None,
             wake,
             own,
@@ -55,13 +71,13 @@ impl Calls {
     /// lost connection may have waited for no longer; its acknowledgement is a promise that the
     /// standby has it, too.
     async fn barrier(&mut self) -> sqlx::Result<()> {
-        let Some(connection) = &mut self.connection else {
+        let Some(session) = &mut self.session else {
             return Ok(());
         };
         let barrier = format!("{}; {BARRIER}; COMMIT", begin(self.hosts.settings()));
         let written = select! {
             biased;
-            written = raw_sql(AssertSqlSafe(barrier)).execute(connection) => written,
+            written = raw_sql(AssertSqlSafe(barrier)).execute(&mut session.connection) => written,
             error = self.hosts.gone() => Err(error),
         };
         written.map(drop)
@@ -73,7 +89,7 @@ impl Calls {
         let error = told(error);
         match fault {
             Fault::Connection => {
-                self.connection = None;
+                self.session = None;
                 self.hosts.lost();
                 Failed::Lost(error)
             }
@@ -92,108 +108,21 @@ pub(super) const APPEND: &str = "
     FROM es.append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                      $18, $19)";
 
-/// A batch as the call takes it: one array per column.
-#[derive(Default)]
-struct Columns<'a> {
-    stream: Vec<&'a str>,
-    expected: Vec<i64>,
-    command: Vec<Uuid>,
-    /// Nothing where no command is kept.
-    kept: Option<Vec<bool>>,
-    count: Vec<i32>,
-    offset: Vec<i64>,
-    at: Vec<Moment>,
-    correlation: Vec<Option<&'a str>>,
-    /// Nothing where each append has one event, to which the others say it all.
-    own: Option<Own<'a>>,
-    events: Events<'a>,
-    known_instances: Option<i64>,
-}
-
-/// What the rows of a batch's events say of their appends.
-#[derive(Default)]
-struct Own<'a> {
-    append: Vec<i32>,
-    stream: Vec<&'a str>,
-    version: Vec<i64>,
-    command: Vec<Uuid>,
-    at: Vec<Moment>,
-}
-
-/// The rest of the rows of a batch's events, without their positions.
-#[derive(Default)]
-struct Events<'a> {
-    slice: Vec<i16>,
-    event_type: Vec<&'a str>,
-    schema_version: Vec<i32>,
-    min_reader: Vec<i32>,
-    payload: Vec<Json<'a>>,
-    metadata: Vec<Option<Json<'a>>>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a [Append]) -> Result<Self> {
-        let known = known_instances(batch).map(|known| signed("instance", known));
-        let mut columns = Self {
-            known_instances: known.transpose()?,
-            ..Self::default()
-        };
-        if batch.iter().any(|append| append.events.len() != 1) {
-            columns.own = Some(Own::default());
-        }
-        if batch.iter().any(Append::is_kept) {
-            columns.kept = Some(batch.iter().map(Append::is_kept).collect());
-        }
-        for (append, ordinal) in batch.iter().zip(1..) {
-            let command = Uuid::from_u128(append.command_id.as_u128());
-            let expected = signed("version", append.expected)?;
-            let offset = signed("events", columns.events.payload.len())?;
-            columns.stream.push(append.stream.as_str());
-            columns.expected.push(expected);
-            columns.command.push(command);
-            columns.count.push(signed("events", append.events.len())?);
-            columns.offset.push(offset);
-            columns.at.push(Moment(append.time));
-            columns.correlation.push(append.correlation.as_deref());
-            let slice = signed("slice", append.stream.slice())?;
-            for (event, version) in append.events.iter().zip(expected + 1..) {
-                if let Some(own) = &mut columns.own {
-                    own.append.push(ordinal);
-                    own.stream.push(append.stream.as_str());
-                    own.version.push(version);
-                    own.command.push(command);
-                    own.at.push(Moment(append.time));
-                }
-                let rows = &mut columns.events;
-                rows.slice.push(slice);
-                rows.event_type.push(event.event_type);
-                let number = |version| signed("schema version", version);
-                rows.schema_version.push(number(event.schema_version)?);
-                rows.min_reader.push(number(event.min_reader)?);
-                rows.payload.push(Json(&event.payload));
-                rows.metadata.push(append.metadata.as_deref().map(Json));
-            }
-        }
-        Ok(columns)
-    }
-}
-
 impl Commit for Calls {
     /// The call compares each append with the streams as they were before it.
     const STREAMS_REPEAT: bool = false;
 
     async fn commit(&mut self, batch: &Arc<[Append]>) -> Result<Vec<Appended>, Failed> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
+        let session = match &mut self.session {
+            Some(session) => session,
             none => {
                 let connecting = self.hosts.connect(&mut self.outage).await;
-                self.is_prepared = false;
-                none.insert(connecting.map_err(Failed::Before)?)
+                none.insert(Session::new(connecting.map_err(Failed::Before)?))
             }
         };
         let called = select! {
             biased;
-            called = call(&self.hosts, connection, &mut self.is_prepared, batch) => called,
+            called = session.write(self.hosts.settings(), batch) => called,
             error = self.hosts.gone() => Err(error),
         };
         let results = called.map_err(|error| self.failed(error))?;
@@ -202,11 +131,7 @@ impl Commit for Calls {
         if results.iter().any(again) && !without("an answer given again waits for the standby") {
             self.barrier().await.map_err(|error| self.failed(error))?;
         }
-        let new = |result: &Appended| match result {
-            Appended::New(outcome) => Some(outcome.position()),
-            _ => None,
-        };
-        if let Some(head) = results.iter().filter_map(new).max() {
+        if let Some((_, head)) = moved(&results) {
             self.wake.log_grew(head);
             self.own.log_grew(head);
         }
@@ -214,44 +139,73 @@ impl Commit for Calls {
     }
 
     async fn close(self) {
-        if let Some(connection) = self.connection {
+        if let Some(session) = self.session {
             // The server notices also without a goodbye.
-            connection.close().await.ok();
+            session.connection.close().await.ok();
         }
     }
 }
 
-/// What the server says of the batch, or why it says nothing.
-async fn call(
-    hosts: &Hosts,
-    connection: &mut PgConnection,
-    is_prepared: &mut bool,
-    batch: &[Append],
-) -> sqlx::Result<Result<Vec<Appended>>> {
-    let is_shared = hosts.settings().pgbouncer;
-    if let (Some(one), false) = (One::of(batch), is_shared) {
-        if !*is_prepared {
-            append_one::prepare(connection).await?;
-            *is_prepared = true;
+impl Session {
+    /// What the server says of the batch, or why it says nothing.
+    async fn write(
+        &mut self,
+        settings: &Settings,
+        batch: &[Append],
+    ) -> sqlx::Result<Result<Vec<Appended>>> {
+        // What a pooler shares between clients is no session.
+        if !settings.pgbouncer
+            && alone::may(batch)
+            && let Some(head) = self.end.expected()
+        {
+            if !self.is_prepared {
+                alone::prepare(&mut self.connection).await?;
+                self.is_prepared = true;
+            }
+            if alone::append(&mut self.connection, head, batch).await? {
+                return Ok(self.follow(all(head, batch)));
+            }
+            self.end.was_wrong();
         }
-        if let Some(appended) = one.call(connection).await? {
-            return Ok(appended.map(|appended| vec![appended]));
-        }
+        let columns = match Columns::of(batch) {
+            Ok(columns) => columns,
+            Err(error) => return Ok(Err(error)),
+        };
+        let row = if settings.pgbouncer {
+            let begin = AssertSqlSafe(begin(settings));
+            let mut tx = self.connection.begin_with(begin).await?;
+            let row = call_in(&mut tx, &columns).await?;
+            tx.commit().await?;
+            row
+        } else {
+            call_in(&mut self.connection, &columns).await?
+        };
+        Ok(self.follow(results(&row, batch)))
     }
-    let columns = match Columns::of(batch) {
-        Ok(columns) => columns,
-        Err(error) => return Ok(Err(error)),
+
+    /// Keeps where the log ends now.
+    fn follow(&mut self, results: Result<Vec<Appended>>) -> Result<Vec<Appended>> {
+        let results = results?;
+        if let Some((first, last)) = moved(&results) {
+            self.end.moved(first, last);
+        }
+        Ok(results)
+    }
+}
+
+/// The first and the last position that are new.
+fn moved(results: &[Appended]) -> Option<(Position, Position)> {
+    let new = |result: &Appended| match result {
+        Appended::New(outcome) if outcome.count > 0 => Some(*outcome),
+        _ => None,
     };
-    let row = if is_shared {
-        let begin = AssertSqlSafe(begin(hosts.settings()));
-        let mut tx = connection.begin_with(begin).await?;
-        let row = call_in(&mut tx, &columns).await?;
-        tx.commit().await?;
-        row
-    } else {
-        call_in(connection, &columns).await?
-    };
-    Ok(results(&row, batch, &columns.offset))
+    let first = results.iter().filter_map(new).map(|new| new.first).min()?;
+    let last = results
+        .iter()
+        .filter_map(new)
+        .map(|new| new.position())
+        .max()?;
+    Some((first, last))
 }
 
 /// The append's part of a transaction.
@@ -259,7 +213,7 @@ pub(super) async fn append_in(connection: &mut PgConnection, append: &Append) ->
     let batch = std::slice::from_ref(append);
     let columns = Columns::of(batch)?;
     let row = call_in(connection, &columns).await.map_err(told)?;
-    Ok(results(&row, batch, &columns.offset)?[0])
+    Ok(results(&row, batch)?[0])
 }
 
 async fn call_in(connection: &mut PgConnection, columns: &Columns<'_>) -> sqlx::Result<PgRow> {
@@ -296,12 +250,10 @@ fn told(error: sqlx::Error) -> Error {
     }
 }
 
-fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appended>> {
-    let head = position(row.try_get(0).map_err(failed(DOING))?)?;
+fn results(row: &PgRow, batch: &[Append]) -> Result<Vec<Appended>> {
     let outcomes: Option<Vec<i16>> = row.try_get(1).map_err(failed(DOING))?;
     let Some(outcomes) = outcomes else {
-        let new = |(append, offset): (&Append, &i64)| new(head, append, *offset);
-        return batch.iter().zip(offsets).map(new).collect();
+        return all(position(row.try_get(0).map_err(failed(DOING))?)?, batch);
     };
     let first: Vec<i64> = row.try_get(2).map_err(failed(DOING))?;
     let count: Vec<i32> = row.try_get(3).map_err(failed(DOING))?;
@@ -327,15 +279,19 @@ fn results(row: &PgRow, batch: &[Append], offsets: &[i64]) -> Result<Vec<Appende
     outcomes.into_iter().enumerate().map(result).collect()
 }
 
-/// Where an append went when all of its batch were accepted.
-fn new(head: Position, append: &Append, offset: i64) -> Result<Appended> {
-    let first = head.next().plus(unsigned("offset", offset)?);
-    let count: u32 = signed("events", append.events.len())?;
-    Ok(Appended::New(Outcome {
-        first,
-        count,
-        version: append.expected + u64::from(count),
-    }))
+/// Where the appends went when all of them were accepted, behind the head.
+fn all(mut head: Position, batch: &[Append]) -> Result<Vec<Appended>> {
+    let new = |append: &Append| {
+        let first = head.next();
+        let count: u32 = signed("events", append.events.len())?;
+        head = head.plus(u64::from(count));
+        Ok(Appended::New(Outcome {
+            first,
+            count,
+            version: append.expected + u64::from(count),
+        }))
+    };
+    batch.iter().map(new).collect()
 }
 
 impl PostgresStore {

@@ -3,8 +3,9 @@
 //! Several processes share the log: each call takes a lock in the database, which it holds until
 //! its own commit, so that the order of positions is the order of commits.
 
-mod append_one;
+mod alone;
 mod claim;
+mod columns;
 mod committer;
 mod connect;
 mod consumers;
