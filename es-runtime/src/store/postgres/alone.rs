@@ -193,9 +193,10 @@ mod tests {
         assert_eq!(wrong.expected(), None);
         wrong.moved(at(7 + u64::from(ENOUGH)), at(20));
         assert_eq!(wrong.expected(), None);
-        for n in 0..u64::from(ENOUGH) {
+        for n in 0..=u64::from(ENOUGH) {
             end.moved(at(1 + n), at(1 + n));
         }
+        assert!(end.expected().is_some());
         end.moved(at(100), at(101));
         assert_eq!(end.expected(), None);
     }
