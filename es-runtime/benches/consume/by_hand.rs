@@ -60,8 +60,8 @@ pub(crate) async fn in_postgres(url: &str, pages: &[Vec<u8>], events: usize) -> 
 pub(crate) async fn in_sqlite(url: &str, pages: &[Vec<u8>], events: usize) -> Round {
     let mut database = sqlx::SqliteConnection::connect(url).await.expect("a file");
     let settings =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;
-                    PRAGMA wal_autocheckpoint = 4000; DROP TABLE IF EXISTS raw_cursor;
+        "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                    PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 16000; DROP TABLE IF EXISTS raw_cursor;
                     CREATE TABLE raw_cursor (position INTEGER NOT NULL);
                     INSERT INTO raw_cursor VALUES (0)";
     let settings = sqlx::raw_sql(settings).execute(&mut database);

@@ -20,10 +20,11 @@ const PAGE: usize = 5000;
 
 /// The columns and settings of our own.
 const TABLE: &str = "
+    PRAGMA page_size = 2048;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA cache_size = -65536;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA cache_size = -16384;
+    PRAGMA wal_autocheckpoint = 16000;
     CREATE TABLE raw_event (
       position       INTEGER PRIMARY KEY,
       stream         TEXT    NOT NULL,

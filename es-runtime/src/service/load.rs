@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::join;
 use tokio::time::Instant;
 
 use super::cache::Cache;
@@ -14,7 +15,7 @@ use crate::runtime::without;
 use crate::store::{EventStore, Last, NewEvent, Outcome, SHORT, StreamQuery};
 
 /// Events of a stream that are read at once.
-pub(super) const PAGE: usize = 20_000;
+pub(super) const PAGE: usize = 2_000;
 
 /// A state with the last event that is in it. Clones share the state; who changes it gets one of
 /// its own.
@@ -220,17 +221,27 @@ pub(super) async fn replay<A: Evolve, S: EventStore>(
     mut known: Known<A>,
     until: u64,
 ) -> Result<Known<A>> {
+    let query = |after: u64, limit: usize| {
+        let left = usize::try_from(until - after).unwrap_or(usize::MAX);
+        StreamQuery::after(after).limit(limit.min(left)).bare()
+    };
     // Most streams are short.
-    let mut page_size = SHORT;
+    let mut page = store
+        .read_stream(stream, query(known.version(), SHORT))
+        .await?;
     loop {
-        let left = usize::try_from(until - known.version()).unwrap_or(usize::MAX);
-        let limit = left.min(page_size);
-        page_size = PAGE;
-        let query = StreamQuery::after(known.version()).limit(limit).bare();
-        let page = store.read_stream(stream, query).await?;
-        known.apply(page.events.iter())?;
-        if !page.more || limit == left {
+        let last = page.events.last().map(|event| event.version);
+        let Some(last) = last.filter(|last| page.more && *last < until) else {
+            known.apply(page.events.iter())?;
             return Ok(known);
-        }
+        };
+        // The database is asked for the next page before this one is applied.
+        let (next, applied) = join!(
+            biased;
+            store.read_stream(stream, query(last, PAGE)),
+            async { known.apply(page.events.iter()) },
+        );
+        applied?;
+        page = next?;
     }
 }

@@ -1,5 +1,6 @@
 //! A process that is alone on the log appends without asking the call, and is answered as any other.
 
+use es_runtime::Result;
 use es_runtime::event::{CommandId, Position, StoredEvent, Timestamp};
 use es_runtime::postgres::{PostgresStore, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, LogQuery};
@@ -99,9 +100,9 @@ impl Alone {
             .unwrap();
     }
 
-    fn spawn(&self, append: Append) -> JoinHandle<Appended> {
+    fn spawn(&self, append: Append) -> JoinHandle<Result<Appended>> {
         let store = self.store.clone();
-        tokio::spawn(async move { store.append(append).await.unwrap() })
+        tokio::spawn(async move { store.append(append).await })
     }
 
     async fn until_one_waits(&mut self) {
@@ -121,6 +122,11 @@ impl Alone {
 
     /// All of them in one transaction.
     async fn append_together(&mut self, appends: &[Append]) -> Vec<Appended> {
+        let together = self.try_together(appends).await;
+        together.into_iter().map(Result::unwrap).collect()
+    }
+
+    async fn try_together(&mut self, appends: &[Append]) -> Vec<Result<Appended>> {
         self.run(HOLD).await;
         // The others wait until it is through.
         self.batches += 1;
@@ -133,7 +139,7 @@ impl Alone {
         })
         .await;
         self.run("ROLLBACK").await;
-        first.await.unwrap();
+        first.await.unwrap().unwrap();
         let together = join_all(together).await;
         together.into_iter().map(Result::unwrap).collect()
     }
@@ -342,7 +348,10 @@ async fn a_stranger_who_commits_while_it_waits_is_noticed() {
         alone.until_one_waits().await;
         taken.extend(batch.iter().map(|one| alone.spawn(one.clone())));
         alone.run("COMMIT").await;
-        let mut answers = join_all(taken).await.into_iter().map(Result::unwrap);
+        let mut answers = join_all(taken)
+            .await
+            .into_iter()
+            .map(|one| one.unwrap().unwrap());
         assert_eq!(answers.next(), Some(Appended::Conflict { found: 1 }));
         for answer in answers {
             assert!(matches!(answer, Appended::New(_)), "{answer:?}");
@@ -429,11 +438,19 @@ async fn it_knows_of_all_instances() {
 
     alone.settle("again").await;
     let [many, _] = batches();
-    let known: Vec<_> = many
+    let mut known: Vec<_> = many
         .iter()
         .map(|one| knowing(number, one.clone()))
         .collect();
-    let appended = alone.append_together(&known).await;
-    assert!(appended.iter().all(|one| matches!(one, Appended::New(_))));
+    // One of a batch that knows too few is refused, and no other.
+    let outdated = knowing(number - 1, known.pop().unwrap());
+    known.push(outdated.clone());
+    let mut appended = alone.try_together(&known).await;
+    let error = appended.pop().unwrap().unwrap_err();
+    assert_eq!(error.code(), "ES0178", "{error}");
+    let new = |one: &Result<Appended>| matches!(one, Ok(Appended::New(_)));
+    assert!(appended.iter().all(new), "{appended:?}");
+    let streams = alone.log().await.into_iter().map(|event| event.stream);
+    assert!(streams.into_iter().all(|stream| stream != outdated.stream));
     assert!(alone.asked().await.contains(CALL));
 }

@@ -1,29 +1,31 @@
 //! Reading the log and its streams.
 
 use futures_util::TryStreamExt;
-use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
+use sqlx::{Either, Executor, Row};
 use uuid::Uuid;
 
+use super::event_row::{bare_event_of, event_of};
 use super::failed;
-use super::types::{Moment, limit as rows_limit, number, position, signed, unsigned};
+use super::types::{limit as rows_limit, number, position, signed, unsigned};
 use crate::error::Result;
-use crate::event::{CommandId, Position, StoredEventRef, StoredEvents, StreamId, Timestamp};
+use crate::event::{CommandId, Position, StoredEvents, StreamId};
 use crate::store::{
     LogPage, LogQuery, Outcome, PAGE_BYTES, Start, StreamPage, StreamQuery, WINDOW,
 };
 
-const DOING: &str = "reading events";
+pub(super) const DOING: &str = "reading events";
 
 pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM es.event";
 
-/// The columns of an event, in the order that [`event_of`] reads them.
+/// The columns of an event, in the order that [`event_of`] reads them. Two numbers that fit into one
+/// are one: what a column costs adds up, on both sides.
 macro_rules! select {
     ($($rest:literal)+) => {
         concat!(
-            "SELECT position, stream, version, type, schema_version, min_reader, command_id,
-                    payload, metadata, occurred_at FROM es.event ",
+            "SELECT position, stream, version, type, schema_version * 4294967296 + min_reader,
+                    command_id, payload, metadata, occurred_at FROM es.event ",
             $($rest),+
         )
     };
@@ -52,8 +54,8 @@ pub(super) const FORWARDS: &str =
 
 /// For a fold: what the stream's name, the page and the reader say already is not sent.
 pub(super) const BARE: &str = "
-    SELECT position, version, type, schema_version, min_reader, command_id, payload FROM es.event
-    WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
+    SELECT position, version, type, schema_version * 4294967296 + min_reader, command_id, payload
+    FROM es.event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3";
 
 pub(super) const BACKWARDS: &str =
     select!("WHERE stream = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
@@ -146,23 +148,6 @@ pub(super) async fn stream(
     Ok(StreamPage::cut(events, query.limit, cut))
 }
 
-/// An event of the stream `name` that [`BARE`] selects.
-pub(super) fn bare_event_of<'r>(row: &'r PgRow, name: &'r str) -> Result<StoredEventRef<'r>> {
-    let command: Option<Uuid> = get(row, 5)?;
-    Ok(StoredEventRef {
-        position: position(get(row, 0)?)?,
-        stream: name,
-        version: unsigned("version", get::<i64>(row, 1)?)?,
-        event_type: get(row, 2)?,
-        schema_version: unsigned("schema_version", get::<i32>(row, 3)?)?,
-        min_reader: unsigned("min_reader", get::<i32>(row, 4)?)?,
-        command_id: command.map(|id| CommandId::from_u128(id.as_u128())),
-        payload: get(row, 6)?,
-        metadata: None,
-        time: Timestamp::default(),
-    })
-}
-
 pub(super) async fn correlated(
     connection: &mut PgConnection,
     correlation: &str,
@@ -184,9 +169,10 @@ async fn read(
     rows: Query<'_, sqlx::Postgres, PgArguments>,
     bare: Option<&str>,
 ) -> Result<(StoredEvents, bool)> {
-    let mut rows = rows.fetch(connection);
+    let mut rows = connection.fetch_many(rows);
     let mut events = StoredEvents::new();
     while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
+        let Either::Right(row) = row else { continue };
         events.push(match bare {
             Some(stream) => bare_event_of(&row, stream)?,
             None => event_of(&row)?,
@@ -227,20 +213,4 @@ where
     T: sqlx::Decode<'r, sqlx::Postgres>,
 {
     row.try_get_unchecked(column).map_err(failed(DOING))
-}
-
-pub(super) fn event_of(row: &PgRow) -> Result<StoredEventRef<'_>> {
-    let command: Option<Uuid> = get(row, 6)?;
-    Ok(StoredEventRef {
-        position: position(get(row, 0)?)?,
-        stream: get(row, 1)?,
-        version: unsigned("version", get::<i64>(row, 2)?)?,
-        event_type: get(row, 3)?,
-        schema_version: unsigned("schema_version", get::<i32>(row, 4)?)?,
-        min_reader: unsigned("min_reader", get::<i32>(row, 5)?)?,
-        command_id: command.map(|id| CommandId::from_u128(id.as_u128())),
-        payload: get(row, 7)?,
-        metadata: get(row, 8)?,
-        time: get::<Moment>(row, 9)?.0,
-    })
 }

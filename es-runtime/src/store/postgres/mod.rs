@@ -10,6 +10,7 @@ mod committer;
 mod connect;
 mod consumers;
 mod entities;
+mod event_row;
 mod failure;
 mod health;
 mod hosts;

@@ -3,9 +3,10 @@
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
 
+use super::event_row::bare_event_of;
 use super::failed;
 use super::loads::{DOING, Load};
-use super::log::{bare_event_of, get};
+use super::log::get;
 use super::types::{limit as rows_limit, unsigned};
 use crate::error::{Error, Result};
 use crate::event::{StoredEventRef, StoredEvents};
@@ -15,7 +16,7 @@ use crate::store::{PAGE_BYTES, StreamPage};
 /// Each as [`BARE`](super::log::BARE) has it, with the number of its question. One is read
 /// after the other, as nothing else can be made of it; to sort them would cost as much again.
 pub(super) const SEVERAL: &str = "
-    SELECT position, version, type, schema_version, min_reader, command_id, payload, n
+    SELECT position, version, type, schema_version * 4294967296 + min_reader, command_id, payload, n
     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY q (stream, after, most, n)
     CROSS JOIN LATERAL (
       SELECT position, version, type, schema_version, min_reader, command_id, payload
@@ -37,7 +38,7 @@ pub(super) async fn streams(
         .fetch(connection);
     let mut answer = Answer::new(loads.iter().map(|load| load.limit).collect());
     while let Some(row) = rows.try_next().await.map_err(failed(DOING))? {
-        let n: usize = unsigned("n", get::<i64>(&row, 7)?)?;
+        let n: usize = unsigned("n", get::<i64>(&row, 6)?)?;
         let name = n.checked_sub(1).and_then(|n| names.get(n));
         let name = name.ok_or_else(out_of_order)?;
         answer.push(n - 1, bare_event_of(&row, name)?)?;

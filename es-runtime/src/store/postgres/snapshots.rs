@@ -3,8 +3,8 @@
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::event_row::event_of;
 use super::failed;
-use super::log::event_of;
 use super::types::{Moment, limit as rows_limit, signed, unsigned};
 use crate::aggregate::Fingerprint;
 use crate::error::{Error, Result};
@@ -16,12 +16,12 @@ const DOING: &str = "reading a snapshot";
 /// The snapshot, which has no position but a seal, and the events from its last one on: one
 /// statement, so that both are of one moment and cost one trip.
 pub(super) const READ: &str = "
-    SELECT NULL::bigint, NULL::text, version, NULL::text, NULL::int, NULL::int, NULL::uuid,
-           state, NULL::json, at, seal
+    SELECT NULL::bigint, NULL::text, version, NULL::text, NULL::bigint, NULL::uuid, state,
+           NULL::json, at, seal
     FROM es.snapshot WHERE stream = $1 AND fingerprint = $2
     UNION ALL (
-      SELECT position, stream, version, type, schema_version, min_reader, command_id, payload,
-             metadata, occurred_at, NULL
+      SELECT position, stream, version, type, schema_version * 4294967296 + min_reader,
+             command_id, payload, metadata, occurred_at, NULL
       FROM es.event
       WHERE stream = $1 AND version >= coalesce((
         SELECT version FROM es.snapshot WHERE stream = $1 AND fingerprint = $2), 1)
@@ -41,7 +41,7 @@ pub(super) async fn read(
     let rows = query.fetch_all(connection).await.map_err(failed(DOING))?;
     let (mut snapshot, mut found) = (None, Vec::with_capacity(rows.len()));
     for row in &rows {
-        match row.try_get(10).map_err(failed(DOING))? {
+        match row.try_get(9).map_err(failed(DOING))? {
             Some(seal) => snapshot = Some(snapshot_of(row, seal, stream, fingerprint)?),
             None => found.push(event_of(row)?),
         }
@@ -65,10 +65,10 @@ fn snapshot_of(
         fingerprint,
         version: unsigned("version", version)?,
         // `json` is its own text.
-        state: row.try_get_unchecked(7).map_err(failed(DOING))?,
+        state: row.try_get_unchecked(6).map_err(failed(DOING))?,
         // What is no seal fits nothing.
         seal: seal.try_into().unwrap_or_default(),
-        time: row.try_get::<Moment, _>(9).map_err(failed(DOING))?.0,
+        time: row.try_get::<Moment, _>(8).map_err(failed(DOING))?.0,
     })
 }
 

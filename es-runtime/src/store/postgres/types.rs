@@ -20,6 +20,15 @@ pub(super) struct Moment(pub(super) Timestamp);
 /// 2000-01-01T00:00:00Z in microseconds since 1970.
 const EPOCH: i64 = 946_684_800_000_000;
 
+impl Moment {
+    /// The time so many microseconds after the server's epoch.
+    pub(super) fn read(micros: i64) -> Result<Timestamp, &'static str> {
+        let micros = micros.checked_add(EPOCH);
+        let micros = micros.ok_or("the time is too late")?;
+        Ok(Timestamp::from_micros(micros))
+    }
+}
+
 impl Type<Postgres> for Moment {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(Oid(1184))
@@ -41,10 +50,8 @@ impl Encode<'_, Postgres> for Moment {
 
 impl Decode<'_, Postgres> for Moment {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        let micros = <i64 as Decode<Postgres>>::decode(value)?.checked_add(EPOCH);
-        Ok(Self(Timestamp::from_micros(
-            micros.ok_or("the time is too late")?,
-        )))
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        Ok(Self(Self::read(micros)?))
     }
 }
 

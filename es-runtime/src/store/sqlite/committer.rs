@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, Row, TransactionBehavior, params_from_iter};
 use sqlx::sqlite::SqlitePool;
 use tokio::task::spawn_blocking;
 
 use super::log::outcome_in;
-use super::open::{CHECKPOINT, connect_here};
+use super::open::writer_here;
 use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Value, command_values, event_values, id_of};
 use super::{failed, position, unsigned};
 use crate::error::{Error, Kind, Result};
@@ -49,7 +49,7 @@ impl Commit for Batches {
         let turn = turn.map_err(|error| Failed::Before(failed(DOING)(error)))?;
         let (batch, file, connection) = (batch.clone(), self.file.clone(), self.connection.take());
         let writing = spawn_blocking(move || {
-            let connected = connection.map_or_else(|| connect(&file), Ok);
+            let connected = connection.map_or_else(|| writer_here(&file), Ok);
             let mut connection = connected.map_err(|error| Failed::Before(failed(DOING)(error)))?;
             let written = write(&mut connection, &batch);
             Ok((connection, written))
@@ -68,13 +68,6 @@ impl Commit for Batches {
 
     /// The writer is closed with the store.
     async fn close(self) {}
-}
-
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect_here(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, CHECKPOINT.0, CHECKPOINT.1)?;
-    Ok(connection)
 }
 
 /// Decides the batch in a transaction, and commits it if something is new.
@@ -100,6 +93,9 @@ pub(super) const LOG: &str = "
                (SELECT floor FROM es_log WHERE id = 1)),
            (SELECT coalesce(max(number), 0) FROM es_instance)";
 
+/// Where a stream stands.
+pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0) FROM es_event WHERE stream = ?1";
+
 /// What the log knows of an append's stream and command, and of the event after the version that was
 /// expected.
 pub(super) const LOOK_UP: &str = "
@@ -115,8 +111,21 @@ fn decide(log: &Connection, batch: &[Append]) -> Result<Plan> {
         .prepare_cached(LOG)
         .and_then(|mut select| select.query_row([], stands))
         .map_err(failed(DOING))?;
+    let mut version = log.prepare_cached(VERSION).map_err(failed(DOING))?;
     let mut look_up = log.prepare_cached(LOOK_UP).map_err(failed(DOING))?;
     let found = batch.iter().map(|append| {
+        if !append.is_kept() {
+            let stream = [append.stream.as_str()];
+            let stands = version.query_row(stream, |row| row.get::<_, i64>(0));
+            let version = unsigned("version", stands.map_err(failed(DOING))?)?;
+            // There is no event after it, so nothing was done before.
+            if version == append.expected {
+                return Ok(Found {
+                    version,
+                    done: None,
+                });
+            }
+        }
         let mut rows = look_up
             .query(params_from_iter(question(append)))
             .map_err(failed(DOING))?;
@@ -214,11 +223,11 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("es.db");
         drop(Connection::open(&file).unwrap());
-        let connection = connect(&file).unwrap();
+        let connection = writer_here(&file).unwrap();
         let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         const FULL: i64 = 2;
         assert_eq!(setting("synchronous"), Ok(FULL));
-        assert_eq!(setting("wal_autocheckpoint"), Ok(4000));
-        assert_eq!(setting("cache_size"), Ok(-65536));
+        assert_eq!(setting("wal_autocheckpoint"), Ok(16_000));
+        assert_eq!(setting("cache_size"), Ok(-16_384));
     }
 }

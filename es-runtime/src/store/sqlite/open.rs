@@ -24,10 +24,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Other processes' appends are noticed after at most this long.
 const POLL: Duration = Duration::from_millis(50);
 pub(super) const READERS: u32 = 4;
-/// How large a connection's cache is, in negative KiB.
-const CACHE: (&str, &str) = ("cache_size", "-65536");
-/// After how many pages the log of changes is brought into the file.
-pub(super) const CHECKPOINT: (&str, &str) = ("wal_autocheckpoint", "4000");
+/// Bytes of a page of a new file. An append changes a page of the index by stream, wherever that
+/// stream's place is, and all of that page goes to the disk: so half of what is usual.
+const PAGE_SIZE: u32 = 2048;
+/// How large the cache of a connection that reads is, in negative KiB.
+const READER_CACHE: (&str, &str) = ("cache_size", "-65536");
+/// The same of one that writes: SQLite looks through all of it whenever a commit has split pages.
+const WRITER_CACHE: (&str, &str) = ("cache_size", "-16384");
+/// After how many pages, 32 MiB of a new file, the log of changes is brought into the file.
+const CHECKPOINT: (&str, &str) = ("wal_autocheckpoint", "16000");
 /// Statements that a connection keeps prepared: a service with some read models has over a hundred.
 const STATEMENTS: usize = 1000;
 
@@ -60,7 +65,6 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(PATIENCE)
-            .pragma(CACHE.0, CACHE.1)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let pool = || {
@@ -72,7 +76,9 @@ impl SqliteStore {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
+            .page_size(PAGE_SIZE)
             .synchronous(SqliteSynchronous::Full)
+            .pragma(WRITER_CACHE.0, WRITER_CACHE.1)
             .pragma(CHECKPOINT.0, CHECKPOINT.1);
         let one = pool()
             .max_connections(1)
@@ -81,7 +87,10 @@ impl SqliteStore {
             .after_release(|writer, _| Box::pin(as_good_as_new(writer)));
         let writer = connect_writer(one, write).await.map_err(opening)?;
         let identity = schema::migrate(&writer).await?;
-        let read = options.read_only(true).row_buffer_size(1000);
+        let read = options
+            .read_only(true)
+            .row_buffer_size(1000)
+            .pragma(READER_CACHE.0, READER_CACHE.1);
         let readers = pool()
             .max_connections(READERS)
             .connect_with(read)
@@ -120,12 +129,28 @@ impl SqliteStore {
     }
 }
 
-/// A connection that is used where it is, by one thread at a time.
-pub(super) fn connect_here(file: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+/// A connection that reads where it is, by one thread at a time.
+pub(super) fn reader_here(file: &Path) -> rusqlite::Result<Connection> {
+    connect_here(file, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE)
+}
+
+/// A connection that writes where it is, by one thread at a time.
+pub(super) fn writer_here(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect_here(file, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, CHECKPOINT.0, CHECKPOINT.1)?;
+    Ok(connection)
+}
+
+fn connect_here(
+    file: &Path,
+    access: OpenFlags,
+    cache: (&str, &str),
+) -> rusqlite::Result<Connection> {
     let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, access)?;
     connection.busy_timeout(PATIENCE)?;
-    connection.pragma_update(None, CACHE.0, CACHE.1)?;
+    connection.pragma_update(None, cache.0, cache.1)?;
     Ok(connection)
 }
 

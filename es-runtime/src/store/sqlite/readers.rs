@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::open::{PATIENCE, READERS, connect_here};
+use super::open::{PATIENCE, READERS, reader_here};
 use crate::error::{Error, Result};
 
 /// Clones share the connections.
@@ -85,7 +85,7 @@ impl Shared {
         if let Some(free) = self.free().pop() {
             return Ok(free);
         }
-        connect_here(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        reader_here(&self.file)
     }
 
     fn give_back(&self, connection: Connection) {
