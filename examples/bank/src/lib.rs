@@ -142,10 +142,10 @@ impl Bank {
         let notifications = self.notifications.until_shutdown();
         let requests = async { Ok(self.requests.until_shutdown().await?) };
         let answers = async { Ok(self.answers.until_shutdown().await?) };
-        let accounts = async { Ok(self.accounts.until_shutdown().await?) };
-        let transfers = async { Ok(self.transfers.until_shutdown().await?) };
-        tokio::try_join!(requests, answers, accounts, transfers, notifications)?;
-        Ok(())
+        // Who reads stops first, or would find that nobody answers any more.
+        tokio::try_join!(requests, answers, notifications)?;
+        self.transfers.shutdown().await?;
+        Ok(self.accounts.shutdown().await?)
     }
 
     /// Stops the services, each after the transaction at hand.
