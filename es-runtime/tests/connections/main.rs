@@ -8,6 +8,7 @@
 mod failover;
 mod health;
 mod lost;
+mod news;
 mod pgbouncer;
 mod queue;
 mod read_only;
@@ -22,6 +23,9 @@ use es_runtime::postgres::{PostgresOptions, PostgresStore, sqlx};
 use es_runtime::store::{Append, Appended, EventStore, LogQuery, NewEvent, Outcome, StoreHealth};
 use sqlx::{Connection, PgConnection};
 use tokio::task::{JoinHandle, yield_now};
+
+/// How many sessions listen to the news of others.
+const LISTENING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 6";
 
 /// One event to a stream of its own.
 fn append(stream: &str) -> Append {

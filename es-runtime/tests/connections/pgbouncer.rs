@@ -116,8 +116,7 @@ async fn news_come_over_a_direct_connection() {
         options.listen_url(&url).unwrap()
     })
     .await;
-    let listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
-    until(&mut admin(&url).await, listening, 1).await;
+    until(&mut admin(&url).await, LISTENING, 1).await;
     new(writer.append(append("0")).await.unwrap());
     // The poll would come an hour later.
     reader.wait_for_append(Position::START).await;

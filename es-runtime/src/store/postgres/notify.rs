@@ -1,6 +1,7 @@
 //! News between processes: each tells the others what it wrote, at most every few milliseconds,
 //! on a connection of its own. A notification inside the append would take a lock over the whole
-//! cluster at every commit.
+//! cluster at every commit. Where nobody else listens, nobody is told: a notification is a commit too,
+//! and wakes a session beside the one that appends.
 //!
 //! News are a courtesy: what is lost with a connection, the readers' poll interval finds.
 
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -26,19 +28,47 @@ const NOTIFY: &str = "
     SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, news)
     FROM unnest($2::text[]) news";
 
+/// What a session says that has begun to listen.
+const LISTENS: &str = "listens";
+/// Lets others see that this session listens, and tells them: by then the lock is there to be seen.
+const LISTEN: &str = "
+    SELECT pg_backend_pid(), pg_advisory_lock_shared(1163084889, 6),
+           set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+/// Whether another session than this one listens.
+const OTHERS: &str = "
+    SELECT EXISTS (SELECT FROM pg_locks
+                   WHERE locktype = 'advisory' AND classid = 1163084889 AND objid = 6 AND pid <> $1
+                     AND database = (SELECT oid FROM pg_database
+                                     WHERE datname = current_database()))";
+/// After so many notifications, whether others are still there.
+const LOOK: usize = 256;
+
 /// The least time between two notifications of one process.
 const SPACING: Duration = Duration::from_millis(3);
 /// How long to wait after the database was away.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// The session that listens, while there is one. It changes, be it to the same, where another one
+/// may have begun to.
+type Listening = watch::Sender<Option<i32>>;
+
 /// Starts to tell others of `own` heads and to hear of theirs; ends when `own` is dropped. Without
 /// a pool to listen with, readers poll.
 pub(super) fn start(pool: &Pool, ears: Option<Ears>, own: &Heads, wake: &Arc<Wake>) {
-    let (log, streams) = own.follow();
+    let listening = Arc::new(Listening::default());
     if let Some(ears) = ears {
-        tokio::spawn(hear(ears, Arc::downgrade(wake), own.dropped()));
+        let (wake, gone) = (Arc::downgrade(wake), own.dropped());
+        tokio::spawn(hear(ears, wake, listening.clone(), gone));
     }
-    tokio::spawn(tell(pool.clone(), log, streams));
+    let (log, streams) = own.follow();
+    let tell = tell(pool.clone(), log, streams, listening);
+    let gone = own.dropped();
+    tokio::spawn(async {
+        tokio::select! {
+            () = gone => {}
+            () = tell => {}
+        }
+    });
 }
 
 /// What is listened with.
@@ -79,15 +109,31 @@ async fn tell(
     pool: Pool,
     mut log: watch::Receiver<Position>,
     mut streams: watch::Receiver<HashMap<StreamVersion, Position>>,
+    listening: Arc<Listening>,
 ) {
+    let mut others = Others {
+        listening: listening.subscribe(),
+        alone: false,
+        told: 0,
+    };
     let mut told = HashMap::new();
     loop {
         let changed = tokio::select! {
-            changed = log.changed() => changed,
-            changed = streams.changed() => changed,
+            biased;
+            changed = others.listening.changed() => {
+                // They know nothing yet, also of what was not told to nobody.
+                told.clear();
+                others.told = 0;
+                changed
+            }
+            changed = log.changed(), if !others.alone => changed,
+            changed = streams.changed(), if !others.alone => changed,
         };
         if changed.is_err() {
             return;
+        }
+        if others.are_none(&pool).await {
+            continue;
         }
         let mut news = vec![format!("log:{}", *log.borrow_and_update())];
         for (stream, head) in streams.borrow_and_update().iter() {
@@ -106,6 +152,30 @@ async fn tell(
     }
 }
 
+/// Whether somebody has to be told. Who does not listen would not hear of those who begin to, and
+/// tells always.
+struct Others {
+    listening: watch::Receiver<Option<i32>>,
+    /// Nobody, when it was looked at last.
+    alone: bool,
+    /// Notifications since then.
+    told: usize,
+}
+
+impl Others {
+    async fn are_none(&mut self, pool: &Pool) -> bool {
+        if self.told.is_multiple_of(LOOK) {
+            let session = *self.listening.borrow_and_update();
+            self.alone = match session {
+                Some(session) => !listen_beside(pool, session).await.unwrap_or(true),
+                None => false,
+            };
+        }
+        self.told += 1;
+        self.alone
+    }
+}
+
 async fn notify(pool: &Pool, news: Vec<String>) -> Result<()> {
     const DOING: &str = "telling other processes";
     let mut connection = pool.reader(DOING).await?;
@@ -115,10 +185,28 @@ async fn notify(pool: &Pool, news: Vec<String>) -> Result<()> {
     connection.done().await.map_err(failed(DOING))
 }
 
-async fn hear(ears: Ears, wake: Weak<Wake>, gone: impl Future<Output = ()>) {
-    let listen = async {
+/// Whether other sessions than this one listen.
+async fn listen_beside(pool: &Pool, session: i32) -> Result<bool> {
+    const DOING: &str = "looking who listens";
+    let mut connection = pool.reader(DOING).await?;
+    let others = sqlx::query_scalar(OTHERS).bind(session);
+    let others = others.fetch_one(&mut *connection).await;
+    let others = others.map_err(failed(DOING))?;
+    connection.done().await.map_err(failed(DOING))?;
+    Ok(others)
+}
+
+async fn hear(
+    ears: Ears,
+    wake: Weak<Wake>,
+    listening: Arc<Listening>,
+    gone: impl Future<Output = ()>,
+) {
+    let pass_on = async {
         loop {
-            let error = match listen(&ears, &wake).await {
+            let heard = pass_on(&ears, &wake, &listening).await;
+            listening.send_replace(None);
+            let error = match heard {
                 Ok(()) | Err(sqlx::Error::PoolClosed) => return,
                 Err(error) => error,
             };
@@ -128,13 +216,16 @@ async fn hear(ears: Ears, wake: Weak<Wake>, gone: impl Future<Output = ()>) {
     };
     tokio::select! {
         () = gone => {}
-        () = listen => {}
+        () = pass_on => {}
     }
 }
 
 /// Passes on what others tell, until nobody wants to hear it.
-async fn listen(ears: &Ears, wake: &Weak<Wake>) -> sqlx::Result<()> {
+async fn pass_on(ears: &Ears, wake: &Weak<Wake>, listening: &Listening) -> sqlx::Result<()> {
     let mut listener = ears.open().await?;
+    let listen = sqlx::query(LISTEN).bind(CHANNEL).bind(LISTENS);
+    let session: i32 = listen.fetch_one(&mut listener).await?.try_get(0)?;
+    listening.send_replace(Some(session));
     let lost = || gone("the connection that listened was lost");
     loop {
         let news = match ears {
@@ -151,6 +242,10 @@ async fn listen(ears: &Ears, wake: &Weak<Wake>) -> sqlx::Result<()> {
         let Some(wake) = wake.upgrade() else {
             return Ok(());
         };
+        if news.payload() == LISTENS {
+            listening.send_modify(|_| {});
+            continue;
+        }
         // What another release tells in another form, the poll interval finds.
         match parse(news.payload()) {
             Some((None, head)) => wake.log_grew(head),
