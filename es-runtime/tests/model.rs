@@ -19,19 +19,21 @@ use tokio::task::JoinSet;
 struct Draw {
     stream: u8,
     command: u8,
+    repeatable: bool,
     events: usize,
     off: i8,
 }
 
 fn batches() -> impl Strategy<Value = Vec<Vec<Draw>>> {
     let off = prop_oneof![6 => Just(0), 1 => Just(-1), 1 => Just(1)];
-    let draw =
-        (0..3_u8, 0..12_u8, 0..4_usize, off).prop_map(|(stream, command, events, off)| Draw {
-            stream,
-            command,
-            events,
-            off,
-        });
+    let drawn = (0..3_u8, 0..12_u8, any::<bool>(), 0..4_usize, off);
+    let draw = drawn.prop_map(|(stream, command, repeatable, events, off)| Draw {
+        stream,
+        command,
+        repeatable,
+        events,
+        off,
+    });
     prop::collection::vec(prop::collection::vec(draw, 1..8), 1..5)
 }
 
@@ -54,13 +56,27 @@ impl Model {
         let Append {
             stream,
             command_id,
+            repeatable,
             events,
             expected,
             ..
         } = append;
+        let count = u32::try_from(events.len()).unwrap();
+        let is_kept = *repeatable || events.is_empty();
         let same = |(s, c, _): &&(StreamId, CommandId, Outcome)| s == stream && c == command_id;
-        if let Some((.., outcome)) = self.accepted.iter().find(same) {
+        let next = |event: &&Kept| (&event.1, event.2) == (stream, *expected + 1);
+        if let Some((.., outcome)) = self.accepted.iter().find(same).filter(|_| is_kept) {
             return Appended::Already(*outcome);
+        }
+        // Without a row of its own it is known by its first event, where it would be now.
+        if let Some(own) = self.log.iter().find(next).filter(|_| !is_kept)
+            && own.3 == Some(*command_id)
+        {
+            return Appended::Already(Outcome {
+                first: Position::new(own.0),
+                count,
+                version: expected + u64::from(count),
+            });
         }
         let found = self.version(stream);
         if found != *expected {
@@ -81,10 +97,12 @@ impl Model {
         let version = self.version(stream);
         let outcome = Outcome {
             first,
-            count: events.len().try_into().unwrap(),
+            count,
             version,
         };
-        self.accepted.push((stream.clone(), *command_id, outcome));
+        if is_kept {
+            self.accepted.push((stream.clone(), *command_id, outcome));
+        }
         Appended::New(outcome)
     }
 }
@@ -108,7 +126,7 @@ fn drawn(draw: &Draw, case: u64, nth: usize, model: &Model) -> Append {
         stream,
         expected,
         command_id,
-        repeatable: true,
+        repeatable: draw.repeatable,
         events,
         metadata,
         correlation: None,

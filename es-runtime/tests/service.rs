@@ -12,6 +12,7 @@ use es_runtime::store::{
     Append, EventStore, NewEvent, Phase, ProjectionId, StreamQuery, StreamVersion, Table,
 };
 use es_runtime::{Builder, Result, Service, Store};
+use futures_util::future::join_all;
 use tempfile::TempDir;
 
 /// A store in memory and one in a file: what holds for a service holds on both.
@@ -329,6 +330,34 @@ async fn append(
         known_instances: None,
     };
     store.append(append).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_several_pages_is_loaded_whole() -> Result<()> {
+    const EVENTS: u64 = 5_000;
+    for (store, _folder) in stores().await {
+        let bank = bank(&store).start().await?;
+        bank.execute::<Account>("alice", open("Alice")).await?;
+        let payloads: Vec<_> = (1..EVENTS)
+            .map(|n| format!(r#"{{"amount":{n}}}"#))
+            .collect();
+        let deposits = (1..).zip(&payloads).map(|(version, payload)| {
+            append(
+                &store,
+                "account-alice",
+                version,
+                "account.deposited",
+                payload,
+            )
+        });
+        join_all(deposits).await;
+        let alice = bank.load::<Account>("alice").await?;
+        assert_eq!(alice.version(), EVENTS);
+        let all: u64 = (1..EVENTS).sum();
+        assert_eq!(alice.state().balance.cast_unsigned(), all);
+        bank.shutdown().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -23,6 +23,19 @@ async fn a_database_of_a_newer_release_is_refused() {
     assert!(!error.is_transient(), "trying again does not help");
 }
 
+#[tokio::test]
+async fn new_files_have_small_pages_and_others_keep_theirs() {
+    let (new, old) = (File::new(), File::new());
+    of_the_release_before(&old).await;
+    for (file, page) in [(new, 2048), (old, 4096)] {
+        let store = file.open().await;
+        accepted(&store, append("a", 0, "a", 1)).await;
+        store.close().await;
+        let size = number(&mut file.outside().await, "PRAGMA page_size").await;
+        assert_eq!(size, page);
+    }
+}
+
 /// A file as the release before snapshots left it, with an event in it.
 async fn of_the_release_before(file: &File) -> SqliteConnection {
     std::fs::write(file.path(), []).unwrap();

@@ -6,20 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, TransactionBehavior, params_from_iter};
+use rusqlite::{CachedStatement, Connection, Row, TransactionBehavior, params_from_iter};
 use sqlx::sqlite::SqlitePool;
 use tokio::task::spawn_blocking;
 
 use super::log::outcome_in;
 use super::open::writer_here;
 use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, Value, command_values, event_values, id_of};
-use super::{failed, position, unsigned};
+use super::{failed, position, signed, unsigned};
 use crate::error::{Error, Kind, Result};
-use crate::event::CommandId;
+use crate::event::{CommandId, Position};
 use crate::store::group::{Commit, DOING, Failed};
 use crate::store::wake::Wake;
-use crate::store::{Append, Appended, Found, Plan, known_instances, plan};
+use crate::store::{Append, Appended, Found, Outcome, Plan, known_instances, plan};
 
 /// Writes batches.
 pub(super) struct Batches {
@@ -74,13 +75,27 @@ impl Commit for Batches {
 fn write(connection: &mut Connection, batch: &[Append]) -> Result<Plan, Failed> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
     let tx = tx.map_err(|error| Failed::Before(failed(DOING)(error)))?;
-    let plan = decide(&tx, batch).map_err(Failed::Within)?;
+    let plan = append(&tx, batch).map_err(Failed::Within)?;
     if plan.results.iter().any(is_new) {
-        insert(&tx, batch, &plan.results).map_err(Failed::Within)?;
         tx.commit()
             .map_err(|error| Failed::Within(failed(DOING)(error)))?;
     }
     Ok(plan)
+}
+
+fn append(log: &Connection, batch: &[Append]) -> Result<Plan> {
+    let stands = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (head, newest) = log
+        .prepare_cached(LOG)
+        .and_then(|mut select| select.query_row([], stands))
+        .map_err(failed(DOING))?;
+    are_known(batch, newest)?;
+    let mut appending = Appending::new(log, position(head)?).map_err(failed(DOING))?;
+    let results = batch.iter().map(|append| appending.append(append));
+    Ok(Plan {
+        results: results.collect::<Result<_>>()?,
+        head: appending.head,
+    })
 }
 
 pub(super) fn is_new(result: &Appended) -> bool {
@@ -93,9 +108,6 @@ pub(super) const LOG: &str = "
                (SELECT floor FROM es_log WHERE id = 1)),
            (SELECT coalesce(max(number), 0) FROM es_instance)";
 
-/// Where a stream stands.
-pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0) FROM es_event WHERE stream = ?1";
-
 /// What the log knows of an append's stream and command, and of the event after the version that was
 /// expected.
 pub(super) const LOOK_UP: &str = "
@@ -104,47 +116,6 @@ pub(super) const LOOK_UP: &str = "
     FROM (SELECT 1)
     LEFT JOIN es_command c ON ?3 AND c.stream = ?1 AND c.command_id = ?2
     LEFT JOIN es_event e ON NOT ?3 AND e.stream = ?1 AND e.version = ?4";
-
-fn decide(log: &Connection, batch: &[Append]) -> Result<Plan> {
-    let stands = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (head, newest) = log
-        .prepare_cached(LOG)
-        .and_then(|mut select| select.query_row([], stands))
-        .map_err(failed(DOING))?;
-    let mut version = log.prepare_cached(VERSION).map_err(failed(DOING))?;
-    let mut look_up = log.prepare_cached(LOOK_UP).map_err(failed(DOING))?;
-    let found = batch.iter().map(|append| {
-        if !append.is_kept() {
-            let stream = [append.stream.as_str()];
-            let stands = version.query_row(stream, |row| row.get::<_, i64>(0));
-            let version = unsigned("version", stands.map_err(failed(DOING))?)?;
-            // There is no event after it, so nothing was done before.
-            if version == append.expected {
-                return Ok(Found {
-                    version,
-                    done: None,
-                });
-            }
-        }
-        let mut rows = look_up
-            .query(params_from_iter(question(append)))
-            .map_err(failed(DOING))?;
-        let row = rows.next().map_err(failed(DOING))?;
-        let row = row.ok_or_else(|| failed(DOING)(rusqlite::Error::QueryReturnedNoRows))?;
-        let get = |column| row.get::<_, Option<i64>>(column).map_err(failed(DOING));
-        let command = match row.get_ref(5).map_err(failed(DOING))? {
-            ValueRef::Null => None,
-            id => Some(id_of(id.as_blob().map_err(failed(DOING))?, DOING)?),
-        };
-        found(
-            append,
-            [get(0)?, get(1)?, get(2)?, get(3)?, get(4)?],
-            command,
-        )
-    });
-    let found = found.collect::<Result<Vec<_>>>()?;
-    decided(batch, &found, head, newest)
-}
 
 /// The values of [`LOOK_UP`].
 pub(super) fn question(append: &Append) -> [Value<'_>; 4] {
@@ -173,42 +144,111 @@ pub(super) fn found(
     Ok(Found { version, done })
 }
 
-/// The plan, unless an instance came that somebody in the batch does not know.
-pub(super) fn decided(batch: &[Append], found: &[Found], head: i64, newest: i64) -> Result<Plan> {
+/// Refuses the batch where an instance came that somebody in it does not know.
+pub(super) fn are_known(batch: &[Append], newest: i64) -> Result<()> {
     let newest = unsigned("instance", newest)?;
-    if known_instances(batch).is_some_and(|known| known < newest) {
-        return Err(Error::new(Kind::OtherInstances));
+    match known_instances(batch).is_some_and(|known| known < newest) {
+        true => Err(Error::new(Kind::OtherInstances)),
+        false => Ok(()),
     }
-    Ok(plan(batch, found, position(head)?))
 }
 
-/// Writes what was decided: the events, and the commands that are kept.
-fn insert(log: &Connection, batch: &[Append], results: &[Appended]) -> Result<()> {
-    let mut events = log
-        .prepare_cached(INSERT_EVENTS.text(0))
-        .map_err(failed(DOING))?;
-    let mut commands = log
-        .prepare_cached(INSERT_COMMANDS.text(0))
-        .map_err(failed(DOING))?;
-    for (append, result) in batch.iter().zip(results) {
-        let Appended::New(outcome) = *result else {
-            continue;
+/// Writes one append after the other, each behind what those before it wrote.
+struct Appending<'a> {
+    events: CachedStatement<'a>,
+    commands: CachedStatement<'a>,
+    look_up: CachedStatement<'a>,
+    head: Position,
+}
+
+impl<'a> Appending<'a> {
+    fn new(log: &'a Connection, head: Position) -> rusqlite::Result<Self> {
+        Ok(Self {
+            events: log.prepare_cached(INSERT_EVENTS.text(0))?,
+            commands: log.prepare_cached(INSERT_COMMANDS.text(0))?,
+            look_up: log.prepare_cached(LOOK_UP)?,
+            head,
+        })
+    }
+
+    fn append(&mut self, append: &Append) -> Result<Appended> {
+        // Without a row of its own, a command was not done before if its first event still fits.
+        if !append.is_kept()
+            && let Some(outcome) = behind(self.head, append)
+            && self.insert(append, outcome)?
+        {
+            self.head = outcome.position();
+            return Ok(Appended::New(outcome));
+        }
+        let found = self.look_up(append)?;
+        let plan = plan(std::slice::from_ref(append), &[found], self.head);
+        let result = plan.results[0];
+        if let Appended::New(outcome) = result {
+            if !self.insert(append, outcome)? {
+                let why = format!("version {} fits, and was refused", append.expected + 1);
+                return Err(Error::database(DOING, why));
+            }
+            self.head = plan.head;
+        }
+        Ok(result)
+    }
+
+    fn look_up(&mut self, append: &Append) -> Result<Found> {
+        let mut rows = self
+            .look_up
+            .query(params_from_iter(question(append)))
+            .map_err(failed(DOING))?;
+        let row = rows.next().map_err(failed(DOING))?;
+        let row = row.ok_or_else(|| failed(DOING)(rusqlite::Error::QueryReturnedNoRows))?;
+        let get = |column| row.get::<_, Option<i64>>(column).map_err(failed(DOING));
+        let command = match row.get_ref(5).map_err(failed(DOING))? {
+            ValueRef::Null => None,
+            id => Some(id_of(id.as_blob().map_err(failed(DOING))?, DOING)?),
         };
+        found(
+            append,
+            [get(0)?, get(1)?, get(2)?, get(3)?, get(4)?],
+            command,
+        )
+    }
+
+    /// Inserts the events, and the command if it is kept; nothing where the first event does not
+    /// follow its stream: a trigger knows.
+    fn insert(&mut self, append: &Append, outcome: Outcome) -> Result<bool> {
         let slice = append.stream.slice();
         for event in append.stored(outcome) {
-            let values = event_values(event, slice)?;
-            events
-                .execute(params_from_iter(values))
-                .map_err(failed(DOING))?;
+            let values = params_from_iter(event_values(event, slice)?);
+            match self.events.execute(values) {
+                Err(error) if event.position == outcome.first && is_refused(&error) => {
+                    return Ok(false);
+                }
+                inserted => inserted.map_err(failed(DOING))?,
+            };
         }
         if append.is_kept() {
-            let values = command_values(append, outcome)?;
-            commands
-                .execute(params_from_iter(values))
-                .map_err(failed(DOING))?;
+            let values = params_from_iter(command_values(append, outcome)?);
+            self.commands.execute(values).map_err(failed(DOING))?;
         }
+        Ok(true)
     }
-    Ok(())
+}
+
+/// Where the append goes if its stream is as it expects; none where that is no version.
+fn behind(head: Position, append: &Append) -> Option<Outcome> {
+    let count = u32::try_from(append.events.len()).ok()?;
+    let version = append.expected.checked_add(u64::from(count))?;
+    signed("version", version).ok().map(|_| Outcome {
+        first: head.next(),
+        count,
+        version,
+    })
+}
+
+/// Whether a trigger refused.
+fn is_refused(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_TRIGGER)
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::committer::{LOG, LOOK_UP, decided, found, is_new, question};
-use super::failed;
+use super::committer::{LOG, LOOK_UP, are_known, found, is_new, question};
 use super::many::Values;
 use super::rows::{INSERT_COMMANDS, INSERT_EVENTS, command_values, event_values, id_of};
+use super::{failed, position};
 use crate::error::Result;
 use crate::store::group::DOING;
 use crate::store::wake::Wake;
-use crate::store::{Append, Appended, Plan};
+use crate::store::{Append, Appended, Plan, plan};
 
 type Tx = Transaction<'static, Sqlite>;
 
@@ -43,7 +43,9 @@ async fn decide(tx: &mut Tx, append: &Append) -> Result<Plan> {
         [get(0)?, get(1)?, get(2)?, get(3)?, get(4)?],
         command,
     )?;
-    decided(std::slice::from_ref(append), &[found], head, newest)
+    let batch = std::slice::from_ref(append);
+    are_known(batch, newest)?;
+    Ok(plan(batch, &[found], position(head)?))
 }
 
 async fn insert(tx: &mut Tx, append: &Append, answer: Appended) -> Result<()> {

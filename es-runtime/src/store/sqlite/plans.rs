@@ -112,7 +112,6 @@ async fn every_read_goes_by_a_key() {
         log::FILTERED,
         log::CORRELATED,
         log::OUTCOME,
-        committer::VERSION,
         snapshots::READ,
         snapshots::TAIL,
         snapshots::REMOVE,

@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 use crate::event::{CommandId, StoredEventRef, StreamId, Timestamp};
 use crate::store::{AcceptedCommand, Append, Outcome};
 
+/// A row that does not fit fails the statement and leaves those before it, which end with their
+/// transaction: so SQLite need not keep how each page was before.
 pub(super) static INSERT_EVENTS: Many = Many::new(
-    "INSERT INTO es_event (position, stream, version, slice, type, schema_version, min_reader,
-                           command_id, payload, metadata, occurred_at) VALUES ",
+    "INSERT OR FAIL INTO es_event (position, stream, version, slice, type, schema_version,
+                                   min_reader, command_id, payload, metadata, occurred_at) VALUES ",
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "",
 );

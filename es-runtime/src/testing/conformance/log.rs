@@ -85,9 +85,17 @@ pub(super) async fn conflicts_tell_the_version<S: EventStore>(store: S) -> Check
     const LAW: &str = "a stale version is a conflict that adds nothing";
     let a = stream("a")?;
     accepted(&store, append(&a, 0, "1", 2)).await?;
-    for (expected, events) in [(0, 1), (1, 1), (3, 1), (1, 0)] {
-        let command = format!("stale {expected} {events}");
-        let answer = store.append(append(&a, expected, &command, events)).await?;
+    let stale = [(0, 1), (1, 1), (3, 1), (1, 0), (0, 3)];
+    for ((expected, events), repeatable) in stale
+        .into_iter()
+        .flat_map(|stale| [(stale, true), (stale, false)])
+    {
+        let command = format!("stale {expected} {events} {repeatable}");
+        let stale = Append {
+            repeatable,
+            ..append(&a, expected, &command, events)
+        };
+        let answer = store.append(stale).await?;
         law!(
             LAW,
             answer == Appended::Conflict { found: 2 },
