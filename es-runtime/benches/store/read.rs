@@ -18,8 +18,9 @@ use crate::memory::Memory;
 use crate::report::Report;
 use crate::rows::{account, append, connect, execute, write};
 
-/// Events of a page of a replay.
-const PAGE: usize = 1000;
+/// Events of a page of a replay: what a page costs beside its events is spread over more of them, until
+/// the server has to wait while one is decoded.
+const PAGE: usize = 1250;
 
 #[derive(Deserialize)]
 pub(crate) struct Payload {

@@ -79,9 +79,9 @@ impl Drop for Ahead {
 }
 
 impl<S: EventStore, E: Event> Replay<S, E> {
-    /// Reads what `query` asks for; the limit is that of one page. Good ones are a thousand on PostgreSQL,
-    /// which stay in the processor's cache between reader and decoder, and five thousand on SQLite,
-    /// where each changes threads.
+    /// Reads what `query` asks for; the limit is that of one page. Good ones are 1,000 to 1,500 on
+    /// PostgreSQL, which would wait while more are decoded, and 5,000 on SQLite, where each changes
+    /// threads.
     pub fn new(store: S, query: LogQuery) -> Self {
         Self {
             store,
