@@ -189,6 +189,11 @@ async fn events_are_never_changed() {
              min_reader, command_id, payload, metadata, occurred_at FROM es_event LIMIT 1",
         "INSERT OR REPLACE INTO es_event SELECT 3, stream, version, slice, 'other', schema_version,
              min_reader, command_id, payload, metadata, occurred_at FROM es_event LIMIT 1",
+        // Nor is one left out, or put before another.
+        "INSERT INTO es_event SELECT 3, stream, 4, slice, type, schema_version,
+             min_reader, command_id, payload, metadata, occurred_at FROM es_event LIMIT 1",
+        "INSERT INTO es_event SELECT 0, stream, 3, slice, type, schema_version,
+             min_reader, command_id, payload, metadata, occurred_at FROM es_event LIMIT 1",
     ] {
         // By another program, and by a consumer in its transaction.
         let error = run(&mut file.outside().await, change).await;

@@ -167,6 +167,7 @@ impl Others {
         if self.told.is_multiple_of(LOOK) {
             let session = *self.listening.borrow_and_update();
             self.alone = match session {
+                // Where that is not known, somebody may.
                 Some(session) => !listen_beside(pool, session).await.unwrap_or(true),
                 None => false,
             };
